@@ -1,0 +1,183 @@
+"""Events: facts in the past tense, frozen, each with an explicit type and version.
+
+Every event is one flat object: the envelope's fields beside `data`. `event_id` is a function of what the event says,
+never of when it was written, so that reading a file twice or publishing an outbox twice repeats ids, not facts.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import blake2b
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from schemas.records import PersonRecord
+
+
+class Contract(BaseModel):
+    """Base of everything that goes onto a topic: frozen, and closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Envelope(Contract):
+    """What every event carries; `subject` is the Kafka key (a record key or a child number)."""
+
+    event_id: str
+    subject: str
+    recorded_at: AwareDatetime
+    causation_id: str | None = None
+    correlation_id: str | None = None
+
+
+class RecordEvent(Envelope):
+    """A fact about one source record; versions are ordered by `(source_version, fingerprint)`.
+
+    `source_version` is the source's own ordering (for most sources microseconds since 1970 of its own time stamp);
+    `recorded_at` is when this pipeline received it, stamped once (`ingested_at` in the documents).
+    """
+
+    feed: str
+    source_version: int
+    fingerprint: str
+    source_time: datetime | None = None
+
+
+class Nothing(Contract):
+    """No data: the event's type says it all."""
+
+
+class MergedInto(Contract):
+    """The record key that the source kept when it merged two of its records."""
+
+    survivor: str
+
+
+class RecordObserved(RecordEvent):
+    """A source states this about a person; it replaces what that source record said before."""
+
+    event_type: Literal["record.observed"] = "record.observed"
+    schema_version: Literal[1] = 1
+    data: PersonRecord
+
+
+class RecordWithdrawn(RecordEvent):
+    """A source no longer holds this record."""
+
+    event_type: Literal["record.withdrawn"] = "record.withdrawn"
+    schema_version: Literal[1] = 1
+    data: Nothing = Nothing()
+
+
+class RecordMerged(RecordEvent):
+    """A source merged this record (the subject, the loser) into another of its records."""
+
+    event_type: Literal["record.merged"] = "record.merged"
+    schema_version: Literal[1] = 1
+    data: MergedInto
+
+
+class Evidence(Contract):
+    """One compared pair inside a cluster: match weight in 1/100 bit, and one level a comparison of the model."""
+
+    left: str
+    right: str
+    weight: int
+    levels: tuple[int, ...]
+
+
+class Formerly(Contract):
+    """A child number and the membership it had before the change."""
+
+    child_number: str
+    members: tuple[str, ...]
+
+
+class Identity(Contract):
+    """The whole state of one child number after a change, with what it came from and why."""
+
+    version: int
+    members: tuple[str, ...]
+    founder: str | None = None
+    before: tuple[Formerly, ...] = ()
+    successors: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    model: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+class IdentityCreated(Envelope):
+    """A child number came into use."""
+
+    event_type: Literal["identity.created"] = "identity.created"
+    schema_version: Literal[1] = 1
+    data: Identity
+
+
+class IdentityChanged(Envelope):
+    """A child's membership changed and no member went to another child."""
+
+    event_type: Literal["identity.changed"] = "identity.changed"
+    schema_version: Literal[1] = 1
+    data: Identity
+
+
+class IdentityMerged(Envelope):
+    """This child number was retired: all its members are now with its one successor."""
+
+    event_type: Literal["identity.merged"] = "identity.merged"
+    schema_version: Literal[1] = 1
+    data: Identity
+
+
+class IdentitySplit(Envelope):
+    """Some or all members of this child number went to other numbers, its successors."""
+
+    event_type: Literal["identity.split"] = "identity.split"
+    schema_version: Literal[1] = 1
+    data: Identity
+
+
+class IdentityRetired(Envelope):
+    """This child number has no members left and no successor."""
+
+    event_type: Literal["identity.retired"] = "identity.retired"
+    schema_version: Literal[1] = 1
+    data: Identity
+
+
+AnyRecordEvent = RecordObserved | RecordWithdrawn | RecordMerged
+AnyIdentityEvent = IdentityCreated | IdentityChanged | IdentityMerged | IdentitySplit | IdentityRetired
+Event = Annotated[AnyRecordEvent | AnyIdentityEvent, Field(discriminator="event_type")]
+
+EVENT_TYPES: dict[str, type[Envelope]] = {
+    "record.observed": RecordObserved,
+    "record.withdrawn": RecordWithdrawn,
+    "record.merged": RecordMerged,
+    "identity.created": IdentityCreated,
+    "identity.changed": IdentityChanged,
+    "identity.merged": IdentityMerged,
+    "identity.split": IdentitySplit,
+    "identity.retired": IdentityRetired,
+}
+CURRENT_VERSIONS: dict[str, int] = {
+    name: int(model.model_fields["schema_version"].default) for name, model in EVENT_TYPES.items()
+}
+EVENT_ADAPTER: TypeAdapter[AnyRecordEvent | AnyIdentityEvent] = TypeAdapter(Event)
+
+
+def event_id(*parts: str | int) -> str:
+    """Return the id (32 hex digits) of the event that these parts describe: equal parts, equal id."""
+    joined = "\x1f".join(map(str, parts))
+    return blake2b(joined.encode(), digest_size=16).hexdigest()
+
+
+def record_event_id(subject: str, event_type: str, source_version: int, fingerprint: str) -> str:
+    """Return the id of a record event: one per record key, type and source version."""
+    return event_id(subject, event_type, source_version, fingerprint)
+
+
+def identity_event_id(child_number: str, event_type: str, version: int) -> str:
+    """Return the id of an identity event: one per child number, type and version."""
+    return event_id(child_number, event_type, version)

@@ -1,0 +1,52 @@
+"""Record keys and child numbers: the two names by which everything is found.
+
+A record key is `<source>:<source_id>`. A child number is a function of the record key of the cluster's founder, so
+that every replay of one log gives the same numbers, whichever worker computes them.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+from schemas.errors import RejectedError
+
+# Crockford's base 32: no I, L, O, U, so that a number read aloud or from paper is not mistaken.
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_BODY_LENGTH = 12  # 60 bits: for 11 million children the chance of any collision is about 5 in 100,000
+_CHECK_ALPHABET = ALPHABET + "*~$=U"  # Crockford's check symbols for the values 32 to 36
+
+
+class RecordKey(NamedTuple):
+    """The name of one source system's record about one person."""
+
+    source: str
+    source_id: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.source_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> RecordKey:
+        """Split `source:source_id` at its first colon; raise RejectedError when a part is missing."""
+        source, colon, source_id = text.partition(":")
+        if not (source and colon and source_id):
+            raise RejectedError("record_key_invalid", "a record key has the form <source>:<source_id>")
+        return cls(source, source_id)
+
+
+def child_number(founder_key: str) -> str:
+    """Return the child number (13 symbols, the last a check symbol) of the cluster founded by this record."""
+    value = int.from_bytes(blake2b(founder_key.encode(), digest_size=8, person=b"child-number").digest()) >> 4
+    body = "".join(ALPHABET[(value >> shift) & 31] for shift in range(55, -5, -5))
+    return body + _CHECK_ALPHABET[value % 37]
+
+
+def is_child_number(text: str) -> bool:
+    """Tell whether the text has a child number's length, alphabet and check symbol (Crockford, modulo 37)."""
+    if len(text) != _BODY_LENGTH + 1 or any(symbol not in ALPHABET for symbol in text[:-1]):
+        return False
+    value = 0
+    for symbol in text[:-1]:
+        value = value * 32 + ALPHABET.index(symbol)
+    return text[-1] == _CHECK_ALPHABET[value % 37]
