@@ -6,7 +6,6 @@ never of when it was written, so that reading a file twice or publishing an outb
 
 from __future__ import annotations
 
-from datetime import datetime
 from hashlib import blake2b
 from typing import Annotated, Literal
 
@@ -26,7 +25,6 @@ class Envelope(Contract):
 
     event_id: str
     subject: str
-    recorded_at: AwareDatetime
     causation_id: str | None = None
     correlation_id: str | None = None
 
@@ -34,14 +32,23 @@ class Envelope(Contract):
 class RecordEvent(Envelope):
     """A fact about one source record; versions are ordered by `(source_version, fingerprint)`.
 
-    `source_version` is the source's own ordering (for most sources microseconds since 1970 of its own time stamp);
-    `recorded_at` is when this pipeline received it, stamped once (`ingested_at` in the documents).
+    `source_version` is the source's own ordering (for most sources microseconds since 1970 of its own time stamp).
+    `source_time` is when the source wrote it down, `effective_time` when it happened; `ingested_at` is when this
+    pipeline received it, stamped once.
     """
 
     feed: str
     source_version: int
     fingerprint: str
-    source_time: datetime | None = None
+    source_time: AwareDatetime | None = None
+    effective_time: AwareDatetime | None = None
+    ingested_at: AwareDatetime
+
+
+class IdentityEvent(Envelope):
+    """A fact about one child number, decided by the matching stage at `decided_at`."""
+
+    decided_at: AwareDatetime
 
 
 class Nothing(Contract):
@@ -107,7 +114,7 @@ class Identity(Contract):
     evidence: tuple[Evidence, ...] = ()
 
 
-class IdentityCreated(Envelope):
+class IdentityCreated(IdentityEvent):
     """A child number came into use."""
 
     event_type: Literal["identity.created"] = "identity.created"
@@ -115,7 +122,7 @@ class IdentityCreated(Envelope):
     data: Identity
 
 
-class IdentityChanged(Envelope):
+class IdentityChanged(IdentityEvent):
     """A child's membership changed and no member went to another child."""
 
     event_type: Literal["identity.changed"] = "identity.changed"
@@ -123,7 +130,7 @@ class IdentityChanged(Envelope):
     data: Identity
 
 
-class IdentityMerged(Envelope):
+class IdentityMerged(IdentityEvent):
     """This child number was retired: all its members are now with its one successor."""
 
     event_type: Literal["identity.merged"] = "identity.merged"
@@ -131,7 +138,7 @@ class IdentityMerged(Envelope):
     data: Identity
 
 
-class IdentitySplit(Envelope):
+class IdentitySplit(IdentityEvent):
     """Some or all members of this child number went to other numbers, its successors."""
 
     event_type: Literal["identity.split"] = "identity.split"
@@ -139,7 +146,7 @@ class IdentitySplit(Envelope):
     data: Identity
 
 
-class IdentityRetired(Envelope):
+class IdentityRetired(IdentityEvent):
     """This child number has no members left and no successor."""
 
     event_type: Literal["identity.retired"] = "identity.retired"

@@ -1,0 +1,36 @@
+"""Upcasters: pure steps that lift an event written under an old schema version to the next one, on read.
+
+Stored events are never rewritten. A change to an event's shape adds a version, a golden example of it that is kept for
+ever, and one upcaster from the version before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from schemas.errors import RejectedError
+from schemas.events import CURRENT_VERSIONS
+
+Document = dict[str, Any]
+Upcaster = Callable[[Document], Document]
+
+# (event type, version it lifts from) -> step. Empty while every event is at its first version.
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
+
+
+def upcast(
+    document: Document,
+    upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
+    current_versions: Mapping[str, int] = CURRENT_VERSIONS,
+) -> Document:
+    """Return the document at its type's current version; raise RejectedError for an unknown type or version."""
+    event_type, version = document.get("event_type"), document.get("schema_version")
+    if event_type not in current_versions:
+        raise RejectedError("event_type_unknown", "the event's type is not known to this release")
+    current = current_versions[event_type]
+    if not isinstance(version, int) or not 1 <= version <= current:
+        raise RejectedError("schema_version_unknown", f"{event_type} has versions 1 to {current} in this release")
+    for step in range(version, current):
+        document = upcasters[event_type, step](document) | {"schema_version": step + 1}
+    return document
