@@ -26,7 +26,6 @@ from schemas.events import (
 from schemas.upcasters import upcast
 
 AnyEvent = AnyRecordEvent | AnyIdentityEvent
-View = TypeVar("View", bound=msgspec.Struct)
 
 CONTENT_TYPE = b"application/json"
 SOURCE = "/contactpoint"
@@ -41,31 +40,32 @@ class EncodedEvent(NamedTuple):
     headers: list[tuple[str, bytes]]
 
 
-class _Header(msgspec.Struct):
+class EventView(msgspec.Struct, frozen=True):
+    """Base of reader views: what a consumer reads of an event, a field at a time; unknown fields are skipped."""
+
     event_type: str
     schema_version: int
 
 
-_HEADER = msgspec.json.Decoder(_Header)
-_VIEWS: dict[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
+View = TypeVar("View", bound=EventView)
+
+_HEADER = msgspec.json.Decoder(EventView)
+_VIEWS: dict[type[EventView], msgspec.json.Decoder[Any]] = {}
 
 
 def encode(event: AnyEvent) -> EncodedEvent:
     """Return the event's Kafka key, value and CloudEvents headers."""
-    return EncodedEvent(event.subject.encode(), event.__pydantic_serializer__.to_json(event), _headers(event))
+    return EncodedEvent(
+        event.subject.encode(), event.__pydantic_serializer__.to_json(event, exclude_none=True), _headers(event)
+    )
 
 
 def decode(value: bytes | None) -> AnyEvent:
-    """Parse, upcast and validate one value; raise RejectedError with a code, and no content, when it is not an event."""
+    """Parse, upcast and validate one value; raise RejectedError (a code, no content) for what is not an event."""
     try:
-        document = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        raise RejectedError("not_json", "the value is not JSON") from None
-    if not isinstance(document, dict):
-        raise RejectedError("not_an_object", "the value is not a JSON object")
-    if document.get("schema_version") == CURRENT_VERSIONS.get(document.get("event_type", "")):
-        return _validate_json(value or b"")
-    return _validate(upcast(document))
+        return EVENT_ADAPTER.validate_json(_current(value or b""))
+    except ValidationError as error:
+        raise RejectedError("event_invalid", describe(error)) from None
 
 
 def decode_as(value: bytes | None, view: type[View]) -> View:
@@ -73,14 +73,17 @@ def decode_as(value: bytes | None, view: type[View]) -> View:
 
     The view sees the current schema version; older ones are lifted first. Raises RejectedError like `decode`.
     """
+    decoder = _decoder(view)
     try:
-        header = _HEADER.decode(value or b"")
-        if header.schema_version != CURRENT_VERSIONS.get(header.event_type):
-            value = orjson.dumps(upcast(orjson.loads(value or b"")))
-        decoded: View = _decoder(view).decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError):  # a ValidationError is a DecodeError too
+        decoded = decoder.decode(value or b"")
+        if decoded.schema_version == CURRENT_VERSIONS.get(decoded.event_type):
+            return decoded
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass  # an older version may not have the view's fields yet: lift it below, or say there what is wrong
+    try:
+        return decoder.decode(_current(value or b""))
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise RejectedError("event_invalid", f"the value cannot be read as {view.__name__}") from None
-    return decoded
 
 
 def _decoder(view: type[View]) -> msgspec.json.Decoder[View]:
@@ -90,18 +93,17 @@ def _decoder(view: type[View]) -> msgspec.json.Decoder[View]:
     return decoder
 
 
-def _validate_json(value: bytes) -> AnyEvent:
+def _current(value: bytes) -> bytes:
+    """Return the value at its type's current schema version: itself, unless it was written by an older release."""
     try:
-        return EVENT_ADAPTER.validate_json(value)
-    except ValidationError as error:
-        raise RejectedError("event_invalid", describe(error)) from None
-
-
-def _validate(document: dict[str, Any]) -> AnyEvent:
-    try:
-        return EVENT_ADAPTER.validate_json(orjson.dumps(document))
-    except ValidationError as error:
-        raise RejectedError("event_invalid", describe(error)) from None
+        header = _HEADER.decode(value)
+    except (msgspec.ValidationError, RecursionError):
+        raise RejectedError("not_an_event", "the value is JSON, but has no event_type and schema_version") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise RejectedError("not_json", "the value is not JSON") from None
+    if header.schema_version == CURRENT_VERSIONS.get(header.event_type):
+        return value
+    return orjson.dumps(upcast(orjson.loads(value)))
 
 
 def describe(error: ValidationError) -> str:

@@ -29,7 +29,7 @@ class DeadLetter(NamedTuple):
     attempt: int = 1
 
 
-def dead_letter(  # noqa: PLR0913 - one argument a fact, all by name
+def dead_letter(
     *, stage: str, origin: str, place: str, key: bytes | None, value: bytes, error: RejectedError, attempt: int = 1
 ) -> DeadLetter:
     """Make a dead letter whose id repeats when the same stage refuses the same input at the same place again."""

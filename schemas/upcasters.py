@@ -26,7 +26,7 @@ def upcast(
 ) -> Document:
     """Return the document at its type's current version; raise RejectedError for an unknown type or version."""
     event_type, version = document.get("event_type"), document.get("schema_version")
-    if event_type not in current_versions:
+    if not isinstance(event_type, str) or event_type not in current_versions:
         raise RejectedError("event_type_unknown", "the event's type is not known to this release")
     current = current_versions[event_type]
     if not isinstance(version, int) or not 1 <= version <= current:

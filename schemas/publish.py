@@ -1,0 +1,41 @@
+"""Write the JSON Schema of each event's current version to `schemas/published/`: `python -m schemas.publish`.
+
+A file that already exists with other content is refused: the event needs a new version instead.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from schemas.events import CURRENT_VERSIONS, EVENT_TYPES
+
+PUBLISHED = Path(__file__).parent / "published"
+
+
+def file_name(event_type: str, version: int) -> str:
+    """Return the name of the published schema of an event version."""
+    return f"{event_type}.v{version}.json"
+
+
+def render(event_type: str) -> str:
+    """Return the JSON Schema of the event's current version, with a stable layout."""
+    return json.dumps(EVENT_TYPES[event_type].model_json_schema(), indent=1, sort_keys=True) + "\n"
+
+
+def publish(directory: Path = PUBLISHED) -> list[str]:
+    """Write the schemas that are missing; return the names of those that exist and differ (they are left alone)."""
+    differing = []
+    for event_type, version in CURRENT_VERSIONS.items():
+        path = directory / file_name(event_type, version)
+        if not path.exists():
+            path.write_text(render(event_type), encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != render(event_type):
+            differing.append(path.name)
+    return differing
+
+
+if __name__ == "__main__":
+    if changed := publish():
+        sys.exit(f"these events changed under a published version; add a version to each: {', '.join(changed)}")
