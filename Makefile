@@ -1,0 +1,117 @@
+# ContactPoint pipeline. `make help` lists every target.
+# Needs: make, Python 3.11, 3.12 or 3.13, and the package registries. Everything else is fetched and pinned.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# `python3` where it is new enough, or else the newest that is; PYTHON=... overrides.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed-$(if $(BENCH),bench,dev)
+BENCH_INSTALLED := $(VENV)/installed-bench
+STACK := $(BIN)/python -m contactpoint.stack
+PYTEST := $(BIN)/pytest
+CODE := contactpoint schemas connectors ingest matching projections tests $(wildcard benchmarks)
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --custom-compile-command 'make lock' $(UPGRADE)
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+
+##@ Try it
+.PHONY: demo
+demo: install ## Simulated feeds of 2,000 children through every stage, and what came out (KEEP=1 leaves it running)
+	@$(BIN)/contactpoint demo $(if $(KEEP),--keep)
+
+##@ Local stack (Kafka and PostgreSQL, data under .local/)
+.PHONY: install up down reset status
+install: $(INSTALLED) ## Make .venv with the locked, hash-checked dependencies
+
+up: install ## Start Kafka and PostgreSQL
+	@$(STACK) up
+
+down: install ## Stop them; the data stays
+	@$(STACK) down
+
+reset: install ## Stop them and delete their data
+	@$(STACK) reset
+
+status: install ## Say what runs and where
+	@$(STACK) status
+
+##@ Tests
+.PHONY: test test-unit test-integration soak
+test: install ## Every test but the soak: unit, contract, then integration on a stack of its own
+	@$(PYTEST) -m 'not soak and not bench'
+
+test-unit: install ## Unit and contract tests only: no servers
+	@$(PYTEST) -m 'not integration and not soak and not bench'
+
+test-integration: install ## Tests on a real Kafka and PostgreSQL, which they start
+	@$(PYTEST) -m 'integration and not soak and not bench'
+
+soak: install ## The long tests
+	@$(PYTEST) -m soak --timeout 0
+
+##@ Code
+.PHONY: check format format-check lint typecheck imports
+check: format-check lint typecheck imports test-unit ## Everything a change must pass before the integration tests
+
+format: install ## Format the code
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix-only --quiet $(CODE)
+
+format-check: install
+	@$(BIN)/ruff format --check $(CODE)
+
+lint: install ## Ruff
+	@$(BIN)/ruff check $(CODE)
+
+typecheck: install ## mypy --strict
+	@$(BIN)/mypy
+
+imports: install ## The import rule: contactpoint -> ingest | matching | projections -> connectors -> schemas
+	@$(BIN)/lint-imports
+
+##@ Measure
+.PHONY: bench accuracy
+bench: $(BENCH_INSTALLED) ## Speed of each stage and end to end, into benchmarks/results.json
+	@$(BIN)/python -m benchmarks.speed
+
+accuracy: $(BENCH_INSTALLED) ## Precision, recall and F1 beside Splink, into benchmarks/accuracy.json
+	@$(BIN)/python -m benchmarks.accuracy
+
+##@ Upkeep
+.PHONY: lock clean
+lock: install ## Make the lock files again (UPGRADE=--upgrade takes the newest versions)
+	@$(BIN)/pip install --quiet 'uv>=0.9,<1'
+	@$(UV_COMPILE) pyproject.toml --extra dev --extra bench -o requirements/bench.lock
+	@$(UV_COMPILE) pyproject.toml --extra dev -c requirements/bench.lock -o requirements/dev.lock
+	@$(UV_COMPILE) pyproject.toml -c requirements/bench.lock -o requirements/runtime.lock
+
+clean: ## Stop the stack, delete its data, the virtual environment and every cache
+	@if [ -x $(BIN)/python ] && [ -d .local ]; then $(STACK) reset; fi
+	@rm -rf $(VENV) .local build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The virtual environment, made again when a lock file changes.
+$(VENV)/bin/python:
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "No Python 3.11, 3.12 or 3.13 found (python3 is $$(python3 --version 2>&1 || echo missing))." >&2; \
+	  echo "Install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12 ..." >&2; \
+	  exit 1; fi
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "$(PYTHON) cannot make virtual environments (Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; fi
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed-%: requirements/%.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the dependencies of $<"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
