@@ -1,0 +1,252 @@
+"""The linkage model as data: fields, comparisons with m and u, blocking rules, thresholds, source policies.
+
+A model is frozen, is written as one readable JSON file, and its `model_id` is a hash of everything in it that can
+change a result. Match weights are whole numbers of 1/100 bit ("centibits"), so sums and ties never depend on the
+order of addition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Uniqueness = Literal["hard", "soft", "none"]
+
+CENTIBITS: Final = 100
+"""Weights are whole numbers of 1/CENTIBITS bit."""
+
+SMALLEST_PROBABILITY: Final = 2.0**-30
+"""m and u are never taken as smaller, so that every weight is finite (at most 30 bits either way)."""
+
+NULL_LEVEL: Final = 0
+"""The level code of a comparison in which either value is missing: no evidence, weight 0."""
+
+MAX_COMPARISONS: Final = 16
+MAX_LEVELS: Final = 16
+"""Level codes are kept in 4 bits each, sixteen to a 64-bit word."""
+
+
+def match_weight(m_probability: float, u_probability: float) -> int:
+    """Return 100 log2(m/u) as a whole number: the evidence that one observed level gives (Fellegi and Sunter 1969)."""
+    m = max(m_probability, SMALLEST_PROBABILITY)
+    u = max(u_probability, SMALLEST_PROBABILITY)
+    return round(CENTIBITS * (math.log2(m) - math.log2(u)))
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value of a record that the model looks at. `kind` names how it is folded (`normalise.FOLDERS`)."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonLevel:
+    """One graded outcome of a comparison: its words for a reviewer, P(level | match) and P(level | non-match)."""
+
+    label: str
+    m_probability: float
+    u_probability: float
+
+    @property
+    def match_weight(self) -> int:
+        """Centibits that this level adds."""
+        return match_weight(self.m_probability, self.u_probability)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One attribute compared. `levels[code]` is the level with that code.
+
+    Code 0 is the null level (either value missing), 1 is "anything else", and a higher code is a closer agreement;
+    how many there are and what they mean is fixed by `kind` (`comparisons.KINDS`). `fields` are the model fields that
+    it reads.
+    """
+
+    name: str
+    kind: str
+    fields: tuple[str, ...]
+    levels: tuple[ComparisonLevel, ...]
+
+    def with_probabilities(self, m: tuple[float, ...], u: tuple[float, ...]) -> Comparison:
+        """Return the comparison with new m and u for the levels 1.. (the null level keeps no weight)."""
+        if not len(m) == len(u) == len(self.levels) - 1:
+            levels = len(self.levels) - 1
+            msg = f"comparison {self.name!r} has {levels} levels; got {len(m)} m and {len(u)} u probabilities"
+            raise ConfigurationError(msg)
+        trained = (
+            replace(level, m_probability=a, u_probability=b) for level, a, b in zip(self.levels[1:], m, u, strict=True)
+        )
+        return replace(self, levels=(self.levels[0], *trained))
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingRule:
+    """Records that agree on every part of a rule are compared with each other.
+
+    A part is a field name (`"surname"`) or a function of fields (`"year(date_of_birth)"`, `"sorted(given_name,
+    surname)"`); `blocking.PARTS` lists the functions. A record that lacks a part has no key of this rule.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePolicy:
+    """Whether a source holds each person once.
+
+    `source` is a source name (`school-8012000`) or the part before its first hyphen (`school`), or `*` for all
+    others. hard: two of its records are never one child. soft: such a pair loses `penalty` centibits in clustering.
+    none: as any pair.
+    """
+
+    source: str
+    unique: Uniqueness
+    penalty: int = 600
+
+
+@dataclass(frozen=True)
+class LinkageModel:
+    """All that decides which records are one child, besides the records and people's decisions.
+
+    Thresholds are total match weights in centibits, the prior's included, so 0 means an even chance. Pairs at or
+    above `link_threshold` connect records, clusters are joined while their mean weight is at or above it; pairs down
+    to `review_floor` are kept as edges for explanation and review. `stop_keys` are hashes of blocking keys that are
+    too common to say anything. `component_cap` is the largest connected component that is clustered as it stands
+    (`components.cut`).
+    """
+
+    description: str
+    created_on: str
+    fields: tuple[Field, ...]
+    comparisons: tuple[Comparison, ...]
+    blocking_rules: tuple[BlockingRule, ...]
+    probability_two_random_records_match: float
+    link_threshold: int
+    review_floor: int
+    source_policies: tuple[SourcePolicy, ...] = ()
+    stop_keys: tuple[int, ...] = ()
+    component_cap: int = 300
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a model that cannot be used, saying which part of it."""
+        _check(self)
+
+    @cached_property
+    def model_id(self) -> str:
+        """Sixteen hex digits of SHA-256 over all that can change a result (not the description, date and notes)."""
+        content = {k: v for k, v in asdict(self).items() if k not in {"description", "created_on", "notes"}}
+        return hashlib.sha256(_canonical(content)).hexdigest()[:16]
+
+    @cached_property
+    def field_index(self) -> dict[str, int]:
+        """Position of each field in a record's tuple of values."""
+        return {f.name: i for i, f in enumerate(self.fields)}
+
+    @cached_property
+    def prior_weight(self) -> int:
+        """Centibits of the prior odds: what a pair weighs before any comparison."""
+        prior = self.probability_two_random_records_match
+        return match_weight(prior, 1.0 - prior)
+
+    @property
+    def file_name(self) -> str:
+        """`model_<date>_<hash>.json`."""
+        return f"model_{self.created_on}_{self.model_id}.json"
+
+    def uniqueness(self, source: str) -> SourcePolicy:
+        """Return the policy of a source: by its name, else by the part before its first hyphen, else `*`, else none."""
+        policies = {policy.source: policy for policy in self.source_policies}
+        for name in (source, source.partition("-")[0], "*"):
+            if name in policies:
+                return policies[name]
+        return SourcePolicy("*", "none", 0)
+
+
+def dump_model(model: LinkageModel) -> str:
+    """Return the model's JSON form, with its id, ending in a newline."""
+    content = {"model_id": model.model_id, **asdict(model)}
+    content["stop_keys"] = [f"{key:016x}" for key in model.stop_keys]
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def load_model(text: str, place: str = "model") -> LinkageModel:
+    """Read a model from its JSON form. `place` (a file name) is named in errors.
+
+    Raises ConfigurationError if the text is not a model, or is not the model that its `model_id` names.
+    """
+    try:
+        content = json.loads(text)
+        stated = content.pop("model_id", None)
+        model = _from_json(content)
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        msg = f"{place} is not a linkage model: {type(exc).__name__}: {exc}"
+        raise ConfigurationError(msg) from exc
+    if stated not in (None, model.model_id):
+        msg = f"{place} says model_id {stated!r} but its content is {model.model_id!r}: it was edited after training"
+        raise ConfigurationError(msg)
+    return model
+
+
+def _from_json(content: dict[str, Any]) -> LinkageModel:
+    return LinkageModel(
+        **{
+            **content,
+            "fields": tuple(Field(**f) for f in content["fields"]),
+            "comparisons": tuple(
+                Comparison(c["name"], c["kind"], tuple(c["fields"]), tuple(ComparisonLevel(**v) for v in c["levels"]))
+                for c in content["comparisons"]
+            ),
+            "blocking_rules": tuple(BlockingRule(r["name"], tuple(r["parts"])) for r in content["blocking_rules"]),
+            "source_policies": tuple(SourcePolicy(**p) for p in content.get("source_policies", ())),
+            "stop_keys": tuple(int(key, 16) for key in content.get("stop_keys", ())),
+        }
+    )
+
+
+def _canonical(content: object) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _check(model: LinkageModel) -> None:
+    names = [f.name for f in model.fields]
+    problems = [
+        *(f"field {n!r} is given twice" for n in sorted({n for n in names if names.count(n) > 1})),
+        *(
+            f"comparison {c.name!r} reads field {f!r}; known: {', '.join(names)}"
+            for c in model.comparisons
+            for f in c.fields
+            if f not in names
+        ),
+        *(
+            f"comparison {c.name!r} has {len(c.levels)} levels; 2 to {MAX_LEVELS} are possible"
+            for c in model.comparisons
+            if not 2 <= len(c.levels) <= MAX_LEVELS
+        ),
+        *(
+            f"policy of source {p.source!r} is {p.unique!r}; known: hard, soft, none"
+            for p in model.source_policies
+            if p.unique not in {"hard", "soft", "none"}
+        ),
+    ]
+    if not 1 <= len(model.comparisons) <= MAX_COMPARISONS:
+        problems.append(f"{len(model.comparisons)} comparisons; 1 to {MAX_COMPARISONS} are possible")
+    if not 0.0 < model.probability_two_random_records_match < 1.0:
+        problems.append("probability_two_random_records_match must lie between 0 and 1")
+    if model.review_floor > model.link_threshold:
+        problems.append("review_floor is above link_threshold")
+    if problems:
+        msg = f"linkage model cannot be used: {'; '.join(problems)}"
+        raise ConfigurationError(msg)
