@@ -47,7 +47,17 @@ class EventView(msgspec.Struct, frozen=True):
     schema_version: int
 
 
+class _Attributes(EventView, frozen=True):
+    event_id: str
+    subject: str
+    ingested_at: datetime | None = None
+    decided_at: datetime | None = None
+
+
 View = TypeVar("View", bound=EventView)
+
+_NO_TIME = datetime.fromtimestamp(0, UTC)
+_ENCODER = msgspec.json.Encoder()
 
 _HEADER = msgspec.json.Decoder(EventView)
 _VIEWS: dict[type[EventView], msgspec.json.Decoder[Any]] = {}
@@ -56,8 +66,25 @@ _VIEWS: dict[type[EventView], msgspec.json.Decoder[Any]] = {}
 def encode(event: AnyEvent) -> EncodedEvent:
     """Return the event's Kafka key, value and CloudEvents headers."""
     return EncodedEvent(
-        event.subject.encode(), event.__pydantic_serializer__.to_json(event, exclude_none=True), _headers(event)
+        event.subject.encode(),
+        event.__pydantic_serializer__.to_json(event, exclude_none=True),
+        _headers(event, _time(event)),
     )
+
+
+def encode_view(view: EventView) -> bytes:
+    """Return the value of an event that a stage spells as a struct: the fast way to write thousands a second.
+
+    The struct must spell the current schema version; the stage's tests prove it by reading back with `decode`.
+    """
+    return _ENCODER.encode(view)
+
+
+def with_headers(value: bytes) -> EncodedEvent:
+    """Return an encoded value again with its key and headers, which are a function of it (for outbox relays)."""
+    attributes = decode_as(value, _Attributes)
+    time = attributes.decided_at or attributes.ingested_at or _NO_TIME
+    return EncodedEvent(attributes.subject.encode(), value, _headers(attributes, time))
 
 
 def decode(value: bytes | None) -> AnyEvent:
@@ -115,10 +142,10 @@ def describe(error: ValidationError) -> str:
 def _time(event: BaseModel) -> datetime:
     if isinstance(event, RecordEvent):
         return event.ingested_at
-    return event.decided_at if isinstance(event, IdentityEvent) else datetime.fromtimestamp(0, UTC)
+    return event.decided_at if isinstance(event, IdentityEvent) else _NO_TIME
 
 
-def _headers(event: AnyEvent) -> list[tuple[str, bytes]]:
+def _headers(event: AnyEvent | _Attributes, time: datetime) -> list[tuple[str, bytes]]:
     schema = f"{SCHEMA_PREFIX}{event.event_type}.v{event.schema_version}.json"
     return [
         ("ce_specversion", b"1.0"),
@@ -126,7 +153,7 @@ def _headers(event: AnyEvent) -> list[tuple[str, bytes]]:
         ("ce_source", SOURCE.encode()),
         ("ce_type", event.event_type.encode()),
         ("ce_subject", event.subject.encode()),
-        ("ce_time", _time(event).isoformat().encode()),
+        ("ce_time", time.isoformat().encode()),
         ("ce_dataschema", schema.encode()),
         ("content-type", CONTENT_TYPE),
     ]

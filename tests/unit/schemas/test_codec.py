@@ -75,3 +75,9 @@ def test_case_information_cannot_pass_and_its_content_is_not_repeated(event: Any
     with pytest.raises(RejectedError, match="extra_forbidden") as refusal:
         codec.decode(value.replace(b",}", b"}"))
     assert "bicycle" not in str(refusal.value)
+
+
+@given(record_events())
+def test_an_encoded_value_gets_its_own_key_and_headers_back(event: AnyRecordEvent) -> None:
+    encoded = codec.encode(event)
+    assert codec.with_headers(encoded.value) == encoded
