@@ -1,0 +1,140 @@
+"""How a youth offending team's extract is laid out: the feed's settings, and the columns of one file."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from connectors.base import FileFormatError
+from connectors.csv_rows import Row
+from connectors.formats import FormatSettings
+from schemas.errors import RejectedError
+from schemas.settings import Settings
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        msg = f"{name!r} is not an encoding; common ones are utf-8, cp1252, iso8859-1, utf-16"
+        raise ValueError(msg) from None
+
+
+def _one_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        msg = f"{pattern!r} is not a regular expression: {error}"
+        raise ValueError(msg) from None
+    if groups != 1:
+        msg = f"{pattern!r} must have exactly one group, around the time of the extract"
+        raise ValueError(msg)
+    return pattern
+
+
+class YotColumns(Settings):
+    """`[yot_csv.columns]`: which of their columns holds each of our items."""
+
+    source_id: str
+    surname: str
+    forename: str
+    date_of_birth: str
+    middle_name: str | None = None
+    alias_surname: str | None = None
+    alias_forename: str | None = None
+    sex: str | None = None
+    upn: str | None = None
+    nhs_number: str | None = None
+    address_1: str | None = None
+    address_2: str | None = None
+    address_3: str | None = None
+    address_4: str | None = None
+    address_5: str | None = None
+    postcode: str | None = None
+    case_opened: str | None = None
+    case_closed: str | None = None
+    worker_name: str | None = None
+    worker_phone: str | None = None
+    last_modified: str | None = None
+    is_deleted: str | None = None
+    merged_into: str | None = None
+
+
+class YotCsvSettings(FormatSettings):
+    """`[yot_csv]`: how this team's extracts are written."""
+
+    columns: YotColumns
+    encoding: Annotated[str, AfterValidator(_known_encoding)]
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    date_format: str = "%d/%m/%Y"
+    timestamp_format: str = "%Y-%m-%d %H:%M:%S"
+    full_refresh: bool = False
+    max_withdrawn_share: float = Field(default=0.1, ge=0, le=1)
+    extracted_at: Annotated[str, AfterValidator(_one_group)] | None = None
+    extracted_at_format: str = "%Y%m%d%H%M%S"
+    service: str = "Youth offending team"
+    service_contact: str | None = None
+
+    @model_validator(mode="after")
+    def _has_an_order(self) -> Self:
+        if self.full_refresh and self.extracted_at is None:
+            msg = (
+                "a full refresh needs `extracted_at`: a regular expression for the time of the extract in the file name"
+            )
+            raise ValueError(msg)
+        if self.extracted_at is None and self.columns.last_modified is None:
+            msg = "give `extracted_at` or `columns.last_modified`: without either, versions cannot be put in order"
+            raise ValueError(msg)
+        return self
+
+
+class Layout:
+    """Where the items are in a row, from the file's first row."""
+
+    def __init__(self, first: Row | None, mapping: dict[str, str], placeholders: frozenset[str]) -> None:
+        if first is None:
+            raise FileFormatError("empty", "the file is empty: it has no row of column names")
+        if first.error:
+            raise FileFormatError(first.error, "the row of column names cannot be read", "line 1")
+        header = [name.strip().removeprefix("\ufeff").strip() for name in first.fields]
+        self.width = len(header)
+        self._columns = _positions(header, (*mapping.values(), *sorted(placeholders)))
+        self._places = {item: self._columns[column] for item, column in mapping.items()}
+        self._placeholders = {name: self._columns[name] for name in placeholders}
+        self.dropped = tuple(name for name in header if name and name not in self._columns)
+
+    def check_width(self, fields: Sequence[str]) -> None:
+        """Raise RejectedError for a row of another width than the header; empty fields at its end do no harm."""
+        if len(fields) < self.width or any(fields[self.width :]):
+            raise RejectedError("field_count", f"the row has {len(fields)} fields, the file has {self.width} columns")
+
+    def getter(self, fields: Sequence[str]) -> Callable[[str], str]:
+        """Return a function from an item to its text, empty when no column is mapped to it."""
+        places = self._places
+        return lambda item: fields[places[item]] if item in places else ""
+
+    def value(self, fields: Sequence[str], item: str) -> str:
+        """Return the text of one mapped item."""
+        return fields[self._places[item]]
+
+    def source_values(self, fields: Sequence[str]) -> dict[str, str]:
+        """Return the columns that name the source."""
+        return {name: fields[place] for name, place in self._placeholders.items()}
+
+
+def _positions(header: list[str], wanted: Sequence[str]) -> dict[str, int]:
+    """Return where each wanted column is; raise FileFormatError that names the ones that are missing or there twice."""
+    missing = sorted({column for column in wanted if column not in header})
+    if missing:
+        there = ", ".join(header)
+        raise FileFormatError(
+            "column_missing", f"missing column: {', '.join(missing)}; the file has: {there}", "line 1"
+        )
+    double = sorted({column for column in wanted if header.count(column) > 1})
+    if double:
+        raise FileFormatError("column_repeated", f"column {', '.join(double)} is there more than once", "line 1")
+    return {column: header.index(column) for column in wanted}
