@@ -1,0 +1,161 @@
+"""A feed's settings: one TOML file a feed, checked before anything is read.
+
+Every message names the file, the key and what is allowed there.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from connectors.ctf import CtfSettings
+from connectors.files import FileConnector
+from connectors.formats import FormatContext, FormatSettings, SourceName
+from connectors.hl7_adt import Hl7AdtSettings
+from connectors.paxlst import PaxlstSettings
+from connectors.registry import FORMATS, format_entry
+from connectors.yot_layout import YotCsvSettings
+from schemas.errors import ConfigurationError
+from schemas.settings import Settings
+from schemas.topics import SourceKind, source_topic
+
+ADULT_AGE = 18
+OLDEST_AGE = 25  # participating young people, by consent
+_ITEM_LIMIT = 512 * 1024  # a rejected item's bytes must fit into one message of a broker's usual limit of 1 MB
+
+
+class FeedSettings(Settings):
+    """One feed: which connector reads which files, and what it may let through.
+
+    `source` is the template of source names, one for each supplier system in the feed. People who are `under_age` or
+    older on the date of what is said about them are out of scope and not kept. `accept_synthetic` lets through the
+    ranges that are never issued to people (NHS numbers that start with 9, XX99 postcodes, test names).
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    connector: Literal["ctf", "hl7_adt", "paxlst", "yot_csv"]
+    directory: Path
+    source: str
+    pattern: str = ""
+    time_zone: str = "Europe/London"
+    under_age: int = Field(default=ADULT_AGE, ge=1, le=OLDEST_AGE)
+    accept_synthetic: bool = False
+    placeholders: tuple[str, ...] = ()
+    batch_size: int = Field(default=1000, ge=1, le=10_000)
+    item_limit: int = Field(default=_ITEM_LIMIT, ge=1024, le=_ITEM_LIMIT)
+    ctf: CtfSettings | None = None
+    hl7_adt: Hl7AdtSettings | None = None
+    paxlst: PaxlstSettings | None = None
+    yot_csv: YotCsvSettings | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            return ZoneInfo(name).key
+        except (ValueError, OSError, KeyError):
+            msg = f"{name!r} is not a time zone such as 'Europe/London'"
+            raise ValueError(msg) from None
+
+    @model_validator(mode="after")
+    def _one_format(self) -> Self:
+        strangers = [name for name in FORMATS if name != self.connector and getattr(self, name) is not None]
+        if strangers:
+            msg = f"[{strangers[0]}] is given, but the connector is {self.connector!r}; its table is [{self.connector}]"
+            raise ValueError(msg)
+        if self.connector == "yot_csv" and self.yot_csv is None:
+            msg = "the table [yot_csv] is missing: it has to say at least `encoding` and [yot_csv.columns]"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def kind(self) -> SourceKind:
+        """The kind of source that this feed belongs to."""
+        return format_entry(self.connector).kind
+
+    @property
+    def topic(self) -> str:
+        """The topic that the feed's events go to."""
+        return source_topic(self.kind)
+
+    @property
+    def format_settings(self) -> FormatSettings:
+        """The settings of the feed's own format."""
+        given: FormatSettings | None = getattr(self, self.connector)
+        return given if given is not None else format_entry(self.connector).settings()
+
+    @property
+    def max_withdrawn_share(self) -> float:
+        """The largest share of a source's records that one full refresh may withdraw by leaving them out."""
+        return self.yot_csv.max_withdrawn_share if self.yot_csv else 0.0
+
+    def connect(self) -> FileConnector:
+        """Return the feed's connector; raise ConfigurationError for a source template that does not fit the format."""
+        entry = format_entry(self.connector)
+        context = FormatContext(SourceName(self.source), ZoneInfo(self.time_zone), self.item_limit)
+        reader = entry.build(self.format_settings, context)
+        return FileConnector(self.directory, self.pattern or entry.pattern, reader, batch_size=self.batch_size)
+
+
+def load_feed(path: Path) -> FeedSettings:
+    """Read and check one feed file; raise ConfigurationError that names the file, the key and what is allowed."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise ConfigurationError(msg) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path}: is not TOML in UTF-8: {error}"
+        raise ConfigurationError(msg) from error
+    try:
+        feed = FeedSettings.model_validate(content)
+        feed = feed.model_copy(update={"directory": path.parent / feed.directory})
+        feed.connect()
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path)) from None
+    except ConfigurationError as error:
+        msg = f"{path}: {error}"
+        raise ConfigurationError(msg) from None
+    return feed
+
+
+def load_feeds(directory: Path) -> tuple[FeedSettings, ...]:
+    """Read every `*.toml` of a directory, in order of name; raise ConfigurationError when two feeds have one name."""
+    paths = sorted(directory.glob("*.toml"))
+    feeds = tuple(load_feed(path) for path in paths)
+    names: dict[str, Path] = {}
+    for path, feed in zip(paths, feeds, strict=True):
+        if feed.name in names:
+            msg = f"{path}: name: {feed.name!r} is taken by {names[feed.name]}; give each feed a name of its own"
+            raise ConfigurationError(msg)
+        names[feed.name] = path
+    return feeds
+
+
+def _explain(error: ValidationError, path: Path) -> str:
+    """Return one line for each broken key: file, key, what is wrong, and the keys that are allowed for a wrong one."""
+    lines = []
+    for item in error.errors(include_url=False, include_input=False):
+        key = ".".join(map(str, item["loc"])) or "(the file)"
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = f"no such key; allowed here: {', '.join(_allowed(item['loc'][:-1]))}"
+        lines.append(f"{path}: {key}: {message}")
+    return "\n".join(lines)
+
+
+def _allowed(location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys of the table at this place."""
+    model: Any = FeedSettings
+    for step in location:
+        model = _table(model.model_fields[str(step)].annotation)
+    return sorted(model.model_fields)
+
+
+def _table(annotation: Any) -> Any:
+    choices = [annotation, *getattr(annotation, "__args__", ())]
+    return next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel))
