@@ -71,6 +71,9 @@ def server_properties(config: KafkaConfig, node: NodeConfig, data: Path) -> dict
         "offsets.topic.num.partitions": "4",
         "transaction.state.log.num.partitions": "4",
         "group.initial.rebalance.delay.ms": "0",
+        # A killed broker may come back only when its session has run out, which is 9 seconds by default.
+        "broker.heartbeat.interval.ms": "500",
+        "broker.session.timeout.ms": "4000",
         # A dead letter carries the bytes it refuses, whatever their size within reason.
         "message.max.bytes": str(16 * 1024 * 1024),
         "num.network.threads": "2",
@@ -124,7 +127,7 @@ class KafkaCluster:
         self.config = config
         self.nodes = {node.node_id: KafkaNode(config, node, folder) for node in config.nodes}
         self._java = java
-        self._jars = tuple(jars)
+        self.jars = tuple(jars)
         self._heap_mb = heap_mb
 
     @property
@@ -140,7 +143,7 @@ class KafkaCluster:
 
     def start_node(self, node_id: int) -> None:
         """Start one node, on the same ports and data as before."""
-        self.nodes[node_id].start(self._java, self._jars, self._heap_mb)
+        self.nodes[node_id].start(self._java, self.jars, self._heap_mb)
 
     def kill_node(self, node_id: int) -> None:
         """SIGKILL one node."""

@@ -48,6 +48,10 @@ class LocalStack:
         self.kafka = kafka
         self.postgres = postgres
 
+    def restore(self) -> None:
+        """Start every part again that was killed or stopped, and return once all of it answers."""
+        _start_together(self.kafka, self.postgres, SilentReporter())
+
 
 def up(config: StackConfig, reporter: Reporter | None = None) -> StackAddresses:
     """Start what does not run yet and return once all of it answers.

@@ -1,0 +1,34 @@
+"""Kafka for every stage: topics from the manifest, a producer that loses nothing silently, reading from positions."""
+
+from __future__ import annotations
+
+from connectors.kafka.admin import (
+    LARGEST_MESSAGE,
+    Partition,
+    Positions,
+    Watermarks,
+    create_topics,
+    end_offsets,
+    partitions_of,
+    watermarks,
+)
+from connectors.kafka.errors import translate
+from connectors.kafka.producer import DeliveryFailure, EventProducer
+from connectors.kafka.reader import Batches, PartitionReader, ReadMessage
+
+__all__ = [
+    "LARGEST_MESSAGE",
+    "Batches",
+    "DeliveryFailure",
+    "EventProducer",
+    "Partition",
+    "PartitionReader",
+    "Positions",
+    "ReadMessage",
+    "Watermarks",
+    "create_topics",
+    "end_offsets",
+    "partitions_of",
+    "translate",
+    "watermarks",
+]

@@ -1,0 +1,118 @@
+"""Reading partitions from positions that the caller keeps."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from connectors.kafka.admin import Partition, Positions, client_config
+from connectors.kafka.errors import Trouble, translate
+from schemas.settings import KafkaSettings
+
+
+class ReadMessage(NamedTuple):
+    """One message as it was read; headers only when the reader was asked for them."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+Batches = dict[Partition, list[ReadMessage]]
+"""Messages of each partition in order of offset; no partition is empty."""
+
+
+class PartitionReader:
+    """Reads the partitions of `positions`, each from its next offset on.
+
+    There is no rebalancing: the caller says which partitions, and its own store says how far. `group` is only where
+    `hint` notes the positions for dashboards. Use as a context manager.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, positions: Positions, *, group: str = "contactpoint", with_headers: bool = False
+    ) -> None:
+        self._with_headers = with_headers
+        self._trouble = Trouble()
+        self._consumer = Consumer(
+            {
+                **client_config(settings, self._trouble),
+                "group.id": group,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                # A position that is not in the log must stop the reader, not move it.
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 100,
+            }
+        )
+        self.start_from(positions)
+
+    @property
+    def complaint(self) -> str:
+        """What the client last complained of, empty when nothing: brokers away, a wrong password."""
+        return self._trouble.reason
+
+    def start_from(self, positions: Positions) -> None:
+        """Read these partitions, and no others, from these positions on; what was fetched before is dropped."""
+        self._consumer.assign([TopicPartition(topic, number, at) for (topic, number), at in sorted(positions.items())])
+
+    def read(self, max_messages: int, timeout: float) -> Batches:
+        """Return up to `max_messages` by partition, none when there are none.
+
+        librdkafka waits the whole `timeout` (seconds) unless `max_messages` arrive earlier: it is the latency at low
+        rates. Raises RetriableError, ConfigurationError or FatalError as `errors.translate` sorts them.
+        """
+        batches: Batches = {}
+        for message in self._consumer.consume(max_messages, timeout):
+            error = message.error()
+            if error is not None:
+                _raise_unless_harmless(error, message)
+                continue
+            read = self._read(message)
+            batches.setdefault((read.topic, read.partition), []).append(read)
+        return batches
+
+    def hint(self, positions: Positions) -> None:
+        """Note positions under the group's name for lag dashboards; nothing depends on it, so failures are ignored."""
+        offsets = [TopicPartition(topic, number, at) for (topic, number), at in positions.items()]
+        if offsets:
+            with contextlib.suppress(KafkaException):
+                self._consumer.commit(offsets=offsets, asynchronous=True)
+
+    def pause(self, partitions: Sequence[Partition]) -> None:
+        """Stop fetching these partitions."""
+        self._consumer.pause([TopicPartition(*partition) for partition in partitions])
+
+    def resume(self, partitions: Sequence[Partition]) -> None:
+        """Fetch these partitions again."""
+        self._consumer.resume([TopicPartition(*partition) for partition in partitions])
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self.close()
+
+    def _read(self, message: Message) -> ReadMessage:
+        # The driver's types allow for messages that were never sent; one that was read has a place and bytes.
+        headers = tuple(message.headers() or ()) if self._with_headers else ()
+        read: Any = (message.topic(), message.partition(), message.offset(), message.key(), message.value(), headers)
+        return ReadMessage._make(read)
+
+
+def _raise_unless_harmless(error: KafkaError, message: Message) -> None:
+    if error.code() != KafkaError._PARTITION_EOF:
+        about = f"reading partition {message.partition()} of topic {message.topic()}"
+        raise translate(error, about) from KafkaException(error)

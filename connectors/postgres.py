@@ -1,0 +1,124 @@
+"""PostgreSQL for every stage: connections, SQL from files, and the driver's errors put into our own tree, once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import LiteralString
+
+import psycopg
+from psycopg import errors
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from schemas.errors import ConfigurationError, ContactPointError, FatalError, RejectedError, RetriableError
+from schemas.settings import PostgresSettings
+
+_BLOCK = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_CONNECT_SECONDS = 10
+
+# What a person has to put right: rights, names and passwords. All else is sorted by psycopg's own classes.
+_CONFIGURATION = (
+    errors.InsufficientPrivilege,
+    errors.InvalidAuthorizationSpecification,
+    errors.InvalidCatalogName,
+    errors.InvalidPassword,
+    errors.InvalidSchemaName,
+    errors.UndefinedTable,
+)
+
+
+def connect(
+    settings: PostgresSettings, *, autocommit: bool = False, application: str = "contactpoint"
+) -> psycopg.Connection[TupleRow]:
+    """Return a new connection. `application` is what pg_stat_activity shows; errors are those of `wrap_errors`."""
+    with wrap_errors():
+        return psycopg.connect(
+            settings.dsn.get_secret_value(),
+            autocommit=autocommit,
+            connect_timeout=_CONNECT_SECONDS,
+            application_name=application,
+        )
+
+
+def open_pool(
+    settings: PostgresSettings, *, size: int, application: str = "contactpoint"
+) -> ConnectionPool[psycopg.Connection[TupleRow]]:
+    """Return an open pool of up to `size` connections; the caller closes it."""
+    pool = ConnectionPool(
+        settings.dsn.get_secret_value(),
+        min_size=1,
+        max_size=size,
+        kwargs={"application_name": application, "connect_timeout": _CONNECT_SECONDS},
+        open=False,
+    )
+    with wrap_errors():
+        try:
+            pool.open(wait=True, timeout=_CONNECT_SECONDS)
+        except BaseException:
+            pool.close()
+            raise
+    return pool
+
+
+@contextmanager
+def wrap_errors() -> Iterator[None]:
+    """Turn psycopg's errors into ours; the driver's error stays as the cause.
+
+    Messages name the kind of error only: PostgreSQL's own text can quote a row. Lost connections, deadlocks and
+    serialization failures become RetriableError, a value that PostgreSQL refuses RejectedError, missing rights, tables
+    and databases ConfigurationError, anything else (a constraint, a mistake in SQL) FatalError.
+    """
+    try:
+        yield
+    except (psycopg.Error, PoolTimeout) as error:
+        raise translate(error) from error
+
+
+def translate(error: psycopg.Error | PoolTimeout) -> ContactPointError:
+    """Return our error for a driver's error, as `wrap_errors` says."""
+    what = f"{type(error).__name__}{f', SQLSTATE {error.sqlstate}' if error.sqlstate else ''}"
+    if isinstance(error, _CONFIGURATION):
+        return ConfigurationError(
+            f"PostgreSQL refused the request ({what}): check the account's rights and the database"
+        )
+    if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+        return RetriableError(f"PostgreSQL is unavailable ({what})")
+    if isinstance(error, psycopg.DataError):
+        return RejectedError("database_refused_value", f"PostgreSQL refused a value ({what})")
+    return FatalError(f"PostgreSQL failed a statement ({what})")
+
+
+@cache
+def sql_script(package: str, name: str) -> LiteralString:
+    """Return the whole of `<name>.sql` in a package, such as `sql_script("matching.sql", "schema")`."""
+    return files(package).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def sql_blocks(package: str, name: str = "queries") -> Mapping[str, LiteralString]:
+    """Return the statements of `<name>.sql` in a package, each under its own line `-- name: <block>`.
+
+    Raises FatalError for a block that is named twice.
+    """
+    parts = _BLOCK.split(sql_script(package, name))
+    names = parts[1::2]
+    if len(set(names)) != len(names):
+        message = f"{package}/{name}.sql names a block twice"
+        raise FatalError(message)
+    bodies = (body.strip() for body in parts[2::2])
+    return MappingProxyType(dict(zip(names, bodies, strict=True)))
+
+
+def apply_schema(settings: PostgresSettings, package: str, name: str = "schema") -> None:
+    """Run a whole SQL file in one transaction of its own. The file must be safe to run at every start.
+
+    Processes that start together take turns, so that `create ... if not exists` never meets itself.
+    """
+    with connect(settings) as connection, wrap_errors(), connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(hashtext(%s))", [f"contactpoint.{package}.{name}"])
+        connection.execute(sql_script(package, name))
