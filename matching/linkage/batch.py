@@ -1,0 +1,125 @@
+"""Linkage of a whole table at once: all candidate pairs, scored in chunks, then clusters.
+
+This is what `contactpoint link` runs, what training and `make accuracy` measure, and the oracle that the resident
+owner is tested against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from matching.linkage.candidates import CHUNK, candidate_pairs
+from matching.linkage.columns import RecordColumns
+from matching.linkage.comparisons import compare
+from matching.linkage.components import Labels
+from matching.linkage.constraints import Constraints, SourceRules
+from matching.linkage.hashing import Indices
+from matching.linkage.model import LinkageModel
+from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
+from matching.linkage.scoring import Weights, score, total_weights
+from matching.linkage.similarity import Levels
+
+NO_CONSTRAINTS: Final = Constraints()
+
+
+@dataclass(frozen=True, slots=True)
+class PairTable:
+    """Candidate pairs (left < right row numbers), their total weights and level codes (pairs, comparisons)."""
+
+    left: Indices
+    right: Indices
+    weights: Weights
+    levels: Levels
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedTable:
+    """The outcome for a table: each row's cluster (the number of its first row) and the pairs that were kept."""
+
+    clusters: Labels
+    pairs: PairTable
+    compared_pairs: int
+    resolution: Resolution
+
+
+def score_pairs(
+    columns: RecordColumns,
+    model: LinkageModel,
+    *,
+    floor: int | None = None,
+    chunk: int = CHUNK,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[PairTable, int]:
+    """Compare all candidate pairs; return those at or above `floor` (default: the model's) and how many were compared.
+
+    At most about `chunk` pairs are worked on at a time; `progress` is told the number compared so far.
+    """
+    lowest = model.review_floor if floor is None else floor
+    kept: list[PairTable] = [_empty(model)]
+    compared = 0
+    columns.spread()
+    for left, right in candidate_pairs(columns, model, chunk):
+        levels = compare(columns, left, right, model)
+        weights = total_weights(levels, model)
+        enough = weights >= lowest
+        kept.append(PairTable(left[enough], right[enough], weights[enough], levels[enough]))
+        compared += len(left)
+        if progress is not None:
+            progress(compared)
+    return _joined(kept), compared
+
+
+def cluster_pairs(
+    columns: RecordColumns,
+    pairs: PairTable,
+    model: LinkageModel,
+    constraints: Constraints = NO_CONSTRAINTS,
+    keys: Sequence[str] | None = None,
+) -> Resolution:
+    """Return the clusters of all rows from their scored pairs; `keys` (record keys) settle ties, else row order."""
+    ranks = np.arange(len(columns)) if keys is None else _ranks(keys)
+    nodes = Nodes(
+        columns.sources,
+        lambda members: members[np.argsort(ranks[members])],
+        lambda left, right: score(columns, left, right, model),
+    )
+    rules = SourceRules(model, columns.source_names)
+    return resolve(nodes, ScoredPairs(pairs.left, pairs.right, pairs.weights), model, rules, constraints)
+
+
+def link_all(
+    columns: RecordColumns,
+    model: LinkageModel,
+    constraints: Constraints = NO_CONSTRAINTS,
+    keys: Sequence[str] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> LinkedTable:
+    """Link a whole table: compare its candidate pairs, keep those above the review floor, cluster."""
+    pairs, compared = score_pairs(columns, model, progress=progress)
+    resolution = cluster_pairs(columns, pairs, model, constraints, keys)
+    _, firsts, inverse = np.unique(resolution.labels, return_index=True, return_inverse=True)
+    return LinkedTable(firsts[inverse].astype(np.int64, copy=False), pairs, compared, resolution)
+
+
+def _ranks(keys: Sequence[str]) -> Indices:
+    ranks = np.empty(len(keys), np.int64)
+    ranks[np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)] = np.arange(len(keys))
+    return ranks
+
+
+def _empty(model: LinkageModel) -> PairTable:
+    none = np.empty(0, np.int64)
+    return PairTable(none, none, none, np.empty((0, len(model.comparisons)), np.int8))
+
+
+def _joined(tables: list[PairTable]) -> PairTable:
+    return PairTable(
+        np.concatenate([t.left for t in tables]),
+        np.concatenate([t.right for t in tables]),
+        np.concatenate([t.weights for t in tables]),
+        np.concatenate([t.levels for t in tables]),
+    )

@@ -1,0 +1,84 @@
+"""Clustering of one connected component: which of its records are one child. A pure function of the component.
+
+Must-links come first. Then the two clusters with the highest mean weight over all pairs between them are joined, as
+long as that mean reaches the threshold and no cannot-link stands between them (average linkage: Sokal and Michener
+1958). Every step starts again from the records themselves, so the best claimant to a place always gets it, however
+late it arrived: what incremental systems have to do by displacing an earlier member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from matching.linkage.components import Labels, connected_components
+from matching.linkage.hashing import Indices
+from matching.linkage.scoring import Weights
+
+BoolMatrix = npt.NDArray[np.bool_]
+
+
+def cluster_component(weights: Weights, cannot_link: BoolMatrix, must_link: Indices, threshold: int) -> Labels:
+    """Return a cluster label for each member of a component: the position of the cluster's first member.
+
+    `weights` and `cannot_link` are symmetric matrices over the members, which stand in order of record key: that
+    order settles ties, the cluster with the first key going first. `must_link` has shape (pairs, 2).
+    """
+    labels = _must_linked(len(weights), must_link)
+    first_members, group_of = np.unique(labels, return_inverse=True)
+    sums, sizes, barred = _between_groups(weights, cannot_link, group_of)
+    groups: dict[int, list[int]] = {}
+    for member, group in enumerate(group_of.tolist()):
+        groups.setdefault(group, []).append(member)
+    for kept, joined in _agglomerate(sums, sizes, barred, threshold):
+        groups[kept] += groups.pop(joined)
+    for group, members in groups.items():
+        labels[members] = first_members[group]
+    return labels
+
+
+def _must_linked(n: int, must_link: Indices) -> Labels:
+    """Return labels of the groups that must-links alone make: each its first member."""
+    if not len(must_link):
+        return np.arange(n, dtype=np.int64)
+    components = connected_components(n, must_link[:, 0], must_link[:, 1])
+    _, firsts = np.unique(components, return_index=True)
+    return firsts[components].astype(np.int64, copy=False)
+
+
+def _between_groups(
+    weights: Weights, cannot_link: BoolMatrix, group_of: Indices
+) -> tuple[Weights, npt.NDArray[np.int64], BoolMatrix]:
+    """Return the sum of weights between each two groups, the groups' sizes, and where a cannot-link stands."""
+    sizes = np.bincount(group_of)
+    if len(sizes) == len(weights):
+        return weights.copy(), sizes, cannot_link.copy()
+    membership = (group_of[None, :] == np.arange(len(sizes))[:, None]).astype(np.int64)
+    sums = membership @ weights @ membership.T
+    barred = membership @ cannot_link.astype(np.int64) @ membership.T > 0
+    return sums, sizes, barred
+
+
+def _agglomerate(
+    sums: Weights, sizes: npt.NDArray[np.int64], barred: BoolMatrix, threshold: int
+) -> Iterable[tuple[int, int]]:
+    """Yield (kept, joined) until no two groups may be joined. Works in place on its arguments."""
+    np.fill_diagonal(barred, val=True)
+    # Sums are whole numbers, so equal means are equal floating point numbers and argmax finds the first of a tie.
+    means = np.where(barred, -np.inf, sums / np.outer(sizes, sizes))
+    while len(means) > 1:
+        kept, joined = divmod(int(means.argmax()), len(means))
+        if not means[kept, joined] >= threshold:
+            return
+        yield kept, joined
+        sums[kept] += sums[joined]
+        sums[:, kept] = sums[kept]
+        sizes[kept] += sizes[joined]
+        barred[kept] |= barred[joined]
+        barred[:, kept] = barred[kept]
+        barred[joined] = barred[:, joined] = True
+        means[joined] = means[:, joined] = -np.inf
+        means[kept] = np.where(barred[kept], -np.inf, sums[kept] / (sizes[kept] * sizes))
+        means[:, kept] = means[kept]

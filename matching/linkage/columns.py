@@ -1,0 +1,149 @@
+"""Records held by column: 64-bit hashes for equality and blocking, texts for the pairs that differ.
+
+A row is known by its number (its rid). The texts of a row are kept as one joined string, a fifth of the memory of
+separate ones; `spread()` lays them out by column for a table that is compared as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from matching.linkage.hashing import Hashes, Indices, hash_bytes
+from matching.linkage.model import LinkageModel
+from matching.linkage.normalise import ALTERNATE
+
+SEPARATOR: Final = "\x1f"
+"""Stands between the values of one row, in memory and in the durable form."""
+
+Flags = npt.NDArray[np.uint32]
+Texts = npt.NDArray[np.object_]
+
+_FIRST_CAPACITY: Final = 1024
+_VAGUE_SHIFT: Final = (
+    16  # the low 16 bits of a row's flags say "several alternates", the high 16 "vague", one bit a field
+)
+
+
+class RecordColumns:
+    """The compared values of records, by field of one model. Rows are appended and overwritten in bulk."""
+
+    def __init__(self, model: LinkageModel) -> None:
+        self.n_fields: Final = len(model.fields)
+        self._date_fields = [i for i, f in enumerate(model.fields) if f.kind == "date"]
+        self._rows: list[str] = []
+        self._source_codes: dict[str, int] = {}
+        self._hashes: Hashes = np.zeros((_FIRST_CAPACITY, self.n_fields), np.uint64)
+        self._flags: Flags = np.zeros(_FIRST_CAPACITY, np.uint32)
+        self._sources: npt.NDArray[np.int32] = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._spread: tuple[Hashes, Texts] | None = None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def source_names(self) -> list[str]:
+        """The name of each source code, in order of code."""
+        return list(self._source_codes)
+
+    @property
+    def sources(self) -> npt.NDArray[np.int32]:
+        """The source code of each row."""
+        return self._sources[: len(self._rows)]
+
+    def append(self, rows: Sequence[str], sources: Sequence[str]) -> Indices:
+        """Add rows (values joined by SEPARATOR) with the source of each; return their numbers."""
+        first, last = len(self._rows), len(self._rows) + len(rows)
+        self._reserve(last)
+        self._rows.extend(rows)
+        codes = self._source_codes
+        self._sources[first:last] = [codes.setdefault(source, len(codes)) for source in sources]
+        rids = np.arange(first, last, dtype=np.int64)
+        self._fill(rids, rows)
+        return rids
+
+    def overwrite(self, rids: Indices, rows: Sequence[str]) -> None:
+        """Replace the values of existing rows; their sources stay."""
+        for rid, row in zip(rids.tolist(), rows, strict=True):
+            self._rows[rid] = row
+        self._fill(rids, rows)
+
+    def row(self, rid: int) -> str:
+        """Return the values of a row, joined by SEPARATOR."""
+        return self._rows[rid]
+
+    def hashes(self, rids: Indices) -> Hashes:
+        """Return the value hashes of rows, shape (rows, fields)."""
+        return self._hashes[rids]
+
+    def flags(self, rids: Indices) -> Flags:
+        """Return the flags of rows; see `with_alternates` and `vague`."""
+        return self._flags[rids]
+
+    def texts(self, rids: Indices) -> Texts:
+        """Return the values of rows, shape (rows, fields)."""
+        rows = self._rows
+        texts = np.empty((len(rids), self.n_fields), dtype=np.object_)
+        if len(rids):
+            texts[:] = [rows[rid].split(SEPARATOR) for rid in rids.tolist()]
+        return texts
+
+    def spread(self) -> None:
+        """Lay hashes and texts out by column, for the comparison of a whole table. Ends at the next change."""
+        if self._spread is None:
+            rids = np.arange(len(self._rows), dtype=np.int64)
+            self._spread = np.asfortranarray(self.hashes(rids)), np.asfortranarray(self.texts(rids))
+
+    @property
+    def whole(self) -> tuple[Hashes, Texts] | None:
+        """Hashes and texts of all rows by column, if they are spread."""
+        return self._spread
+
+    def _fill(self, rids: Indices, rows: Sequence[str]) -> None:
+        self._spread = None
+        n_values = self.n_fields
+        values = SEPARATOR.join(rows).encode().split(SEPARATOR.encode()) if rows else []
+        if len(values) != n_values * len(rows):
+            msg = f"every row needs {n_values} values"
+            raise ValueError(msg)
+        hashes = np.array([hash_bytes(value) for value in values], np.uint64)
+        self._hashes[rids] = hashes.reshape(len(rows), n_values)
+        flags = np.zeros(len(rows), np.uint32)
+        for i, row in enumerate(rows):
+            if ALTERNATE in row:
+                flags[i] = sum(1 << f for f, value in enumerate(row.split(SEPARATOR)) if ALTERNATE in value)
+        for f in self._date_fields:
+            vague = np.array([value.endswith(b"0101") for value in values[f::n_values]], dtype=bool)
+            flags[vague] |= np.uint32(1 << (f + _VAGUE_SHIFT))
+        self._flags[rids] = flags
+
+    def _reserve(self, n: int) -> None:
+        capacity = len(self._flags)
+        if n <= capacity:
+            return
+        more = max(n, capacity + capacity // 2) - capacity
+        self._hashes = np.concatenate([self._hashes, np.zeros((more, self.n_fields), np.uint64)])
+        self._flags = np.concatenate([self._flags, np.zeros(more, np.uint32)])
+        self._sources = np.concatenate([self._sources, np.zeros(more, np.int32)])
+
+
+def with_alternates(flags: Flags, field: int) -> npt.NDArray[np.bool_]:
+    """Tell which rows have several alternates in a field."""
+    marked: npt.NDArray[np.bool_] = flags & np.uint32(1 << field) != 0
+    return marked
+
+
+def vague(flags: Flags, field: int) -> npt.NDArray[np.bool_]:
+    """Tell which rows have a date in a field that is the 1st of January: often only the year was known."""
+    marked: npt.NDArray[np.bool_] = flags & np.uint32(1 << (field + _VAGUE_SHIFT)) != 0
+    return marked
+
+
+def columns_of(model: LinkageModel, values: Sequence[Sequence[str]], sources: Sequence[str]) -> RecordColumns:
+    """Return the columns of a whole table: for each record its values in field order, and its source."""
+    columns = RecordColumns(model)
+    columns.append([SEPARATOR.join(row) for row in values], sources)
+    return columns

@@ -1,0 +1,275 @@
+"""How well two records agree, comparison by comparison: arrays of pairs in, arrays of level codes out.
+
+Equality is decided on 64-bit hashes; only values that differ go to a kernel of `similarity`, each different pair of
+values once. A field with alternates (a former name) takes the closest agreement over all its alternates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from matching.linkage import similarity as sim
+from matching.linkage.columns import RecordColumns, Texts, vague, with_alternates
+from matching.linkage.hashing import Hashes, Indices, combine
+from matching.linkage.model import NULL_LEVEL, Comparison, ComparisonLevel, LinkageModel
+from matching.linkage.normalise import ALTERNATE
+from matching.linkage.similarity import DIFFERENT, Kernel, Levels
+from schemas.errors import ConfigurationError
+
+_FEW: Final = 256  # so few pairs are compared one by one: finding the unique ones would take longer
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonKind:
+    """One way to compare an attribute: its levels from "anything else" up to the closest, and the kernel between them.
+
+    `levels` are (words for a reviewer, m to start from, u to start from). `equal` is the code of equal values,
+    `vague` of equal dates that are the 1st of January, `swapped` of two names that changed places (the kind's second
+    field is the other name).
+    """
+
+    explanation: str
+    levels: tuple[tuple[str, float, float], ...]
+    kernel: Kernel | None = None
+    vague: int | None = None
+    swapped: int | None = None
+
+    @property
+    def equal(self) -> int:
+        """The code of the closest level."""
+        return len(self.levels)
+
+
+_NAME_STEPS: Final = (
+    ("different", 0.040, 0.855),
+    ("slightly alike (Jaro-Winkler from .70)", 0.015, 0.070),
+    ("alike (Jaro-Winkler from .85)", 0.025, 0.020),
+)
+_TEXT_LEVELS: Final = (
+    ("different", 0.200, 0.875),
+    ("slightly alike (Jaro-Winkler from .70)", 0.050, 0.080),
+    ("alike (Jaro-Winkler from .85)", 0.070, 0.020),
+    ("nearly the same (Jaro-Winkler from .92)", 0.080, 0.005),
+    ("the same", 0.600, 0.020),
+)
+
+KINDS: Final[dict[str, ComparisonKind]] = {
+    "given_name": ComparisonKind(
+        "Forenames, folded. Short forms and one of several names are variants. Its second field is the surname, "
+        "to see the two exchanged.",
+        (
+            *_NAME_STEPS,
+            ("a short form, or one of several names", 0.030, 0.010),
+            ("nearly the same (Jaro-Winkler from .92)", 0.050, 0.010),
+            ("forename and surname exchanged", 0.010, 0.0005),
+            ("the same", 0.830, 0.0345),
+        ),
+        sim.given_name_levels,
+        swapped=sim.NAME_SWAPPED,
+    ),
+    "surname": ComparisonKind(
+        "Surnames, folded. One part of a double name is a variant. Its second field is the forename.",
+        (
+            *_NAME_STEPS,
+            ("one part of a double name", 0.030, 0.005),
+            ("nearly the same (Jaro-Winkler from .92)", 0.050, 0.010),
+            ("forename and surname exchanged", 0.010, 0.0005),
+            ("the same", 0.830, 0.0395),
+        ),
+        sim.surname_levels,
+        swapped=sim.NAME_SWAPPED,
+    ),
+    "date": ComparisonKind(
+        "Dates. The same 1st of January is a level of its own: it often stands for a year alone.",
+        (
+            ("different", 0.015, 0.840),
+            ("the same year", 0.010, 0.060),
+            ("two of day, month and year the same", 0.025, 0.070),
+            ("the same 1st of January", 0.010, 0.005),
+            ("one digit wrong, or two neighbours exchanged", 0.030, 0.015),
+            ("day and month exchanged", 0.010, 0.001),
+            ("the same", 0.900, 0.009),
+        ),
+        sim.date_levels,
+        vague=sim.DATE_VAGUE,
+    ),
+    "sex": ComparisonKind("Sex as recorded.", (("different", 0.010, 0.500), ("the same", 0.990, 0.500))),
+    "postcode": ComparisonKind(
+        "Postcodes without space.",
+        (
+            ("another area", 0.080, 0.700),
+            ("the same area", 0.080, 0.180),
+            ("the same sector", 0.030, 0.030),
+            ("one edit apart", 0.030, 0.010),
+            ("the same", 0.780, 0.080),
+        ),
+        sim.postcode_levels,
+    ),
+    "address": ComparisonKind("Addresses and places as one folded text.", _TEXT_LEVELS, sim.text_levels),
+    "identifier": ComparisonKind(
+        "Numbers that one body gives to one person; they are sometimes mistyped or taken from a sibling.",
+        (
+            ("different", 0.010, 0.9979),
+            ("one edit apart", 0.010, 0.0020),
+            ("the same", 0.980, 0.0001),
+        ),
+        sim.identifier_levels,
+    ),
+    "short_string": ComparisonKind("Any other short text.", _TEXT_LEVELS, sim.text_levels),
+    "exact": ComparisonKind(
+        "Codes that are either the same or not.", (("different", 0.100, 0.900), ("the same", 0.900, 0.100))
+    ),
+    "source": ComparisonKind(
+        "Whether both records come from one source system, which seldom holds a person twice. Reads no field.",
+        (("different sources", 0.950, 0.800), ("the same source", 0.050, 0.200)),
+    ),
+}
+"""The comparison kinds by name; the reviewer's explanation of each stands in it."""
+
+
+def untrained_comparison(name: str, kind: str, fields: tuple[str, ...]) -> Comparison:
+    """Return a comparison of this kind with the m and u that training starts from."""
+    if kind not in KINDS:
+        msg = f"unknown comparison kind {kind!r}; known: {', '.join(KINDS)}"
+        raise ConfigurationError(msg)
+    levels = (ComparisonLevel("missing", 1.0, 1.0), *(ComparisonLevel(*level) for level in KINDS[kind].levels))
+    return Comparison(name, kind, fields, levels)
+
+
+def check_kinds(model: LinkageModel) -> None:
+    """Raise ConfigurationError if a comparison is of no known kind or has not that kind's levels and fields."""
+    for c in model.comparisons:
+        kind = KINDS.get(c.kind)
+        if kind is None:
+            msg = f"comparison {c.name!r} is of unknown kind {c.kind!r}; known: {', '.join(KINDS)}"
+            raise ConfigurationError(msg)
+        possible = {0} if c.kind == "source" else {1} if kind.swapped is None else {1, 2}
+        if len(c.levels) != kind.equal + 1 or len(c.fields) not in possible:
+            msg = f"comparison {c.name!r} of kind {c.kind!r} needs {kind.equal + 1} levels and {max(possible)} field(s)"
+            raise ConfigurationError(msg)
+
+
+def compare(columns: RecordColumns, left: Indices, right: Indices, model: LinkageModel) -> Levels:
+    """Return the level codes of pairs of rows, shape (pairs, comparisons); left and right may change places."""
+    pairs = _Pairs(columns, left, right)
+    levels = np.empty((len(model.comparisons), len(left)), np.int8)
+    for i, comparison in enumerate(model.comparisons):
+        positions = tuple(model.field_index[f] for f in comparison.fields)
+        levels[i] = (
+            _same_source(pairs) if comparison.kind == "source" else _agreement(pairs, KINDS[comparison.kind], positions)
+        )
+    return levels.T
+
+
+class _Pairs:
+    """The rows that a set of pairs touches, gathered once; of a spread table simply all rows."""
+
+    def __init__(self, columns: RecordColumns, left: Indices, right: Indices) -> None:
+        self._columns = columns
+        self._texts: Texts | None
+        if columns.whole is not None:
+            self._rids = np.arange(len(columns), dtype=np.int64)
+            self.left, self.right = left, right
+            self._hashes, self._texts = columns.whole
+        else:
+            self._rids, inverse = np.unique(np.concatenate([left, right]), return_inverse=True)
+            self.left, self.right = inverse[: len(left)], inverse[len(left) :]
+            self._hashes, self._texts = np.asfortranarray(columns.hashes(self._rids)), None
+        self.sources = columns.sources[self._rids]
+        self.flags = columns.flags(self._rids)
+
+    def hashes(self, field: int) -> tuple[Hashes, Hashes]:
+        """The hashes of one field on both sides of each pair."""
+        column = self._hashes[:, field]
+        return column[self.left], column[self.right]
+
+    def texts(self, field: int) -> Texts:
+        """The values of one field by row (not by pair)."""
+        if self._texts is None:
+            self._texts = self._columns.texts(self._rids)
+        return self._texts[:, field]
+
+
+def _same_source(pairs: _Pairs) -> Levels:
+    same = pairs.sources[pairs.left] == pairs.sources[pairs.right]
+    return np.where(same, np.int8(sim.SAME), np.int8(DIFFERENT))
+
+
+def _agreement(pairs: _Pairs, kind: ComparisonKind, fields: tuple[int, ...]) -> Levels:
+    """Return the level codes of one comparison."""
+    left, right = pairs.hashes(fields[0])
+    missing = (left == 0) | (right == 0)
+    equal = left == right
+    levels = np.full(len(left), DIFFERENT, np.int8)
+    levels[equal] = kind.equal
+    if kind.vague is not None:
+        levels[equal & vague(pairs.flags, fields[0])[pairs.left]] = kind.vague
+    levels[missing] = NULL_LEVEL
+    unequal = np.flatnonzero(~equal & ~missing)
+    if len(unequal):
+        levels[unequal] = _closest(pairs, kind, fields[0], unequal, (left[unequal], right[unequal]))
+    if kind.swapped is not None and len(fields) == 2:
+        other_left, other_right = pairs.hashes(fields[1])
+        exchanged = (left == other_right) & (right == other_left) & ~missing
+        levels[exchanged] = np.maximum(levels[exchanged], np.int8(kind.swapped))
+    return levels
+
+
+def _closest(pairs: _Pairs, kind: ComparisonKind, field: int, which: Indices, hashes: tuple[Hashes, Hashes]) -> Levels:
+    """Return the levels of the pairs `which`, whose values are present and unequal as a whole."""
+    several = with_alternates(pairs.flags, field)
+    either = several[pairs.left[which]] | several[pairs.right[which]]
+    levels = np.full(len(which), DIFFERENT, np.int8)
+    # A fixed order of the two values makes the level independent of which record came first.
+    forward = hashes[0] <= hashes[1]
+    first = np.where(forward, pairs.left[which], pairs.right[which])
+    second = np.where(forward, pairs.right[which], pairs.left[which])
+    single = np.flatnonzero(~either)
+    if kind.kernel is not None and len(single):
+        levels[single] = _by_unique_values(
+            kind.kernel,
+            pairs.texts(field),
+            first[single],
+            second[single],
+            combine(*(h[single] for h in _ordered(hashes))),
+        )
+    many = np.flatnonzero(either)
+    if len(many):
+        texts = pairs.texts(field)
+        levels[many] = _over_alternates(kind, texts[first[many]], texts[second[many]])
+    return levels
+
+
+def _ordered(hashes: tuple[Hashes, Hashes]) -> tuple[Hashes, Hashes]:
+    return np.minimum(*hashes), np.maximum(*hashes)
+
+
+def _by_unique_values(kernel: Kernel, texts: Texts, first: Indices, second: Indices, codes: Hashes) -> Levels:
+    """Run the kernel once for each different pair of values."""
+    if len(codes) < _FEW:
+        return kernel(texts[first].tolist(), texts[second].tolist())
+    _, index, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    levels = kernel(texts[first[index]].tolist(), texts[second[index]].tolist())
+    return levels[inverse]
+
+
+def _over_alternates(kind: ComparisonKind, left: Texts, right: Texts) -> Levels:
+    """Return the closest level over all alternates of both values of each pair."""
+    owners: list[int] = []
+    firsts: list[str] = []
+    seconds: list[str] = []
+    for i, (a, b) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
+        for x in a.split(ALTERNATE):
+            for y in b.split(ALTERNATE):
+                owners.append(i)
+                firsts.append(min(x, y))
+                seconds.append(max(x, y))
+    equal = np.array([x == y for x, y in zip(firsts, seconds, strict=True)], dtype=bool)
+    codes = np.full(len(owners), DIFFERENT, np.int8) if kind.kernel is None else kind.kernel(firsts, seconds)
+    codes[equal] = kind.equal
+    levels = np.full(len(left), DIFFERENT, np.int8)
+    np.maximum.at(levels, np.array(owners, np.int64), codes)
+    return levels

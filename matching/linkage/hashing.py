@@ -1,0 +1,60 @@
+"""Stable 64-bit hashes of values and their combinations: equality, blocking keys and the index work on these.
+
+Two different values collide with a chance of 2^-64 a pair; with 100 million distinct values that is once in 3,700
+stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from xxhash import xxh3_64_intdigest
+
+Hashes = npt.NDArray[np.uint64]
+Indices = npt.NDArray[np.int64]
+
+MISSING: Final = 0
+"""The hash of the missing value."""
+
+# splitmix64 (Steele, Lea, Flood 2014): three odd constants, every bit of the input reaches every bit of the output.
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1: Final = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2: Final = np.uint64(0x94D049BB133111EB)
+
+
+def hash_bytes(value: bytes) -> int:
+    """Return the hash of one value in UTF-8: the same in every process, MISSING for an empty one."""
+    return (xxh3_64_intdigest(value) or 1) if value else MISSING
+
+
+def hash_text(text: str) -> int:
+    """Return the hash of one value."""
+    return hash_bytes(text.encode())
+
+
+def hash_texts(texts: Iterable[str]) -> Hashes:
+    """Return the hash of each value."""
+    return np.array([hash_text(text) for text in texts], dtype=np.uint64)
+
+
+def mix(values: Hashes) -> Hashes:
+    """Scramble each hash (the splitmix64 finaliser, a bijection)."""
+    mixed = values + _GOLDEN
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX_1
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX_2
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def combine(left: Hashes, right: Hashes) -> Hashes:
+    """Return one hash of each ordered pair of hashes, MISSING if either is missing."""
+    combined = mix(mix(left) ^ right)
+    combined[(left == MISSING) | (right == MISSING)] = MISSING
+    return combined
+
+
+def combine_unordered(left: Hashes, right: Hashes) -> Hashes:
+    """Return one hash of each unordered pair of hashes, MISSING if either is missing."""
+    return combine(np.minimum(left, right), np.maximum(left, right))

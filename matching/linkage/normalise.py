@@ -1,0 +1,155 @@
+"""How values are folded before they are compared: one small function a kind, "" for a missing or placeholder value.
+
+A folded value holds no "|" of its own: that sign separates alternates (a former name, a second spelling) of one field.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import lru_cache
+from typing import Final
+
+ALTERNATE: Final = "|"
+"""Separates the alternates of one field."""
+
+Folder = Callable[[str], str]
+
+# Letters that no accent can be taken off of, as most people type them.
+_PLAIN: Final = str.maketrans(
+    {"Æ": "AE", "Ø": "O", "ß": "SS", "ẞ": "SS", "Œ": "OE", "Ð": "D", "Đ": "D", "Þ": "TH", "Ł": "L", "Ħ": "H", "Ŋ": "N"}
+)
+# ICAO Doc 9303 part 3, section 6.A: how passports write letters; only where that differs from the plain form.
+_ICAO: Final = str.maketrans({"Ä": "AE", "Ö": "OE", "Ü": "UE", "Å": "AA", "Ø": "OE", "Ñ": "NXX"})
+
+_APOSTROPHES: Final = re.compile(r"['’‘ʼ`´.]")  # noqa: RUF001  the apostrophes that feeds really send
+_NOT_LETTERS: Final = re.compile(r"[\W\d_]+")
+_NOT_ALNUM: Final = re.compile(r"[\W_]+")
+
+_NOBODY: Final = (
+    r"UNKNOWN|UNK|NOT KNOWN|NOT GIVEN|NOT STATED|NOT RECORDED|NO NAME|NO SURNAME|NONE|NULL|NIL|NK|N K|NA|N A|TBC|X+|Z+"
+)
+_UNNAMED: Final = r"BABY|BABE|INFANT|NEWBORN|TWIN|TRIPLET|UNNAMED|MALE|FEMALE|BOY|GIRL"
+_PLACE_IN_BIRTH: Final = r"ONE|TWO|THREE|FIRST|SECOND|I|II|III|A|B|C"
+_PLACEHOLDER_SURNAME: Final = re.compile(rf"(?:{_NOBODY})")
+_PLACEHOLDER_GIVEN: Final = re.compile(
+    rf"(?:{_NOBODY}|(?:{_UNNAMED})(?: (?:{_UNNAMED}|{_PLACE_IN_BIRTH}))*|(?:BABY|INFANT) OF .+|B O(?: .+)?)"
+)
+
+_PLACEHOLDER_DATES: Final = frozenset(
+    "00010101 10000101 11111111 18991230 18991231 19000101 19010101 19111111 99990101 99991231".split()
+)
+_PLACEHOLDER_PLACES: Final = re.compile(
+    r"(?:NFA|NO FIXED (?:ABODE|ADDRESS)|HOMELESS|UNKNOWN|NOT KNOWN|NK|NONE|NULL|ADDRESS UNKNOWN)"
+)
+_SEX: Final = {"M": "M", "MALE": "M", "1": "M", "BOY": "M", "F": "F", "FEMALE": "F", "2": "F", "GIRL": "F"}
+_CACHE: Final = 1 << 16
+
+
+def join_alternates(values: Iterable[str]) -> str:
+    """Join folded values (each perhaps with alternates of its own) into one field value, without repeats or blanks."""
+    return ALTERNATE.join(dict.fromkeys(part for value in values for part in value.split(ALTERNATE) if part))
+
+
+def _plain(text: str) -> str:
+    """Take accents off upper-case letters: Å and Ä become A, Ø becomes O."""
+    decomposed = unicodedata.normalize("NFKD", text.translate(_PLAIN))
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def _spellings(text: str, separators: re.Pattern[str]) -> tuple[str, ...]:
+    """Fold to capitals in the plain form and, where it differs, the form of ICAO Doc 9303 (MÜLLER: MULLER, MUELLER)."""
+    capitals = unicodedata.normalize("NFC", text).upper()
+    forms = (capitals,) if capitals.isascii() else (_plain(capitals), _plain(capitals.translate(_ICAO)))
+    return tuple(separators.sub(" ", _APOSTROPHES.sub("", form)).strip() for form in forms)
+
+
+@lru_cache(maxsize=_CACHE)
+def fold_given_name(text: str) -> str:
+    """Fold a forename: capitals, no accents, no apostrophes, hyphens as spaces; BABY, TWIN 2, UNKNOWN are missing."""
+    return join_alternates("" if _PLACEHOLDER_GIVEN.fullmatch(s) else s for s in _spellings(text, _NOT_LETTERS))
+
+
+@lru_cache(maxsize=_CACHE)
+def fold_surname(text: str) -> str:
+    """Fold a surname: as a forename, but only words for "unknown" are missing (Male and Boy are surnames)."""
+    return join_alternates("" if _PLACEHOLDER_SURNAME.fullmatch(s) else s for s in _spellings(text, _NOT_LETTERS))
+
+
+@lru_cache(maxsize=_CACHE)
+def fold_date(text: str) -> str:
+    """Fold a date to YYYYMMDD, missing if it is a known default or no date.
+
+    Takes YYYY-MM-DD, YYYYMMDD, DD/MM/YYYY (any separator, time of day ignored). A date with only its year or month
+    known is written as the first of it, which comparison treats as vague. Impossible days such as 81 are kept: they
+    are typing errors and still resemble the true date.
+    """
+    parts = re.split(r"[T ]", text.strip(), maxsplit=1)[0]
+    numbers = re.findall(r"[0-9]+", parts)
+    if len(numbers) in {2, 3}:
+        year_first = numbers if len(numbers[0]) == 4 else numbers[::-1]
+    elif len(numbers) == 1 and len(parts) in {4, 6, 8}:
+        year_first = [parts[:4], parts[4:6], parts[6:8]]
+    else:
+        return ""
+    year, month, day = (*(number or "01" for number in year_first), "01")[:3]
+    folded = f"{year:0>4}{month:0>2}{day:0>2}"
+    return folded if len(folded) == 8 and folded not in _PLACEHOLDER_DATES else ""
+
+
+def fold_date_value(value: date | None) -> str:
+    """Fold a date that is already a date."""
+    return fold_date(value.isoformat()) if value else ""
+
+
+def fold_sex(text: str) -> str:
+    """Fold to M, F or missing (unknown, not stated, indeterminate)."""
+    return _SEX.get(text.strip().upper(), "")
+
+
+@lru_cache(maxsize=_CACHE)
+def fold_postcode(text: str) -> str:
+    """Fold a postcode to capitals and digits without space; the default postcodes ZZ99 (ODS) are missing."""
+    folded = _NOT_ALNUM.sub("", _plain(text.upper()))
+    return "" if folded.startswith("ZZ99") or not folded.strip("0X") else folded
+
+
+@lru_cache(maxsize=_CACHE)
+def fold_address(text: str) -> str:
+    """Fold an address or place: capitals, digits and single spaces; "no fixed abode" and "unknown" are missing."""
+    folded = _spellings(text, _NOT_ALNUM)[0]
+    return "" if _PLACEHOLDER_PLACES.fullmatch(folded) else folded
+
+
+def fold_identifier(text: str) -> str:
+    """Fold an identifier to capitals and digits; one digit repeated (0000000000, 9999999999) is missing."""
+    folded = _NOT_ALNUM.sub("", text.upper())
+    return folded if len(set(folded)) > 1 else ""
+
+
+@lru_cache(maxsize=_CACHE)
+def fold_short_string(text: str) -> str:
+    """Fold any other short text: capitals, digits and single spaces; words for "unknown" are missing."""
+    folded = _spellings(text, _NOT_ALNUM)[0]
+    return "" if _PLACEHOLDER_SURNAME.fullmatch(folded) else folded
+
+
+def fold_exact(text: str) -> str:
+    """Keep a code as it is, without surrounding space and without the separator of alternates."""
+    return text.strip().replace(ALTERNATE, "/").replace("\x1f", " ")
+
+
+FOLDERS: Final[dict[str, Folder]] = {
+    "given_name": fold_given_name,
+    "surname": fold_surname,
+    "date": fold_date,
+    "sex": fold_sex,
+    "postcode": fold_postcode,
+    "address": fold_address,
+    "identifier": fold_identifier,
+    "short_string": fold_short_string,
+    "exact": fold_exact,
+}
+"""How a field of each kind is folded."""
