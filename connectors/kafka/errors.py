@@ -33,6 +33,7 @@ _RETRIABLE = frozenset(
         KafkaError.REQUEST_TIMED_OUT,
         KafkaError._ALL_BROKERS_DOWN,
         KafkaError._MSG_TIMED_OUT,
+        KafkaError._NOENT,  # "no leaders found": a topic that was created a moment ago
         KafkaError._PURGE_INFLIGHT,
         KafkaError._PURGE_QUEUE,
         KafkaError._QUEUE_FULL,
