@@ -1,0 +1,130 @@
+-- Every time is the database's own clock.
+
+-- name: take_lease
+-- Succeeds when the lease is free, has run out, or is this worker's own (which starts afresh after an error). The new
+-- epoch waits for a commit in flight to end, and fences every later one of an earlier epoch. It follows the clock, so
+-- that it grows even after the tables were dropped.
+update matching.owner
+set epoch = greatest(epoch + 1, (extract(epoch from clock_timestamp()) * 1000)::bigint),
+    holder = %(holder)s,
+    expires_at = clock_timestamp() + %(seconds)s * interval '1 second'
+where holder is null or holder = %(holder)s or expires_at < clock_timestamp()
+returning epoch, batch, paused, replay_until
+
+-- name: evict_silent_owner
+-- A stopped process can hold the owner row locked, in the middle of a transaction, for ever: when its lease has run
+-- out, its committer's connection is ended. The owner's token is the end of its name.
+select pg_terminate_backend(a.pid)
+from matching.owner o
+join pg_stat_activity a on a.application_name = 'contactpoint-committer-' || right(o.holder, 8)
+where o.expires_at < clock_timestamp() and o.holder <> %(holder)s
+
+-- name: remaining_lease
+select holder, extract(epoch from expires_at - clock_timestamp())::float8 as seconds from matching.owner
+
+-- name: renew_lease
+update matching.owner
+set expires_at = clock_timestamp() + %(seconds)s * interval '1 second'
+where epoch = %(epoch)s
+returning paused
+
+-- name: release_lease
+with released as (
+    update matching.owner set holder = null, expires_at = '-infinity' where epoch = %(epoch)s returning 1
+)
+select pg_notify('matching_lease', 'released') from released
+
+-- name: listen_lease
+listen matching_lease
+
+-- name: set_paused
+update matching.owner set paused = %(paused)s
+
+-- name: advance_batch
+update matching.owner set batch = %(batch)s where epoch = %(epoch)s and batch = %(batch)s - 1
+
+-- name: claim_for_model
+update matching.owner set model_id = coalesce(model_id, %(model_id)s) where epoch = %(epoch)s returning model_id
+
+-- name: start_replay
+update matching.owner set batch = %(batch)s, replay_until = %(until)s where epoch = %(epoch)s and batch = 0
+
+-- name: end_replay
+update matching.owner set replay_until = null where epoch = %(epoch)s
+
+-- name: move_positions
+insert into matching.position (topic, partition, next_offset)
+select * from unnest(%(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[])
+on conflict (topic, partition) do update set next_offset = excluded.next_offset
+
+-- name: read_positions
+select topic, partition, next_offset from matching.position order by topic, partition
+
+-- name: add_to_outbox
+insert into matching.outbox (batch, payload) values (%(batch)s, %(payload)s)
+
+-- name: read_outbox
+select batch, payload from matching.outbox order by batch limit %(limit)s
+
+-- name: delete_from_outbox
+delete from matching.outbox where batch = any(%(batches)s)
+
+-- name: create_scratch
+-- Rows on their way to an update; emptied at each commit.
+create temporary table if not exists rewritten (like matching.record) on commit delete rows;
+create temporary table if not exists relabelled
+    (rid integer, version bigint, fingerprint text, ingested_at bigint, child_number text) on commit delete rows
+
+-- name: plan_by_index
+-- The scratch tables have no statistics: whatever their size, rows are to be found by their primary key.
+set enable_hashjoin = off; set enable_mergejoin = off
+
+-- name: copy_inserted
+copy matching.record (rid, key, source, version, fingerprint, ingested_at, live, merged_into, merged_version,
+    merged_fingerprint, content_version, child_number, features, edges) from stdin (format binary)
+
+-- name: copy_rewritten
+copy rewritten (rid, key, source, version, fingerprint, ingested_at, live, merged_into, merged_version,
+    merged_fingerprint, content_version, child_number, features, edges) from stdin (format binary)
+
+-- name: update_rewritten
+update matching.record r
+set version = w.version, fingerprint = w.fingerprint, ingested_at = w.ingested_at, live = w.live,
+    merged_into = w.merged_into, merged_version = w.merged_version, merged_fingerprint = w.merged_fingerprint,
+    content_version = w.content_version, child_number = w.child_number, features = w.features, edges = w.edges
+from rewritten w
+where r.rid = w.rid
+
+-- name: copy_relabelled
+copy relabelled (rid, version, fingerprint, ingested_at, child_number) from stdin (format binary)
+
+-- name: update_relabelled
+update matching.record r
+set version = w.version, fingerprint = w.fingerprint, ingested_at = w.ingested_at, child_number = w.child_number
+from relabelled w
+where r.rid = w.rid
+
+-- name: copy_out
+copy (select rid, key, source, version, fingerprint, ingested_at, live, merged_into, merged_version,
+    merged_fingerprint, content_version, child_number, features, edges from matching.record order by rid)
+    to stdout (format binary)
+
+-- name: rows_by_key
+select rid, key, source, version, fingerprint, ingested_at, live, merged_into, merged_version, merged_fingerprint,
+    content_version, child_number, features, edges
+from matching.record where key = any(%(keys)s) order by key
+
+-- name: rows_of_child
+select rid, key, source, version, fingerprint, ingested_at, live, merged_into, merged_version, merged_fingerprint,
+    content_version, child_number, features, edges
+from matching.record where child_number = %(child_number)s order by key
+
+-- name: children
+-- Every child as the tables have it, the founder (earliest received, then by key) first among its members' columns.
+select child_number,
+    (array_agg(key order by ingested_at, key))[1] as founder,
+    array_agg(key order by key) as members
+from matching.record
+where child_number is not null
+group by child_number
+order by child_number

@@ -1,0 +1,176 @@
+"""The engine: micro-batches in, batches for the committer out. Synchronous; runs in the owner's worker thread.
+
+It reads events, lets the resident owner decide, and hands the delta with the new positions over. A message that is not
+an event becomes a dead letter in the same batch, and the next one goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
+
+from matching.changes import IdentityChange, SourceChange
+from matching.features import ChangeReader
+from matching.resident import ResidentOwner
+from matching.stage.committer import IN_FLIGHT, Committer
+from matching.stage.messages import Batch, Outcome, Position
+from schemas.dead_letter import DeadLetter, dead_letter
+from schemas.errors import RejectedError
+
+STAGE = "matching"
+
+
+class Message(Protocol):
+    """What the engine needs of a message, whichever client has read it."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+Messages = Mapping[tuple[str, int], Sequence[Message]]
+"""Messages by topic and partition, in order of offset."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What this engine has done since it was built, for the log."""
+
+    records: int = 0
+    rejected: int = 0
+    identities: int = 0
+    batches: int = 0
+
+
+class Start(NamedTuple):
+    """Where an engine starts: its epoch, the last committed batch, the model, and the stored positions."""
+
+    epoch: int
+    batch: int
+    model_id: str
+    positions: Sequence[Position]
+
+
+class Engine:
+    """One owner's life between two rebuilds: applies batches, and keeps count of what is committed.
+
+    `publishing` is off during a replay: identities are then derived and not published. `committed` holds the positions
+    that are durable.
+    """
+
+    def __init__(
+        self,
+        owner: ResidentOwner,
+        reader: ChangeReader,
+        committer: Committer,
+        *,
+        start: Start,
+        publishing: bool = True,
+    ) -> None:
+        self._owner = owner
+        self._reader = reader
+        self._committer = committer
+        self._start = start
+        self._batch = start.batch
+        self._waiting: list[list[Position]] = []
+        self.publishing = publishing
+        self.committed = {(p.topic, p.partition): p.next_offset for p in start.positions}
+        self.totals = Totals()
+
+    @property
+    def batch(self) -> int:
+        """The number of the last batch that was handed over."""
+        return self._batch
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches are handed over and not yet committed."""
+        return self._committer.in_flight
+
+    def step(self, messages: Messages) -> bool:
+        """Apply one micro-batch; tell whether a commit since the last call left something to publish.
+
+        Raises FencedError, RetriableError or FatalError when a batch failed: the state is then not to be used again.
+        """
+        changes, letters = self._read(messages)
+        positions = [Position(*partition, batch[-1].offset + 1) for partition, batch in messages.items() if batch]
+        delta = self._owner.apply(changes, self._batch + 1)
+        self.totals.records += len(changes)
+        self.totals.rejected += len(letters)
+        return self._submit(
+            Batch(
+                epoch=self._start.epoch,
+                batch=self._batch + 1,
+                model_id=self._start.model_id,
+                decided_at=_now(),
+                inserted=delta.inserted,
+                rewritten=delta.rewritten,
+                relabelled=delta.relabelled,
+                identities=delta.identities if self.publishing else [],
+                letters=letters,
+                positions=positions,
+            )
+        )
+
+    def publish(self, identities: list[IdentityChange], *, ends_replay: bool) -> bool:
+        """Commit a batch that publishes these changes and changes no record."""
+        return self._submit(
+            Batch(
+                epoch=self._start.epoch,
+                batch=self._batch + 1,
+                model_id=self._start.model_id,
+                decided_at=_now(),
+                inserted=[],
+                rewritten=[],
+                relabelled=[],
+                identities=identities,
+                letters=[],
+                positions=[],
+                ends_replay=ends_replay,
+            )
+        )
+
+    def settle(self, most: int = IN_FLIGHT) -> bool:
+        """Note what was committed; wait until at most `most` batches are in flight. Returns and raises like `step`."""
+        return self._note(self._committer.settle(most))
+
+    def _submit(self, batch: Batch) -> bool:
+        outcomes = self._committer.submit(batch)
+        self._waiting.append(batch.positions)
+        self._batch = batch.batch
+        self.totals.batches += 1
+        self.totals.identities += len(batch.identities)
+        return self._note(outcomes)
+
+    def _note(self, outcomes: list[Outcome]) -> bool:
+        for _ in outcomes:
+            self.committed |= {(p.topic, p.partition): p.next_offset for p in self._waiting.pop(0)}
+        return any(outcome.published for outcome in outcomes)
+
+    def _read(self, messages: Messages) -> tuple[list[SourceChange], list[DeadLetter]]:
+        changes: list[SourceChange] = []
+        letters: list[DeadLetter] = []
+        for (topic, partition), batch in messages.items():
+            for message in batch:
+                try:
+                    changes.append(self._reader.read(message.value))
+                except RejectedError as error:
+                    letters.append(_letter(topic, partition, message, error))
+        return changes, letters
+
+
+def _letter(topic: str, partition: int, message: Message, error: RejectedError) -> DeadLetter:
+    return dead_letter(
+        stage=STAGE,
+        origin=topic,
+        place=f"{partition}:{message.offset}",
+        key=message.key,
+        value=message.value or b"",
+        error=error,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,248 @@
+"""The owner loop: hold the lease, rebuild the state, follow the topics; step down or start afresh when anything fails.
+
+There is one rule for every error: drop the state, build it again from the tables, and go on at the stored positions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import psycopg
+import structlog
+
+from connectors.postgres import connect, wrap_errors
+from matching.features import ChangeReader
+from matching.linkage.model import LinkageModel
+from matching.resident import ResidentOwner
+from matching.stage import replay, store
+from matching.stage.committer import Committer
+from matching.stage.engine import Engine, Start
+from matching.stage.lease import Grant, Lease, require
+from matching.stage.messages import Position, ReplayTarget
+from matching.stage.relay import Relay, RelaySettings
+from matching.stage.settings import MatchingSettings
+from matching.stage.source import SourceReader
+from schemas.errors import FencedError, RetriableError
+from schemas.topics import DECISIONS, SOURCE_TOPICS
+
+log = structlog.get_logger(__name__)
+
+TOPICS = (*SOURCE_TOPICS, DECISIONS)
+
+_BUSY_MILLISECONDS = 2  # with a commit under way, look again soon: its outbox row is to be published at once
+_PAUSED_SECONDS = 0.1
+_DRAIN_SECONDS = 10.0
+_FIRST_RETRY = 0.2
+_LONGEST_RETRY = 5.0
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Helpers:
+    """The processes beside the owner, as far as they have been started."""
+
+    committer: Committer | None = None
+    relay: Relay | None = None
+    drained: bool = False
+
+    def drain(self) -> None:
+        """Wait until all batches are committed and, for some seconds at most, published."""
+        if self.committer and self.relay:
+            self.committer.settle()
+            self.drained = True
+            if not self.relay.drain(_DRAIN_SECONDS):
+                log.warning("outbox_left", seconds=_DRAIN_SECONDS)
+
+    def end(self) -> None:
+        """End both; the outbox keeps what is not published."""
+        if self.committer:
+            (self.committer.end if self.drained else self.committer.kill)()
+        if self.relay:
+            self.relay.end()
+
+
+@dataclass(slots=True)
+class _Work:
+    """What the owner works with until the state is dropped."""
+
+    grant: Grant
+    relay: Relay
+    reader: SourceReader
+    engine: Engine
+
+
+class OwnerLoop:
+    """Runs one worker until `stop` is set: standby first, owner when the lease is its own."""
+
+    def __init__(self, settings: MatchingSettings, model: LinkageModel) -> None:
+        self._settings = settings
+        self._model = model
+        self._changes = ChangeReader(model)
+        dsn = settings.postgres.dsn.get_secret_value()
+        self._lease = Lease(dsn, settings.holder, settings.lease_seconds)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="matching-owner")
+        self._work: _Work | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain, give the lease back and return. Raises what a person has to solve."""
+        retry = _FIRST_RETRY
+        try:
+            await self._prepare(stop)
+            while not stop.is_set():
+                grant = None
+                try:
+                    grant = await self._lease.take(stop)
+                    if grant is not None:
+                        await self._own(grant, stop)
+                    retry = _FIRST_RETRY
+                except FencedError as error:
+                    log.warning("stepped_down", holder=self._lease.holder, reason=str(error))
+                except RetriableError as error:
+                    log.warning("starting_afresh", reason=str(error), seconds=retry)
+                    await _pause(stop, retry)
+                    retry = min(retry * 2, _LONGEST_RETRY)
+        finally:
+            await self._lease.close()
+            self._thread.shutdown()
+
+    async def report_lag(self) -> None:
+        """Log how far the tables are behind the topics."""
+        work = self._work
+        if work is None:
+            return
+        ends = await work.reader.ends()
+        lag = sum(max(0, end - work.engine.committed.get(tp, 0)) for tp, end in ends.items())
+        totals = work.engine.totals
+        log.info(
+            "progress",
+            lag=lag,
+            batch=work.engine.batch,
+            records=totals.records,
+            rejected=totals.rejected,
+            events=totals.identities,
+        )
+
+    async def _prepare(self, stop: asyncio.Event) -> None:
+        retry = _FIRST_RETRY
+        while not stop.is_set():
+            try:
+                return await self._in_thread(lambda: store.create_tables(self._settings.postgres))
+            except RetriableError as error:
+                log.warning("waiting_for_database", reason=str(error), seconds=retry)
+                await _pause(stop, retry)
+                retry = min(retry * 2, _LONGEST_RETRY)
+
+    async def _own(self, grant: Grant, stop: asyncio.Event) -> None:
+        renewing = asyncio.create_task(self._lease.renew_until_lost(grant))
+        helpers = _Helpers()
+        reader = SourceReader(self._settings, TOPICS)
+        try:
+            committer = helpers.committer = Committer(self._settings.postgres, self._lease.token)
+            relay = helpers.relay = Relay(RelaySettings.of(self._settings.postgres, self._settings.kafka))
+            engine = await self._in_thread(lambda: self._rebuild(grant, committer))
+            await reader.open([Position(*partition, offset) for partition, offset in engine.committed.items()])
+            self._work = _Work(grant, relay, reader, engine)
+            await self._follow(self._work, stop)
+            await self._in_thread(helpers.drain)
+        finally:
+            self._work = None
+            await _cancelled(renewing)
+            await reader.close()
+            await self._in_thread(helpers.end)
+            if stop.is_set() and not grant.lost.is_set():
+                await self._lease.release(grant)
+
+    async def _follow(self, work: _Work, stop: asyncio.Event) -> None:
+        """Pull and apply micro-batches until `stop` is set; raise when the lease is lost or anything fails."""
+        engine, reader = work.engine, work.reader
+        while not stop.is_set():
+            require(work.grant)
+            published = False
+            if work.grant.paused:
+                published = engine.settle()
+                await _pause(stop, _PAUSED_SECONDS)
+            elif messages := await reader.next_messages(
+                _BUSY_MILLISECONDS if engine.in_flight else self._settings.idle_milliseconds
+            ):
+                published = await self._in_thread(partial(engine.step, messages))
+            elif engine.in_flight:
+                published = engine.settle()
+            if published:
+                work.relay.wake()
+            work.relay.revive()
+            reader.hint(engine.committed)
+            if not engine.publishing and _reached(work.grant.replay_until, await reader.read_up_to()):
+                await self._in_thread(lambda: self._end_replay(engine))
+
+    def _rebuild(self, grant: Grant, committer: Committer) -> Engine:
+        """Build the state from the tables; with empty tables and published identities, begin a replay first."""
+        gc.unfreeze()
+        with connect(self._settings.postgres, autocommit=True) as connection, wrap_errors():
+            store.claim_for_model(connection, grant.epoch, self._model.model_id)
+            if grant.batch == 0:
+                self._begin_replay(connection, grant)
+            owner = ResidentOwner(self._model)
+            owner.load(store.read_records(connection))
+            positions = store.read_positions(connection)
+        # The state lives until the next rebuild: without this, every full collection would walk all of it.
+        gc.collect()
+        gc.freeze()
+        log.info("state_rebuilt", epoch=grant.epoch, batch=grant.batch, model=self._model.model_id)
+        return Engine(
+            owner,
+            self._changes,
+            committer,
+            start=Start(grant.epoch, grant.batch, self._model.model_id, positions),
+            publishing=grant.replay_until is None,
+        )
+
+    def _begin_replay(self, connection: psycopg.Connection, grant: Grant) -> None:
+        published = replay.read_published(self._settings.kafka)
+        if published:
+            until = replay.targets(self._settings.kafka, TOPICS)
+            batch = max(identity.version for identity in published.values())
+            store.start_replay(connection, grant.epoch, batch, until)
+            grant.batch, grant.replay_until = batch, until
+            log.info("replay_started", epoch=grant.epoch, batch=batch, count=len(published))
+
+    def _end_replay(self, engine: Engine) -> None:
+        """Compare what the replay arrived at with what was published, and publish the differences."""
+        engine.settle(0)
+        with connect(self._settings.postgres, autocommit=True) as connection, wrap_errors():
+            children = replay.read_children(connection)
+        published = replay.read_published(self._settings.kafka)
+        changes = replay.differences(published, children, engine.batch + 1)
+        engine.publish(changes, ends_replay=True)
+        engine.publishing = True
+        log.info("replay_finished", batch=engine.batch, clusters=len(children), count=len(changes))
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        """Run in the owner's own thread, so that heartbeats and renewals go on meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _reached(target: ReplayTarget | None, read_up_to: Mapping[tuple[str, int], int]) -> bool:
+    return all(
+        read_up_to.get((topic, int(partition)), 0) >= end
+        for topic, partitions in (target or {}).items()
+        for partition, end in partitions.items()
+    )
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until `stop` is set."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,137 @@
+"""Replay: the tables are empty, but identities were published before.
+
+The source topics are folded again without publishing, up to where they ended at the start. Then the state is compared
+with the newest identity event of each child, and only differences are published: none, unless an outbox was lost with
+the tables or the model has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+import psycopg
+
+from connectors.kafka import PartitionReader, end_offsets, watermarks
+from matching.changes import FormerChild, IdentityChange, IdentityKind
+from matching.sql import QUERIES
+from matching.stage.messages import ReplayTarget
+from schemas.codec import EventView, decode_as
+from schemas.errors import RejectedError
+from schemas.settings import KafkaSettings
+from schemas.topics import IDENTITIES
+
+_READ_MESSAGES = 10_000
+_READ_SECONDS = 0.2
+
+Members = tuple[str, ...]
+
+
+class IdentityData(msgspec.Struct, frozen=True, gc=False):
+    """What a comparison needs of an identity event's data."""
+
+    version: int
+    members: tuple[str, ...]
+    founder: str = ""
+
+
+class IdentityView(EventView, frozen=True, gc=False):
+    """An identity event as far as a replay reads it."""
+
+    subject: str
+    data: IdentityData
+
+
+class Published(NamedTuple):
+    """The newest that was published about one child; no members once it was retired."""
+
+    version: int
+    members: Members
+    founder: str
+
+
+class Child(NamedTuple):
+    """One child as the tables have it."""
+
+    founder: str
+    members: Members
+
+
+def read_published(kafka: KafkaSettings) -> dict[str, Published]:
+    """Read `identities` from its beginning to its present end; return the newest membership of each child number."""
+    newest: dict[str, Published] = {}
+    for value in _values_of(kafka, IDENTITIES):
+        try:
+            event = decode_as(value, IdentityView)
+        except RejectedError:
+            continue  # not ours: nobody else should write here, and nothing it says can be ours to keep
+        data, before = event.data, newest.get(event.subject)
+        if before is None or before.version <= data.version:
+            newest[event.subject] = Published(data.version, data.members, data.founder)
+    return newest
+
+
+def targets(kafka: KafkaSettings, topics: Sequence[str]) -> ReplayTarget:
+    """Return where these topics end now."""
+    target: ReplayTarget = {}
+    for (topic, partition), end in end_offsets(kafka, topics).items():
+        target.setdefault(topic, {})[str(partition)] = end
+    return target
+
+
+def read_children(connection: psycopg.Connection) -> dict[str, Child]:
+    """Return every child that the tables hold."""
+    rows = connection.execute(QUERIES["children"])
+    return {number: Child(founder, tuple(members)) for number, founder, members in rows}
+
+
+def differences(
+    published: Mapping[str, Published], children: Mapping[str, Child], version: int
+) -> list[IdentityChange]:
+    """Return the changes that lead from what was published to the present children, in order of child number."""
+    now_with = {key: number for number, child in children.items() for key in child.members}
+    once_with = {key: number for number, child in published.items() for key in child.members}
+    changes = []
+    for number in sorted({*published, *children}):
+        members = children[number].members if number in children else ()
+        before = published[number].members if number in published else ()
+        if members == before:
+            continue
+        successors = sorted({now_with[key] for key in before if key in now_with} - {number})
+        origins = sorted({once_with[key] for key in members if key in once_with} | ({number} if before else set()))
+        changes.append(
+            IdentityChange(
+                kind=_kind(before=bool(before), after=bool(members), successors=len(successors)),
+                child_number=number,
+                version=version,
+                founder=(children if number in children else published)[number].founder,
+                members=members,
+                before=tuple(FormerChild(origin, published[origin].members) for origin in origins),
+                successors=tuple(successors),
+                causes=(),
+                evidence=(),
+            )
+        )
+    return changes
+
+
+def _kind(*, before: bool, after: bool, successors: int) -> IdentityKind:
+    if not before:
+        return "created"
+    if after:
+        return "split" if successors else "changed"
+    return ("retired", "merged")[successors] if successors < 2 else "split"
+
+
+def _values_of(kafka: KafkaSettings, topic: str) -> Iterator[bytes | None]:
+    """Yield every value of a topic, from its beginning to its end as of now."""
+    marks = watermarks(kafka, [topic])
+    left = {partition: mark.high for partition, mark in marks.items() if mark.high > mark.low}
+    with PartitionReader(kafka, {partition: marks[partition].low for partition in left}) as reader:
+        while left:
+            for partition, messages in reader.read(_READ_MESSAGES, _READ_SECONDS).items():
+                end = left.get(partition, 0)
+                yield from (message.value for message in messages if message.offset < end)
+                if messages and messages[-1].offset + 1 >= end:
+                    left.pop(partition, None)

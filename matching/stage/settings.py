@@ -1,0 +1,48 @@
+"""Settings of the matching stage."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field
+
+from schemas.settings import KafkaSettings, PostgresSettings, Settings
+
+
+def default_holder() -> str:
+    """Name this process among those that may hold the lease: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class MatchingSettings(Settings):
+    """How one matching worker runs; several workers with the same database are one owner and its standbys.
+
+    `model` is a model file, or None for the newest one that ships with the package. `lease_seconds` is how long a
+    silent owner keeps the work; a standby takes over when it has passed.
+    """
+
+    kafka: KafkaSettings
+    postgres: PostgresSettings
+    model: Path | None = None
+    holder: str = Field(default_factory=default_holder, min_length=1, max_length=200)
+    lease_seconds: float = Field(default=10.0, gt=0.2, le=300.0)
+    batch_records: int = Field(default=2000, ge=1, le=20_000)
+    idle_milliseconds: int = Field(default=20, ge=1, le=1000)
+    lag_seconds: float = Field(default=30.0, gt=0.0)
+    consumer_group: str = "contactpoint-matching"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Read the addresses, and CONTACTPOINT_MATCHING_* for what differs from the defaults."""
+        prefix = "CONTACTPOINT_MATCHING_"
+        own = {name: env[prefix + name.upper()] for name in _OVERRIDES if env.get(prefix + name.upper())}
+        return cls.model_validate(
+            {"kafka": KafkaSettings.from_env(env), "postgres": PostgresSettings.from_env(env), **own}
+        )
+
+
+_OVERRIDES = ("model", "holder", "lease_seconds", "batch_records", "idle_milliseconds", "lag_seconds", "consumer_group")

@@ -1,0 +1,122 @@
+"""The source topics as micro-batches: one aiokafka consumer, every partition assigned by hand.
+
+There is one owner, so no group decides who reads what, and no rebalance can take a partition away in the middle of a
+batch. Offsets committed to Kafka are a hint for lag dashboards; where to read is the database's word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from connectors.kafka import partitions_of
+from matching.stage.messages import Position
+from matching.stage.settings import MatchingSettings
+from schemas.errors import RetriableError
+
+log = structlog.get_logger(__name__)
+
+# Aiokafka's own names of what librdkafka calls otherwise.
+_SECURITY = {
+    "security.protocol": "security_protocol",
+    "sasl.mechanism": "sasl_mechanism",
+    "sasl.username": "sasl_plain_username",
+    "sasl.password": "sasl_plain_password",
+}
+
+_HINT_SECONDS = 1.0
+
+Messages = Mapping[TopicPartition, Sequence[Any]]
+
+
+class SourceReader:
+    """Pulls micro-batches of records, as aiokafka's `ConsumerRecord` by partition."""
+
+    def __init__(self, settings: MatchingSettings, topics: Sequence[str]) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._hinted: dict[tuple[str, int], int] = {}
+        self._hinting: asyncio.Task[None] | None = None
+        self._next_hint = 0.0
+        client = {
+            "bootstrap_servers": settings.kafka.bootstrap_servers,
+            "client_id": "contactpoint-matching",
+            **{ours: settings.kafka.extra[name] for name, ours in _SECURITY.items() if name in settings.kafka.extra},
+        }
+        self._consumer = AIOKafkaConsumer(
+            **client,
+            group_id=settings.consumer_group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=4 << 20,
+            fetch_max_wait_ms=250,
+        )
+
+    async def open(self, positions: Iterable[Position]) -> None:
+        """Connect and start reading at the positions; partitions without one from their beginning."""
+        try:
+            there = await asyncio.to_thread(partitions_of, self._settings.kafka, self._topics)
+            partitions = [TopicPartition(topic, number) for topic, number in there]
+            await self._consumer.start()
+            stored = {TopicPartition(p.topic, p.partition): p.next_offset for p in positions}
+            first = await self._consumer.beginning_offsets([tp for tp in partitions if tp not in stored])
+            self._consumer.assign(partitions)
+            for tp in partitions:
+                self._consumer.seek(tp, stored[tp] if tp in stored else first[tp])
+        except KafkaError as error:
+            raise _unavailable(error) from error
+
+    async def next_messages(self, wait_milliseconds: int) -> Messages:
+        """Return what has arrived, at most a batch; wait so long when nothing has. Raises RetriableError."""
+        try:
+            messages: Messages = await self._consumer.getmany(
+                timeout_ms=wait_milliseconds, max_records=self._settings.batch_records
+            )
+        except KafkaError as error:
+            raise _unavailable(error) from error
+        return messages
+
+    async def ends(self) -> dict[TopicPartition, int]:
+        """Return the offset after the last message of every partition, as of now."""
+        try:
+            ends: dict[TopicPartition, int] = await self._consumer.end_offsets(sorted(self._consumer.assignment()))
+        except KafkaError as error:
+            raise _unavailable(error) from error
+        return ends
+
+    async def read_up_to(self) -> dict[TopicPartition, int]:
+        """Return the next offset to fetch of every partition: past gaps that no message will ever fill."""
+        return {tp: await self._consumer.position(tp) for tp in self._consumer.assignment()}
+
+    def hint(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Tell Kafka's group now and then how far the tables are, for lag dashboards; nothing waits for it."""
+        now = time.monotonic()
+        if now < self._next_hint or (self._hinting and not self._hinting.done()) or positions == self._hinted:
+            return
+        self._next_hint = now + _HINT_SECONDS
+        self._hinted = dict(positions)
+        self._hinting = asyncio.create_task(self._hint({TopicPartition(*tp): at for tp, at in positions.items()}))
+
+    async def _hint(self, offsets: dict[TopicPartition, int]) -> None:
+        try:
+            await self._consumer.commit({tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items()})
+        except KafkaError as error:
+            log.warning("position_hint_failed", error_type=type(error).__name__)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._hinting:
+            self._hinting.cancel()
+            await asyncio.gather(self._hinting, return_exceptions=True)
+        await self._consumer.stop()
+
+
+def _unavailable(error: KafkaError) -> RetriableError:
+    return RetriableError(f"Kafka is unavailable ({type(error).__name__})")

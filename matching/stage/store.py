@@ -1,0 +1,122 @@
+"""The matching tables: creates them, writes one batch in one transaction, and reads the state back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import LiteralString
+
+import msgspec
+import psycopg
+from psycopg.types.json import Jsonb
+
+from connectors.postgres import apply_schema
+from matching.changes import RecordRow
+from matching.sql import QUERIES
+from matching.stage.identity_events import encode_identities
+from matching.stage.messages import Batch, Outgoing, Position, ReplayTarget
+from schemas.errors import ConfigurationError, FencedError
+from schemas.settings import PostgresSettings
+
+_ROW_TYPES = (
+    *("int4", "text", "text", "int8", "text", "int8", "bool", "text", "int8", "text"),
+    *("int4", "text", "bytea", "bytea"),
+)
+_LABEL_TYPES = ("int4", "int8", "text", "int8", "text")
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def create_tables(settings: PostgresSettings) -> None:
+    """Create what is missing of the database schema `matching`."""
+    apply_schema(settings, "matching.sql")
+
+
+def prepare_writer(connection: psycopg.Connection) -> None:
+    """Set a connection up for `commit`: its scratch tables, and plans that do not depend on statistics."""
+    connection.execute(QUERIES["create_scratch"])
+    connection.execute(QUERIES["plan_by_index"])
+
+
+def commit(connection: psycopg.Connection, batch: Batch) -> bool:
+    """Write one batch in one transaction and tell whether it left anything to publish.
+
+    Raises FencedError when the owner row has another epoch or batch than the one before: another worker owns the work.
+    """
+    outgoing = Outgoing(encode_identities(batch.identities, batch.model_id, batch.decided_at), batch.letters)
+    publishes = bool(outgoing.identities or outgoing.letters)
+    with connection.transaction():
+        _advance(connection, batch)  # 1 first: a zombie does no work, and a takeover waits here for our end
+        _copy(connection, QUERIES["copy_inserted"], _ROW_TYPES, batch.inserted)  # 2
+        if batch.rewritten:
+            _copy(connection, QUERIES["copy_rewritten"], _ROW_TYPES, batch.rewritten)
+            connection.execute(QUERIES["update_rewritten"])  # 3
+        if batch.relabelled:
+            _copy(connection, QUERIES["copy_relabelled"], _LABEL_TYPES, batch.relabelled)
+            connection.execute(QUERIES["update_relabelled"])  # 4
+        if publishes:
+            connection.execute(
+                QUERIES["add_to_outbox"], {"batch": batch.batch, "payload": _ENCODER.encode(outgoing)}
+            )  # 5
+        _move_positions(connection, batch.positions)  # 6
+    return publishes
+
+
+def read_positions(connection: psycopg.Connection) -> list[Position]:
+    """Return the next offset to read of every partition that has been read."""
+    return [Position(*row) for row in connection.execute(QUERIES["read_positions"])]
+
+
+def read_records(connection: psycopg.Connection) -> Iterator[RecordRow]:
+    """Yield every row of matching.record in order of rid."""
+    with connection.cursor() as cursor, cursor.copy(QUERIES["copy_out"]) as copy:
+        copy.set_types(_ROW_TYPES)
+        for row in copy.rows():
+            yield RecordRow._make(row)
+
+
+def claim_for_model(connection: psycopg.Connection, epoch: int, model_id: str) -> None:
+    """Note which model the tables are made with; raise ConfigurationError when they were made with another."""
+    row = connection.execute(QUERIES["claim_for_model"], {"epoch": epoch, "model_id": model_id}).fetchone()
+    if row is None:
+        message = "another worker owns the matching state"
+        raise FencedError(message)
+    if row[0] != model_id:
+        message = (
+            f"the matching tables were made with model {row[0]}, this worker has {model_id}: give it that model, or drop "
+            "the database schema `matching` so that the state is made again from the topics"
+        )
+        raise ConfigurationError(message)
+
+
+def start_replay(connection: psycopg.Connection, epoch: int, batch: int, until: ReplayTarget) -> None:
+    """Note durably that the state is being made again: up to where, and above which batch number it counts."""
+    values = {"epoch": epoch, "batch": batch, "until": Jsonb(until)}
+    if connection.execute(QUERIES["start_replay"], values).rowcount != 1:
+        message = "another worker owns the matching state"
+        raise FencedError(message)
+
+
+def _advance(connection: psycopg.Connection, batch: Batch) -> None:
+    values = {"epoch": batch.epoch, "batch": batch.batch}
+    if connection.execute(QUERIES["advance_batch"], values).rowcount != 1:
+        message = f"batch {batch.batch} of epoch {batch.epoch} does not follow the stored one"
+        raise FencedError(message)
+    if batch.ends_replay:
+        connection.execute(QUERIES["end_replay"], {"epoch": batch.epoch})
+
+
+def _copy(
+    connection: psycopg.Connection, statement: LiteralString, types: Iterable[str], rows: Iterable[tuple[object, ...]]
+) -> None:
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(list(types))
+        for row in rows:
+            copy.write_row(row)
+
+
+def _move_positions(connection: psycopg.Connection, positions: list[Position]) -> None:
+    if positions:
+        topics, partitions, next_offsets = zip(*positions, strict=True)
+        connection.execute(
+            QUERIES["move_positions"],
+            {"topics": list(topics), "partitions": list(partitions), "next_offsets": list(next_offsets)},
+        )
