@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from connectors.base import Batch, FileFailure, FileFormatError, FileProgress, SourceState
-from connectors.raw import Item
+from connectors.raw import Item, SnapshotEnd
 
 UNFINISHED_SUFFIX = ".part"
 _FILES_IN_A_BATCH = 500
+_BYTES_IN_A_BATCH = 32 * 1024 * 1024
 _NUMBER = re.compile(r"(\d+)")
 
 
@@ -92,9 +93,9 @@ class FileConnector:
             done = known.items if known else 0
             try:
                 for item in islice(self._format.items(file), done, None):
-                    pending.items.append(item)
+                    pending.add(item)
                     done += 1
-                    if len(pending.items) >= self._batch_size:
+                    if len(pending.items) >= self._batch_size or pending.size > _BYTES_IN_A_BATCH:
                         yield pending.take(FileProgress(file.digest, file.name, done))
             except (FileFormatError, OSError) as error:
                 pending.failures.append(_failure(file, error))
@@ -129,12 +130,18 @@ class _Pending:
 
     def __init__(self) -> None:
         self.items: list[Item] = []
+        self.size = 0
         self.progress: list[FileProgress] = []
         self.failures: list[FileFailure] = []
 
+    def add(self, item: Item) -> None:
+        self.items.append(item)
+        if not isinstance(item, SnapshotEnd):
+            self.size += len(item.original)
+
     def take(self, *current: FileProgress) -> Batch:
         batch = Batch(tuple(self.items), (*self.progress, *current), tuple(self.failures))
-        self.items, self.progress, self.failures = [], [], []
+        self.items, self.size, self.progress, self.failures = [], 0, [], []
         return batch
 
 

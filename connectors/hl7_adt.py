@@ -97,7 +97,8 @@ class _Message:
         if event in _SNAPSHOTS:
             return [self._observed(self._segments, self._person_segment())]
         if event in _DELETES:
-            return [replace(self._record(self._person_segment()), kind="withdrawn")]
+            pid = self._person_segment()
+            return [replace(self._record(pid), kind="withdrawn", person=person_of([pid], pid))]
         raise RejectedError("event_unsupported", "the event in MSH-9 is not A28, A31, A29, A40 or an admission")
 
     def _person_segment(self) -> Segment:
@@ -115,7 +116,7 @@ class _Message:
         records: list[RawRecord] = []
         for group in _person_groups(self._segments):
             pid = group[0]
-            survivor = self._record(pid)
+            survivor = replace(self._record(pid), person=person_of([pid], pid))
             losers = [segment for segment in group if segment.name == "MRG"]
             if not losers:
                 raise RejectedError("merge_incomplete", "a merge names no record to merge (MRG-1)")

@@ -19,15 +19,23 @@ class Line(NamedTuple):
 
 def bounded_lines(stream: BinaryIO, ends: re.Pattern[bytes], limit: int) -> Iterator[Line]:
     """Split at `ends` and yield numbered lines; of a line above `limit` bytes only the first `limit` are held."""
-    number, pending, overlong = 0, b"", False
+    number, size, carry = 0, 0, b""
+    pending: list[bytes] = []  # parts of the line that is open; `size` counts also what is no longer held
     while chunk := stream.read(_CHUNK):
-        parts = ends.split(pending + chunk)
-        pending = parts.pop()
-        for part in parts:
+        chunk, carry = _without_last_cr(carry + chunk)
+        parts = ends.split(chunk)
+        for part in parts[:-1]:
             number += 1
-            yield Line(part[:limit], number, overlong or len(part) > limit)
-            overlong = False
-        if len(pending) > limit + _CHUNK:
-            overlong, pending = True, pending[: limit + 1]
-    if pending:
-        yield Line(pending[:limit], number + 1, overlong or len(pending) > limit)
+            pending.append(part)
+            yield Line(b"".join(pending)[:limit], number, size + len(part) > limit)
+            pending, size = [], 0
+        if size <= limit:
+            pending.append(parts[-1])
+        size += len(parts[-1])
+    if size or carry:
+        yield Line(b"".join(pending)[:limit], number + 1, size > limit)
+
+
+def _without_last_cr(chunk: bytes) -> tuple[bytes, bytes]:
+    """Keep back a CR at the end of a chunk: the next chunk may begin with its LF."""
+    return (chunk[:-1], b"\r") if chunk.endswith(b"\r") else (chunk, b"")

@@ -123,7 +123,9 @@ class RawRecord(Raw, frozen=True, omit_defaults=True):
 
     `version` orders the statements about one record (microseconds since 1970 of the source's own time); `partial` says
     that items which were not said keep their values; `replaces` lists earlier ids of the same record at this source;
-    `dropped` names the fields that the format carried and the law does not permit, never their values.
+    `dropped` names the fields that the format carried and the law does not permit, never their values. `snapshot` is
+    the moment of the full refresh that the statement is part of, 0 when it is not. The items of a withdrawal or a merge
+    only tell whether the person is in scope.
     """
 
     source: str
@@ -138,6 +140,7 @@ class RawRecord(Raw, frozen=True, omit_defaults=True):
     partial: bool = False
     dropped: tuple[str, ...] = ()
     effective: int | None = None
+    snapshot: int = 0
 
     @property
     def key(self) -> str:
@@ -156,13 +159,19 @@ class RejectedItem(Raw, frozen=True, omit_defaults=True):
     reason: str
     original: bytes
     key: str = ""
+    snapshot: int = 0
 
 
 class SnapshotEnd(Raw, frozen=True, omit_defaults=True):
-    """The file held every record of these sources: records that were not in it are gone since `version`."""
+    """The file held every record of these sources at the moment `snapshot`: the others are gone since `version`.
+
+    `nameless` counts the rows that were rejected without a key: any of the others could be one of them.
+    """
 
     sources: tuple[str, ...]
+    snapshot: int
     version: int
+    nameless: int
     place: str
 
 

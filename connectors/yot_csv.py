@@ -66,8 +66,9 @@ class YotCsvFormat:
                 raise FileFormatError("undecodable", f"the file is not {self._settings.encoding}") from error
 
     def _records(self, file: SourceFile, rows: Iterator[Row], layout: Layout, extracted: int | None) -> Iterator[Item]:
+        snapshot = extracted or 0 if self._settings.full_refresh else 0
         sources: set[str] = set()
-        ordinal = 0
+        ordinal = nameless = 0
         for ordinal, row in enumerate(rows, start=1):
             if not any(row.fields) and not row.error:
                 continue
@@ -75,11 +76,14 @@ class YotCsvFormat:
             try:
                 record = self._record(row, layout, extracted, ordinal)
                 sources.add(record.source)
-                yield replace(record, place=place)
+                yield replace(record, place=place, snapshot=snapshot)
             except RejectedError as error:
-                yield RejectedItem(place, error.code, error.reason, row.content, self._key(row, layout))
-        if self._settings.full_refresh and extracted is not None:
-            yield SnapshotEnd(tuple(sorted(sources)), ordered(extracted, ordinal + 1), file.place("end"))
+                key = self._key(row, layout)
+                nameless += not key
+                yield RejectedItem(place, error.code, error.reason, row.content, key, snapshot)
+        if snapshot:
+            end = ordered(snapshot, ordinal + 1)
+            yield SnapshotEnd(tuple(sorted(sources)), snapshot, end, nameless, file.place("end"))
 
     def _key(self, row: Row, layout: Layout) -> str:
         """Return the record key of a row that was rejected, where it can be told."""

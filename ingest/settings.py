@@ -25,7 +25,7 @@ from schemas.topics import SourceKind, source_topic
 
 ADULT_AGE = 18
 OLDEST_AGE = 25  # participating young people, by consent
-_ITEM_LIMIT = 512 * 1024  # a rejected item's bytes must fit into one message of a broker's usual limit of 1 MB
+_ITEM_LIMIT = 12 * 1024 * 1024  # a rejected item's bytes must fit into one message (connectors.kafka.LARGEST_MESSAGE)
 
 
 class FeedSettings(Settings):

@@ -1,0 +1,49 @@
+-- name: load_state
+select digest, name, items, finished from ingest.file where feed = %(feed)s
+
+-- name: begin_file
+insert into ingest.file (feed, digest, name, items, finished)
+values (%(feed)s, %(digest)s, %(name)s, %(items)s, %(finished)s)
+on conflict do nothing
+
+-- name: advance_file
+update ingest.file set items = %(items)s, finished = %(finished)s
+where feed = %(feed)s and digest = %(digest)s and items = %(before)s and not finished
+
+-- name: records
+select key, version, fingerprint, status, content, seen from ingest.record where key = any(%(keys)s)
+
+-- name: absent
+select key, version, fingerprint, status, content, seen from ingest.record
+where source = %(source)s and status = 'observed' and seen < %(snapshot)s and version < %(version)s
+order by key collate "C"
+
+-- name: live_count
+select count(*) from ingest.record where source = %(source)s and status = 'observed'
+
+-- name: save_records
+insert into ingest.record (key, version, fingerprint, status, content, seen)
+select * from unnest(
+    %(key)s::text[], %(version)s::bigint[], %(fingerprint)s::text[], %(status)s::text[], %(content)s::bytea[],
+    %(seen)s::bigint[]
+)
+on conflict (key) do update set
+    version = excluded.version, fingerprint = excluded.fingerprint, status = excluded.status,
+    content = excluded.content, seen = excluded.seen
+
+-- name: add_totals
+insert into ingest.feed (feed, received, accepted, unchanged, out_of_scope, rejected)
+values (%(feed)s, %(received)s, %(accepted)s, %(unchanged)s, %(out_of_scope)s, %(rejected)s)
+on conflict (feed) do update set
+    received = feed.received + excluded.received,
+    accepted = feed.accepted + excluded.accepted,
+    unchanged = feed.unchanged + excluded.unchanged,
+    out_of_scope = feed.out_of_scope + excluded.out_of_scope,
+    rejected = feed.rejected + excluded.rejected
+
+-- name: status
+select received, accepted, unchanged, out_of_scope, rejected, paused, reason from ingest.feed where feed = %(feed)s
+
+-- name: set_paused
+insert into ingest.feed (feed, paused, reason) values (%(feed)s, %(paused)s, %(reason)s)
+on conflict (feed) do update set paused = excluded.paused, reason = excluded.reason

@@ -1,0 +1,37 @@
+-- What ingest keeps: how far each file was read, the last state of each record, the counts of each feed.
+create schema if not exists ingest;
+
+create table if not exists ingest.feed (
+    feed text primary key,
+    received bigint not null default 0,
+    accepted bigint not null default 0,
+    unchanged bigint not null default 0,
+    out_of_scope bigint not null default 0,
+    rejected bigint not null default 0,
+    paused boolean not null default false,
+    reason text not null default ''
+);
+
+-- A file is its content: digest is the SHA-256, name only what it was called when it was first read.
+create table if not exists ingest.file (
+    feed text not null,
+    digest text not null,
+    name text not null,
+    items bigint not null,
+    finished boolean not null,
+    primary key (feed, digest)
+);
+
+-- content: the items of a source that sends changes, each with its version (ingest/partial.py); seen: the moment, in
+-- microseconds since 1970, of the newest full refresh that held the record.
+create table if not exists ingest.record (
+    key text primary key,
+    source text not null generated always as (split_part(key, ':', 1)) stored,
+    version bigint not null,
+    fingerprint text not null,
+    status text not null check (status in ('observed', 'withdrawn', 'merged')),
+    content bytea,
+    seen bigint not null
+);
+
+create index if not exists record_by_source on ingest.record (source) where status = 'observed';
