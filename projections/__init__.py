@@ -1,0 +1,1 @@
+"""Read models folded from Kafka into PostgreSQL: the directory and the audit trail."""

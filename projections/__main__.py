@@ -1,0 +1,39 @@
+"""Runs one projection until SIGTERM or SIGINT: `python -m projections directory`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+
+from projections.registry import projection
+from projections.runner import Pace, Runner
+from schemas.errors import ContactPointError
+from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.telemetry import configure_logging
+
+
+def run(name: str, kafka: KafkaSettings, postgres: PostgresSettings, pace: Pace | None = None) -> None:
+    """Fold the projection of this name until the process is told to stop; the batch at hand is finished first."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Runner(projection(name), kafka, postgres, pace=pace).run(stop)
+
+
+def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run the named projection with the settings of this environment; return the exit status."""
+    configure_logging()
+    try:
+        name = arguments[0] if arguments else ""
+        run(name, KafkaSettings.from_env(env), PostgresSettings.from_env(env))
+    except ContactPointError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line that the user sees
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,85 @@
+"""The audit trail as a projection: one row an event, appended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from connectors.kafka import ReadMessage
+from connectors.postgres import sql_blocks, sql_script
+from projections.audit_trail.fold import (
+    IdentityEventRow,
+    SourceEventRow,
+    earliest,
+    identity_event_row,
+    source_event_row,
+)
+from projections.audit_trail.views import IdentityEventView, RecordEventView
+from projections.base import Namespace, Refused, Rows, Table, refuse_nul
+from projections.schema import create_tables
+from schemas.codec import decode_as
+from schemas.errors import RejectedError
+from schemas.topics import IDENTITIES, SOURCE_TOPICS
+
+_PACKAGE = "projections.audit_trail.sql"
+_SQL = sql_blocks(_PACKAGE)
+_OUTSIDE_DIGEST = frozenset({"topic", "part", "log_offset"})
+
+
+class AuditTrailProjection:
+    """Which event changed what, and why two records are one child."""
+
+    name = "audit_trail"
+    version = 1
+    topics = (*SOURCE_TOPICS, IDENTITIES)
+    live = Namespace("audit_trail", published="audit", working="projection")
+    tables = (
+        Table(
+            "source_event",
+            tuple(name for name in SourceEventRow._fields if name not in _OUTSIDE_DIGEST),
+            ("event_id",),
+            published=True,
+            settled=True,
+        ),
+        Table("identity_event", IdentityEventRow._fields, ("event_id",), published=True),
+    )
+
+    def create(self, connection: Rows, namespace: Namespace) -> None:
+        """Create the tables where they are missing, in this namespace."""
+        create_tables(connection, namespace, _PACKAGE)
+
+    def prepare(self, connection: Rows) -> None:
+        """Make the temporary tables of one connection."""
+        connection.execute(sql_script(_PACKAGE, "session"))
+
+    def apply(self, connection: Rows, messages: Sequence[ReadMessage]) -> list[Refused]:
+        """Append a row for each message in the caller's transaction; return those that cannot be read."""
+        sources: list[SourceEventRow] = []
+        identities: dict[str, IdentityEventRow] = {}
+        refused: list[Refused] = []
+        for message in messages:
+            try:
+                refuse_nul(message.value)
+                if message.topic == IDENTITIES:
+                    identity = identity_event_row(decode_as(message.value, IdentityEventView))
+                    identities.setdefault(identity.event_id, identity)
+                else:
+                    view = decode_as(message.value, RecordEventView)
+                    sources.append(source_event_row(view, message.topic, message.partition, message.offset))
+            except RejectedError as error:
+                refused.append(Refused(message, error))
+        _append(connection, "source_events", "upsert", earliest(sources).values())
+        _append(connection, "identity_events", "insert", identities.values())
+        return refused
+
+
+def _append(connection: Rows, table: str, verb: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    """COPY the rows to a temporary table and add those that are new."""
+    listed = sorted(rows)  # in the order of event ids: neighbours in the index are written together
+    if not listed:
+        return
+    with connection.cursor() as cursor:
+        with cursor.copy(_SQL[f"copy_{table}"]) as copy:
+            for row in listed:
+                copy.write_row(row)
+        cursor.execute(_SQL[f"{verb}_{table}"])

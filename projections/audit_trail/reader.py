@@ -1,0 +1,161 @@
+"""Reads the audit trail: the history of a child, the events of a record, and why records are one child."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from connectors.postgres import sql_blocks, wrap_errors
+from projections.audit_trail.explanation import EvidencePair, Explanation, PlainVocabulary, Vocabulary, explain
+from projections.base import Rows
+
+_SQL = sql_blocks("projections.audit_trail.sql", "reader")
+_CENTIBITS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityStep:
+    """What one identity event did to a child number: the membership before and after, and what caused it."""
+
+    event_id: str
+    child_number: str
+    kind: str
+    version: int
+    decided_at: datetime
+    founder: str | None
+    members: tuple[str, ...]
+    before: tuple[tuple[str, tuple[str, ...]], ...]
+    successors: tuple[str, ...]
+    causes: tuple[str, ...]
+    model: str
+    evidence: tuple[EvidencePair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStep:
+    """What one source event said: which record at which version, and which items it held (never their values).
+
+    `topic`, `part` and `log_offset` are where the event stands in the log.
+    """
+
+    event_id: str
+    record_key: str
+    kind: str
+    feed: str
+    source_version: int
+    fingerprint: str
+    source_time: datetime | None
+    ingested_at: datetime
+    items: tuple[str, ...]
+    survivor: str | None
+    topic: str
+    part: int
+    log_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Everything that the trail says about a child number, and about the numbers that it came from."""
+
+    child_number: str
+    identity: tuple[IdentityStep, ...]
+    records: tuple[RecordStep, ...]
+
+
+class AuditReader:
+    """Look-ups in the trail on one connection; errors are those of `connectors.postgres`."""
+
+    def __init__(self, connection: Rows) -> None:
+        self._connection = connection
+
+    def history(self, child_number: str) -> History:
+        """Return every identity event of the child in order, and every event of each record that was ever a member."""
+        steps = self._identity_steps(child_number)
+        keys = {key for step in steps for key in step.members}
+        keys.update(key for step in steps for _, members in step.before for key in members)
+        return History(child_number, tuple(steps), tuple(self.records(sorted(keys))))
+
+    def records(self, record_keys: Sequence[str]) -> list[RecordStep]:
+        """Return the events of these records, by record and in the source's own order of versions."""
+        return self._record_steps("record_history", record_keys)
+
+    def source_events(self, event_ids: Iterable[str]) -> list[RecordStep]:
+        """Return these source events, such as the causes of an identity event."""
+        return self._record_steps("source_events", list(event_ids))
+
+    def explain(self, child_number: str, vocabulary: Vocabulary | None = None) -> Explanation | None:
+        """Say why the records of a child are one child; None when the trail does not know the number."""
+        steps = self._identity_steps(child_number)
+        own = [step for step in steps if step.child_number == child_number]
+        if not own:
+            return None
+        last = max(own, key=lambda step: (step.version, step.kind))
+        pairs = [pair for step in sorted(steps, key=lambda step: step.version) for pair in step.evidence]
+        return explain(child_number, last.members, pairs, vocabulary or PlainVocabulary())
+
+    def counts(self) -> dict[str, int]:
+        """Return how many source and identity events the trail holds."""
+        with wrap_errors():
+            row = self._connection.execute(_SQL["counts"]).fetchone() or (0, 0)
+        return {"source_event": row[0], "identity_event": row[1]}
+
+    def _identity_steps(self, child_number: str) -> list[IdentityStep]:
+        with wrap_errors():
+            return [_identity_step(row) for row in self._connection.execute(_SQL["identity_history"], (child_number,))]
+
+    def _record_steps(self, query: str, keys: Sequence[str]) -> list[RecordStep]:
+        with wrap_errors():
+            rows = self._connection.execute(_SQL[query], (list(keys),)).fetchall()
+        return [_record_step(*row) for row in rows]
+
+
+def _record_step(event_id: str, record_key: str, event_type: str, *rest: Any) -> RecordStep:
+    *times, items, survivor, topic, part, log_offset = rest
+    feed, source_version, fingerprint, source_time, ingested_at = times
+    return RecordStep(
+        event_id,
+        record_key,
+        _kind(event_type),
+        feed,
+        source_version,
+        fingerprint,
+        source_time,
+        ingested_at,
+        tuple(items),
+        survivor,
+        topic,
+        part,
+        log_offset,
+    )
+
+
+def _identity_step(row: tuple[Any, ...]) -> IdentityStep:
+    event_id, child, event_type, version, decided_at, founder, members, before, successors, causes, model, evidence = (
+        row
+    )
+    return IdentityStep(
+        event_id,
+        child,
+        _kind(event_type),
+        version,
+        decided_at,
+        founder,
+        tuple(members),
+        tuple((each["child_number"], tuple(each["members"])) for each in before),
+        tuple(successors),
+        tuple(causes),
+        model,
+        tuple(
+            EvidencePair(
+                each["left"], each["right"], each["weight"] / _CENTIBITS, tuple(each["levels"]), model, event_id
+            )
+            for each in evidence
+        ),
+    )
+
+
+def _kind(event_type: str) -> str:
+    """Return `merged` for `identity.merged`."""
+    return event_type.partition(".")[2]

@@ -1,0 +1,107 @@
+"""What a projection is: a name, the topics it folds, its tables, and how a batch of messages becomes rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from connectors.kafka import ReadMessage
+from schemas.errors import RejectedError
+
+# An odd number of backslashes before "u0000": an even number is escaped backslashes and plain text.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+Rows = Connection[TupleRow]
+
+
+class Refused(NamedTuple):
+    """A message that a projection could not read, and why."""
+
+    message: ReadMessage
+    error: RejectedError
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table, as it is digested: the columns that are a function of the log alone, and the order of its rows.
+
+    `published` tables are in the projection's own database schema, the others are working tables. `settled` tables
+    depend on what the events end in, not on the steps that matching took, which follow its batch boundaries.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    published: bool
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """Where a projection's tables are: the live ones, or those of a rebuild beside them.
+
+    `projection` is the name under which the positions are kept.
+    """
+
+    projection: str
+    published: str
+    working: str
+
+    def of(self, table: Table) -> str:
+        """Return the database schema of a table."""
+        return self.published if table.published else self.working
+
+
+class Projection(Protocol):
+    """A read model. It holds no state of its own between batches, so any process can go on where another stopped."""
+
+    @property
+    def name(self) -> str:
+        """The name under which positions are kept."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """The fold's version: counted up when the same log gives other rows, so that a rebuild is due."""
+        ...
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics it folds."""
+        ...
+
+    @property
+    def live(self) -> Namespace:
+        """Where its live tables are."""
+        ...
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Every table it writes."""
+        ...
+
+    def create(self, connection: Rows, namespace: Namespace) -> None:
+        """Create the tables where they are missing, in this namespace."""
+        ...
+
+    def prepare(self, connection: Rows) -> None:
+        """Make what one connection needs, such as temporary tables; the search path is set."""
+        ...
+
+    def apply(self, connection: Rows, messages: Sequence[ReadMessage]) -> list[Refused]:
+        """Fold the messages into rows in the caller's transaction; return those that cannot be read.
+
+        Raises psycopg.DataError, and leaves the transaction broken, when PostgreSQL refuses a value.
+        """
+        ...
+
+
+def refuse_nul(value: bytes | None) -> None:
+    """Raise RejectedError for a value with an escaped NUL character, which PostgreSQL's text cannot hold."""
+    if value is not None and b"\\u0000" in value and _NUL.search(value):
+        raise RejectedError("nul_character", "the event holds a NUL character")

@@ -1,0 +1,106 @@
+"""Positions of a projection: written in the transaction of the rows, by compare-and-set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from connectors.kafka import Partition, Positions
+from connectors.postgres import sql_blocks
+from projections.base import Rows
+from schemas.errors import FencedError
+
+_SQL = sql_blocks("projections.sql", "checkpoint")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a projection has come: its positions, and the number of the commit that wrote them."""
+
+    projection: str
+    commits: int
+    positions: Positions
+
+
+def create(connection: Rows) -> None:
+    """Create the tables of positions where they are missing; processes that start together take turns until commit."""
+    connection.execute(_SQL["take_turns"])
+    connection.execute(_SQL["create"])
+
+
+def register(connection: Rows, projection: str, version: int, partitions: Iterable[Partition]) -> None:
+    """Start a projection at offset 0 of these partitions, except where it has a position already."""
+    connection.execute(_SQL["register"], (projection, version))
+    topics, parts = _columns(partitions)
+    connection.execute(_SQL["register_positions"], (projection, topics, parts))
+
+
+def load(connection: Rows, projection: str) -> Checkpoint | None:
+    """Return the checkpoint of a projection, or None when it was never registered."""
+    found = connection.execute(_SQL["load_commits"], (projection,)).fetchone()
+    return None if found is None else Checkpoint(projection, found[0], positions(connection, projection))
+
+
+def lock(connection: Rows, projection: str) -> Checkpoint:
+    """Return the checkpoint and keep every writer of the projection waiting until the transaction ends."""
+    found = connection.execute(_SQL["lock"], (projection,)).fetchone()
+    if found is None:
+        message = f"projection {projection} has no positions any longer"
+        raise FencedError(message)
+    return Checkpoint(projection, found[0], positions(connection, projection))
+
+
+def positions(connection: Rows, projection: str) -> Positions:
+    """Return the positions of a projection."""
+    rows = connection.execute(_SQL["load_positions"], (projection,)).fetchall()
+    return {(topic, part): next_offset for topic, part, next_offset in rows}
+
+
+def advance(connection: Rows, held: Checkpoint, after: Positions) -> Checkpoint:
+    """Move the positions to `after` if nobody else has moved them; raise FencedError otherwise.
+
+    The first statement locks the projection's one row until the transaction ends, so that the writes of two processes
+    never overlap, whichever partitions they read.
+    """
+    counted = connection.execute(_SQL["advance_commits"], (held.projection, held.commits))
+    if counted.rowcount != 1:
+        message = f"another process has advanced projection {held.projection}"
+        raise FencedError(message)
+    topics, parts = _columns(after)
+    expected = [held.positions.get(partition, 0) for partition in after]
+    moved = connection.execute(
+        _SQL["advance_positions"], (topics, parts, expected, list(after.values()), held.projection)
+    )
+    if moved.rowcount != len(after):
+        message = f"the positions of projection {held.projection} are not the expected ones"
+        raise FencedError(message)
+    return Checkpoint(held.projection, held.commits + 1, {**held.positions, **after})
+
+
+def take_over(connection: Rows, projection: str, version: int) -> None:
+    """Note that the live tables were replaced by a rebuild of this fold version: writers reload their positions."""
+    connection.execute(_SQL["take_over"], (version, projection))
+
+
+def forget(connection: Rows, projection: str) -> None:
+    """Delete the positions of a projection."""
+    connection.execute(_SQL["forget"], (projection,))
+
+
+def fold_version(connection: Rows, projection: str) -> int | None:
+    """Return the version of the fold that made the rows, or None when the projection was never registered."""
+    found = connection.execute(_SQL["load_fold_version"], (projection,)).fetchone()
+    return None if found is None else found[0]
+
+
+def all_positions(connection: Rows) -> dict[str, dict[Partition, int]]:
+    """Return the positions of every projection."""
+    found: dict[str, dict[Partition, int]] = {}
+    for projection, topic, part, next_offset in connection.execute(_SQL["all_positions"]):
+        found.setdefault(projection, {})[topic, part] = next_offset
+    return found
+
+
+def _columns(partitions: Iterable[Partition]) -> tuple[list[str], list[int]]:
+    listed = list(partitions)
+    return [topic for topic, _ in listed], [part for _, part in listed]

@@ -1,0 +1,1 @@
+"""The directory: one entry a child, with the permitted items and nothing else."""

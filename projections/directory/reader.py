@@ -1,0 +1,117 @@
+"""Reads the directory for operators: an entry by child number, a child by name and date of birth, and counts.
+
+This is the operators' view on the published tables; the service for practitioners, with its purposes, limits and audit,
+is built on functions of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+from connectors.postgres import sql_blocks, wrap_errors
+from projections.base import Rows
+from projections.directory.entry import fold_name
+
+_SQL = sql_blocks("projections.directory.sql", "reader")
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of lineage: a child number that was merged, split or retired, its successors, when and why."""
+
+    child_number: str
+    kind: str
+    successors: tuple[str, ...]
+    causes: tuple[str, ...]
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known about a child number: its entry or those of its successors, and the steps that lead there.
+
+    Both are empty when the number was never given; `entries` alone is empty when it was retired without a successor.
+    """
+
+    asked: str
+    entries: tuple[Document, ...]
+    lineage: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts for the operator; `children_by_source_kinds` maps a number of kinds of source to a number of children."""
+
+    children: int
+    live_records: int
+    ended_records: int
+    lineage: dict[str, int]
+    children_by_source_kinds: dict[int, int]
+
+
+class DirectoryReader:
+    """Look-ups on one connection; each is one short read, and errors are those of `connectors.postgres`."""
+
+    def __init__(self, connection: Rows) -> None:
+        self._connection = connection
+
+    def entry(self, child_number: str) -> Answer:
+        """Return the entry of a child number; a number that is no longer in use is followed to its successors."""
+        entries: list[Document] = []
+        steps: list[Step] = []
+        waiting, seen = [child_number], set[str]()
+        while waiting:
+            number = waiting.pop(0)
+            if number in seen:
+                continue
+            seen.add(number)
+            found = self._entry(number)
+            history = self._lineage(number)
+            steps.extend(history)
+            if found is not None:
+                entries.append(found)
+            elif history:
+                waiting.extend(history[0].successors)  # the latest step says where its members are now
+        return Answer(child_number, tuple(entries), tuple(steps))
+
+    def find(self, family: str, birth_date: date, given: str | None = None, *, limit: int = 10) -> list[Document]:
+        """Return the children that are shown under this family name (and given name) with this date of birth."""
+        forename = fold_name(given) if given else None
+        values = (birth_date, fold_name(family), forename, forename, limit)
+        with wrap_errors():
+            rows = self._connection.execute(_SQL["find"], values).fetchall()
+        return [msgspec.json.decode(row[0]) for row in rows]
+
+    def child_of(self, record_key: str) -> list[str]:
+        """Return the child numbers whose membership holds this record (one, once every event has been folded)."""
+        with wrap_errors():
+            return [row[0] for row in self._connection.execute(_SQL["child_of_record"], (record_key,))]
+
+    def best_known(self, limit: int) -> list[str]:
+        """Return child numbers with the most records, for demonstrations."""
+        with wrap_errors():
+            return [row[0] for row in self._connection.execute(_SQL["some_children"], (limit,))]
+
+    def stats(self) -> Stats:
+        """Return how much the directory holds."""
+        with wrap_errors(), self._connection.transaction():
+            counts = self._connection.execute(_SQL["counts"]).fetchone() or (0, 0, 0)
+            lineage = self._connection.execute(_SQL["lineage_counts"]).fetchall()
+            kinds = self._connection.execute(_SQL["source_kinds"]).fetchall()
+        return Stats(counts[0], counts[1], counts[2], dict(lineage), dict(kinds))
+
+    def _entry(self, child_number: str) -> Document | None:
+        with wrap_errors():
+            found = self._connection.execute(_SQL["entry"], (child_number,)).fetchone()
+        return None if found is None else msgspec.json.decode(found[0])
+
+    def _lineage(self, child_number: str) -> list[Step]:
+        with wrap_errors():
+            rows = self._connection.execute(_SQL["lineage"], (child_number,)).fetchall()
+        return [Step(row[0], row[1], tuple(row[2]), tuple(row[3]), row[4]) for row in rows]

@@ -1,0 +1,43 @@
+-- name: entry
+select document::text from directory.entry where child_number = %s;
+
+-- name: lineage
+select child_number, kind, successors, causes, decided_at
+from directory.lineage
+where child_number = %s
+order by version desc, kind desc, event_id;
+
+-- name: find
+select document::text
+from directory.entry
+where birth_date = %s and surname = %s and (%s::text is null or forename = %s)
+order by child_number
+limit %s;
+
+-- name: child_of_record
+select child_number from projection.membership where record_key = %s order by child_number;
+
+-- name: some_children
+select child_number
+from projection.identity
+order by cardinality(members) desc, child_number
+limit %s;
+
+-- name: counts
+select (select count(*) from directory.entry),
+       (select count(*) from projection.record_version where person is not null),
+       (select count(*) from projection.record_version where person is null);
+
+-- name: lineage_counts
+select kind, count(*) from directory.lineage group by kind order by kind;
+
+-- name: source_kinds
+select kinds, count(*)
+from (
+    select count(distinct record.source_kind) as kinds
+    from projection.membership join projection.record_version as record using (record_key)
+    where record.person is not null
+    group by membership.child_number
+) as children
+group by kinds
+order by kinds;

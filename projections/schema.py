@@ -1,0 +1,34 @@
+"""Database schemas: creating a projection's tables, and pointing a connection at the live ones or at a rebuild's."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from psycopg import sql
+
+from connectors.postgres import sql_script
+from projections.base import Namespace, Rows
+
+
+def use(connection: Rows, namespace: Namespace) -> None:
+    """Let the connection's unqualified table names mean the tables of this namespace."""
+    path = sql.SQL(", ").join(map(sql.Identifier, (namespace.published, namespace.working)))
+    connection.execute(sql.SQL("set search_path = {}").format(path))
+
+
+def create_tables(connection: Rows, namespace: Namespace, package: str) -> None:
+    """Run the package's `published.sql`, and its `working.sql` if it has one, in their database schemas."""
+    scripts = [("published", namespace.published)]
+    if files(package).joinpath("working.sql").is_file():
+        scripts.append(("working", namespace.working))
+    for name, schema in scripts:
+        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
+        connection.execute(sql.SQL("set search_path = {}").format(sql.Identifier(schema)))
+        connection.execute(sql_script(package, name))
+    use(connection, namespace)
+
+
+def drop(connection: Rows, namespace: Namespace) -> None:
+    """Drop the database schemas of a rebuild with all their tables."""
+    for schema in (namespace.working, namespace.published):
+        connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))

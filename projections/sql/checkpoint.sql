@@ -1,0 +1,59 @@
+-- Positions of every projection. `projection.checkpoint` has one row a projection, which each commit locks and counts
+-- up: it makes one writer of many and fences the others. Qualified names: a rebuild keeps its positions here too.
+
+-- name: take_turns
+select pg_advisory_xact_lock(hashtext('contactpoint.projections'));
+
+-- name: create
+create schema if not exists projection;
+create table if not exists projection.checkpoint (
+    projection text collate "C" primary key,
+    commits bigint not null,
+    fold_version integer not null
+);
+create table if not exists projection.position (
+    projection text collate "C" not null references projection.checkpoint on delete cascade on update cascade,
+    topic text collate "C" not null,
+    part integer not null,
+    next_offset bigint not null,
+    primary key (projection, topic, part)
+);
+
+-- name: register
+insert into projection.checkpoint (projection, commits, fold_version) values (%s, 0, %s) on conflict do nothing;
+
+-- name: load_commits
+select commits from projection.checkpoint where projection = %s;
+
+-- name: load_fold_version
+select fold_version from projection.checkpoint where projection = %s;
+
+-- name: lock
+select commits from projection.checkpoint where projection = %s for update;
+
+-- name: load_positions
+select topic, part, next_offset from projection.position where projection = %s order by topic, part;
+
+-- name: advance_commits
+update projection.checkpoint set commits = commits + 1 where projection = %s and commits = %s;
+
+-- name: register_positions
+insert into projection.position (projection, topic, part, next_offset)
+select %s, topic, part, 0 from unnest(%s::text[], %s::int[]) as known (topic, part)
+on conflict do nothing;
+
+-- name: advance_positions
+update projection.position as stored
+set next_offset = new.next_offset
+from unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[]) as new (topic, part, expected, next_offset)
+where stored.projection = %s
+  and stored.topic = new.topic and stored.part = new.part and stored.next_offset = new.expected;
+
+-- name: forget
+delete from projection.checkpoint where projection = %s;
+
+-- name: take_over
+update projection.checkpoint set commits = commits + 1, fold_version = %s where projection = %s;
+
+-- name: all_positions
+select projection, topic, part, next_offset from projection.position order by projection, topic, part;

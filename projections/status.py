@@ -1,0 +1,50 @@
+"""How far each projection is: its positions against the ends of its topics."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from connectors.kafka import end_offsets
+from connectors.postgres import wrap_errors
+from projections import checkpoint
+from projections.base import Projection, Rows
+from projections.registry import PROJECTIONS
+from schemas.settings import KafkaSettings
+
+
+class Lag(NamedTuple):
+    """One partition as one projection has read it; `lag` is the number of messages still to fold."""
+
+    projection: str
+    topic: str
+    partition: int
+    position: int
+    end: int
+
+    @property
+    def lag(self) -> int:
+        """Return how many messages are still to fold."""
+        return max(0, self.end - self.position)
+
+
+def lags(connection: Rows, kafka: KafkaSettings, projection: Projection | None = None) -> list[Lag]:
+    """Return one row a projection and partition; a projection that has never run stands at 0."""
+    with wrap_errors(), connection.transaction():
+        checkpoint.create(connection)
+        held = checkpoint.all_positions(connection)
+    wanted = [projection] if projection else list(PROJECTIONS.values())
+    ends = end_offsets(kafka, {topic for each in wanted for topic in each.topics})
+    return [
+        Lag(each.name, topic, partition, held.get(each.name, {}).get((topic, partition), 0), end)
+        for each in wanted
+        for (topic, partition), end in sorted(ends.items())
+        if topic in each.topics
+    ]
+
+
+def stale(connection: Rows) -> list[str]:
+    """Return the projections whose rows were made by an older fold: they are due for a rebuild."""
+    with wrap_errors(), connection.transaction():
+        checkpoint.create(connection)
+        made_by = {each.name: checkpoint.fold_version(connection, each.name) for each in PROJECTIONS.values()}
+    return [each.name for each in PROJECTIONS.values() if made_by[each.name] not in {None, each.version}]

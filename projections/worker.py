@@ -1,0 +1,155 @@
+"""One projection at work on one connection and one reader: the numbered order of effects of every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import psycopg
+import structlog
+from psycopg import errors
+
+from connectors.kafka import EventProducer, Partition, PartitionReader, Positions, ReadMessage, partitions_of
+from connectors.postgres import connect, wrap_errors
+from projections import checkpoint, schema
+from projections.base import Namespace, Projection, Refused, Rows
+from schemas.dead_letter import dead_letter, to_headers
+from schemas.errors import FatalError, RejectedError
+from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.topics import DEAD_LETTERS
+
+log = structlog.get_logger(__name__)
+
+# What one value can do to a whole batch: a value that PostgreSQL cannot hold, or a key too long for an index.
+_POISON = (psycopg.DataError, errors.ProgramLimitExceeded, RecursionError)
+
+
+class Worker:
+    """Folds batches from the stored positions on; a context manager that gives back connection and reader.
+
+    Nothing is kept between batches but the checkpoint. After any error the worker is closed and a new one goes on from
+    the stored positions.
+    """
+
+    def __init__(
+        self, projection: Projection, kafka: KafkaSettings, postgres: PostgresSettings, namespace: Namespace
+    ) -> None:
+        self._projection, self._kafka, self._namespace = projection, kafka, namespace
+        self._letters: EventProducer | None = None
+        partitions = partitions_of(kafka, projection.topics)
+        self._connection: Rows = connect(postgres, autocommit=True, application=f"projection {namespace.projection}")
+        try:
+            with wrap_errors():
+                self._checkpoint = start(self._connection, projection, namespace, partitions)
+            self._reader = PartitionReader(kafka, self.positions, group=f"projection.{namespace.projection}")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @property
+    def positions(self) -> Positions:
+        """The positions that this worker has committed."""
+        return self._checkpoint.positions
+
+    def step(self, most: int, seconds: float, limits: Positions | None = None) -> int:
+        """Fold up to `most` messages that arrive within `seconds` and commit them; return how many.
+
+        With `limits` nothing at or after these positions is folded, and partitions without a limit are left alone.
+        """
+        found = self._reader.read(most, seconds)
+        messages = [
+            message
+            for partition, listed in found.items()
+            for message in listed
+            if limits is None or message.offset < limits.get(partition, 0)
+        ]
+        if messages:
+            self.commit(messages)
+        return len(messages)
+
+    def read_only(self, partitions: Sequence[Partition]) -> None:
+        """Go on with these partitions only, from the committed positions."""
+        self._reader.start_from({partition: self.positions[partition] for partition in partitions})
+
+    def commit(self, messages: Sequence[ReadMessage]) -> None:
+        """Write the rows that the messages make, and the positions after them, or nothing."""
+        after = positions_after(messages)
+        with wrap_errors(), self._connection.transaction():
+            moved = checkpoint.advance(self._connection, self._checkpoint, after)  # 1 locks out every other writer
+            refused = fold(self._projection, self._connection, messages)  # 2 same transaction as 1
+            self._send_dead_letters(refused)  # 3 acknowledged before 4; a crash in between repeats them, same ids
+        self._checkpoint = moved  # 4 committed
+        self._reader.hint(after)  # 5 last, for dashboards only
+        log.debug("batch_folded", projection=self._namespace.projection, events=len(messages), batch=moved.commits)
+
+    def close(self) -> None:
+        """Give back the reader and the connection; an unfinished transaction is rolled back."""
+        self._reader.close()
+        if self._letters is not None:
+            self._letters.close()
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self.close()
+
+    def _send_dead_letters(self, refused: Sequence[Refused]) -> None:
+        if not refused:
+            return
+        if self._letters is None:
+            self._letters = EventProducer(self._kafka, linger_ms=0)
+        for message, error in refused:
+            letter = dead_letter(
+                stage=self._namespace.projection,
+                origin=message.topic,
+                place=f"{message.partition}/{message.offset}",
+                key=message.key,
+                value=message.value or b"",
+                error=error,
+            )
+            self._letters.send(DEAD_LETTERS, letter.key, letter.value, to_headers(letter))
+            log.warning(
+                "event_refused", projection=letter.stage, topic=letter.origin, place=letter.place, code=letter.code
+            )
+        self._letters.flush()
+
+
+def start(
+    connection: Rows, projection: Projection, namespace: Namespace, partitions: Sequence[Partition]
+) -> checkpoint.Checkpoint:
+    """Create what is missing, point the connection at the namespace and return where to go on."""
+    with connection.transaction():
+        checkpoint.create(connection)
+        projection.create(connection, namespace)
+        checkpoint.register(connection, namespace.projection, projection.version, partitions)
+    schema.use(connection, namespace)
+    projection.prepare(connection)
+    held = checkpoint.load(connection, namespace.projection)
+    if held is None:
+        message = f"projection {namespace.projection} has lost its positions"
+        raise FatalError(message)
+    return held
+
+
+def fold(projection: Projection, connection: Rows, messages: Sequence[ReadMessage]) -> list[Refused]:
+    """Apply the messages; halve the batch until a message that PostgreSQL refuses stands alone, and refuse that one."""
+    try:
+        with connection.transaction():  # a savepoint: what a refused value broke is undone
+            return projection.apply(connection, messages)
+    except _POISON as error:
+        if len(messages) == 1:
+            reason = f"the event cannot be stored ({type(error).__name__})"
+            return [Refused(messages[0], RejectedError("database_refused_value", reason))]
+    half = len(messages) // 2
+    return fold(projection, connection, messages[:half]) + fold(projection, connection, messages[half:])
+
+
+def positions_after(messages: Sequence[ReadMessage]) -> Mapping[Partition, int]:
+    """Return the position after the last message of each partition."""
+    return {
+        (message.topic, message.partition): message.offset + 1
+        for message in sorted(messages, key=lambda message: message[:3])
+    }

@@ -1,0 +1,258 @@
+"""The projections on a real Kafka and PostgreSQL: rows and positions together, poison aside, one writer at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from random import Random
+
+import pytest
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from connectors.kafka import EventProducer, PartitionReader, end_offsets
+from connectors.postgres import connect
+from projections.audit_trail.projection import AuditTrailProjection
+from projections.audit_trail.reader import AuditReader
+from projections.base import Projection
+from projections.digest import ProjectionDigest, digest
+from projections.directory.projection import DirectoryProjection
+from projections.directory.reader import DirectoryReader
+from projections.rebuild import rebuild, verify
+from projections.runner import Pace, Runner
+from projections.status import lags
+from projections.worker import Worker
+from schemas.codec import AnyEvent, encode
+from schemas.dead_letter import from_message
+from schemas.errors import ConfigurationError, FencedError
+from schemas.events import RecordObserved, record_event_id
+from schemas.records import NameClaim, PersonRecord
+from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.topics import DEAD_LETTERS, IDENTITIES
+from tests.unit.projections.histories import CHILDREN, identity_events, topic_of
+
+DIRECTORY, AUDIT_TRAIL = DirectoryProjection(), AuditTrailProjection()
+BOTH: Sequence[Projection] = (DIRECTORY, AUDIT_TRAIL)
+QUICK = Pace(batch=100, wait=0.02, first_delay=0.05, standby=0.1)
+
+
+@pytest.fixture
+def connection(postgres: PostgresSettings) -> Iterator[Connection[TupleRow]]:
+    with connect(postgres, autocommit=True) as opened:
+        yield opened
+
+
+def observed(key: str, family: str = "Doe", version: int = 1) -> RecordObserved:
+    return RecordObserved(
+        event_id=record_event_id(key, "record.observed", version, family),
+        subject=key,
+        feed="feed-1",
+        source_version=version,
+        fingerprint=family,
+        source_time=datetime(2026, 1, version, tzinfo=UTC),
+        ingested_at=datetime(2026, 6, 1, tzinfo=UTC),
+        data=PersonRecord(names=(NameClaim(family=family, given="Test"),), birth_date=date(2014, 11, 3)),
+    )
+
+
+def two_children() -> list[AnyEvent]:
+    start = {CHILDREN[0]: frozenset({"school-1:1"}), CHILDREN[1]: frozenset({"health-1:1"})}
+    merged = {CHILDREN[0]: frozenset({"school-1:1", "health-1:1"})}
+    return [
+        observed("school-1:1"),
+        observed("health-1:1", version=2),
+        *identity_events({}, start, 1),
+        *identity_events(start, merged, 2),
+    ]
+
+
+def publish(kafka: KafkaSettings, events: Sequence[AnyEvent]) -> None:
+    with EventProducer(kafka) as producer:
+        for event in events:
+            producer.send_event(topic_of(event), encode(event))
+
+
+def send(kafka: KafkaSettings, topic: str, *values: bytes | None) -> None:
+    with EventProducer(kafka) as producer:
+        for value in values:
+            producer.send(topic, b"key", value)
+
+
+def fold_to_end(projection: Projection, kafka: KafkaSettings, postgres: PostgresSettings) -> None:
+    ends = end_offsets(kafka, projection.topics)
+    Runner(projection, kafka, postgres, pace=QUICK).catch_up(ends)
+
+
+def digest_of(projection: Projection, connection: Connection[TupleRow]) -> ProjectionDigest:
+    return digest(connection, projection)
+
+
+def step_until_messages_come(worker: Worker) -> None:
+    while worker.step(100, 0.05) == 0:
+        pass
+
+
+def dead_letters(kafka: KafkaSettings) -> list[tuple[str, str, str]]:
+    ends = end_offsets(kafka, [DEAD_LETTERS])
+    waiting = sum(ends.values())
+    found: list[tuple[str, str, str]] = []
+    with PartitionReader(kafka, dict.fromkeys(ends, 0), with_headers=True) as reader:
+        while len(found) < waiting:
+            for messages in reader.read(waiting - len(found), 0.2).values():
+                letters = (from_message(message.key, message.value, message.headers) for message in messages)
+                found.extend((letter.stage, letter.origin, letter.code) for letter in letters)
+    return found
+
+
+def test_events_become_an_entry_a_lineage_and_a_trail(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    publish(kafka, two_children())
+    for projection in BOTH:
+        fold_to_end(projection, kafka, postgres)
+    reader = DirectoryReader(connection)
+    entry = reader.entry(CHILDREN[0]).entries[0]
+    assert {source["record"] for source in entry["sources"]} == {"health-1:1"}  # the newer of two equal statements
+    superseded = reader.entry(CHILDREN[1])
+    assert [step.kind for step in superseded.lineage] == ["merged"]
+    assert superseded.entries == (entry,)
+    assert reader.find("DOE", date(2014, 11, 3), "test") == [entry]
+    assert reader.child_of("health-1:1") == [CHILDREN[0]]
+    assert reader.stats().children_by_source_kinds == {2: 1}
+    explanation = AuditReader(connection).explain(CHILDREN[0])
+    assert explanation is not None
+    assert [(link.left, link.right, link.weight) for link in explanation.links] == [("health-1:1", "school-1:1", 12.0)]
+    history = AuditReader(connection).history(CHILDREN[0])
+    assert [(step.record_key, step.items) for step in history.records] == [
+        ("health-1:1", ("names", "birth_date")),
+        ("school-1:1", ("names", "birth_date")),
+    ]
+
+
+@pytest.mark.parametrize("projection", BOTH, ids=lambda projection: str(projection.name))
+def test_repeated_events_change_no_row(
+    projection: Projection, kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    publish(kafka, two_children())
+    fold_to_end(projection, kafka, postgres)
+    before = digest_of(projection, connection)
+    publish(kafka, list(reversed(two_children())))
+    fold_to_end(projection, kafka, postgres)
+    after = digest_of(projection, connection)
+    assert after.positions != before.positions
+    assert not after.differences(before)
+
+
+@pytest.mark.parametrize("projection", BOTH, ids=lambda projection: str(projection.name))
+def test_poison_goes_to_the_dead_letters_and_the_feed_goes_on(
+    projection: Projection, kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    good = encode(observed("school-1:7")).value
+    nul = good.replace(b'"family":"Doe"', b'"family":"Do\\u0000e"')
+    too_long = encode(observed(f"school-1:{Random(1).randbytes(10_000).hex()}")).value  # no index takes such a key
+    far_off = good.replace(b'"source_version":1,', b'"source_version":99999999999999999999,')
+    send(kafka, "source.schools", None, b"", b"[" * 100_000, b"\xff{", b'{"a":1}', nul, too_long, far_off, good)
+    send(kafka, IDENTITIES, b"{}")
+    fold_to_end(projection, kafka, postgres)
+    codes = [code for stage, _, code in dead_letters(kafka) if stage == projection.name]
+    assert len(codes) == 9
+    assert codes.count("database_refused_value") == 1
+    rows = {table.table: table.rows for table in digest_of(projection, connection).tables}
+    assert rows["record_version" if projection is DIRECTORY else "source_event"] == 1
+
+
+def test_escaped_backslashes_before_u0000_are_no_nul_character(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    publish(kafka, [observed("school-1:1", family="a\\u0000b")])
+    fold_to_end(DIRECTORY, kafka, postgres)
+    assert dead_letters(kafka) == []
+    assert DirectoryReader(connection).stats().live_records == 1
+
+
+def test_a_second_worker_is_fenced_and_nothing_of_its_batch_stays(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    with (
+        Worker(DIRECTORY, kafka, postgres, DIRECTORY.live) as first,
+        Worker(DIRECTORY, kafka, postgres, DIRECTORY.live) as zombie,
+    ):
+        publish(kafka, two_children())
+        while sum(first.positions.values()) < 6:
+            first.step(100, 0.05)
+        before = digest_of(DIRECTORY, connection)
+        with pytest.raises(FencedError):
+            step_until_messages_come(zombie)
+    assert digest_of(DIRECTORY, connection) == before
+
+
+def test_a_standby_runner_takes_over_from_one_that_stops(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    stops = [threading.Event(), threading.Event()]
+    threads = [
+        threading.Thread(target=Runner(AUDIT_TRAIL, kafka, postgres, pace=QUICK).run, args=(stop,)) for stop in stops
+    ]
+    for thread in threads:
+        thread.start()
+    publish(kafka, two_children())
+    wait_for_no_lag(kafka, connection, AUDIT_TRAIL)
+    stops[0].set()
+    threads[0].join()
+    publish(kafka, [observed("yot-1:9")])
+    wait_for_no_lag(kafka, connection, AUDIT_TRAIL)
+    stops[1].set()
+    threads[1].join()
+    assert AuditReader(connection).counts() == {"source_event": 3, "identity_event": 4}
+
+
+@pytest.mark.parametrize("projection", BOTH, ids=lambda projection: str(projection.name))
+def test_a_rebuild_is_equal_and_takes_the_place_of_the_live_tables_under_readers_and_writers(
+    projection: Projection, kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    publish(kafka, two_children())
+    stop = threading.Event()
+    live = threading.Thread(target=Runner(projection, kafka, postgres, pace=QUICK).run, args=(stop,))
+    live.start()
+    wait_for_no_lag(kafka, connection, projection)
+    before = digest_of(projection, connection)
+    report = rebuild(projection, kafka, postgres, pace=QUICK)
+    assert report.equal
+    assert report.swapped
+    assert digest_of(projection, connection) == before
+    publish(kafka, [observed("yot-1:9")])
+    wait_for_no_lag(kafka, connection, projection)
+    stop.set()
+    live.join()
+    assert digest_of(projection, connection).differences(before)
+    assert verify(projection, kafka, postgres).equal
+
+
+def test_a_rebuild_reports_a_live_table_that_was_tampered_with_and_keeps_it(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    publish(kafka, two_children())
+    fold_to_end(DIRECTORY, kafka, postgres)
+    connection.execute("update directory.entry set surname = 'changed'")
+    report = rebuild(DIRECTORY, kafka, postgres, pace=QUICK)
+    assert (report.differences, report.swapped) == (("entry",), False)
+    assert rebuild(DIRECTORY, kafka, postgres, pace=QUICK, swap="always").swapped
+    assert verify(DIRECTORY, kafka, postgres).equal
+
+
+def test_a_rebuild_of_a_projection_that_never_ran_says_so(kafka: KafkaSettings, postgres: PostgresSettings) -> None:
+    with pytest.raises(ConfigurationError, match="has never run"):
+        rebuild(DIRECTORY, kafka, postgres)
+
+
+def test_a_projection_that_never_ran_lags_by_the_whole_log(
+    kafka: KafkaSettings, connection: Connection[TupleRow]
+) -> None:
+    publish(kafka, two_children())
+    assert sum(row.lag for row in lags(connection, kafka, DIRECTORY)) == 6
+
+
+def wait_for_no_lag(kafka: KafkaSettings, connection: Connection[TupleRow], projection: Projection) -> None:
+    while any(row.lag for row in lags(connection, kafka, projection)):
+        pass

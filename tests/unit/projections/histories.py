@@ -1,0 +1,131 @@
+"""Histories for the tests of projections: record events, and identity events that keep matching's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import strategies as st
+
+from connectors.kafka import ReadMessage
+from schemas.codec import AnyEvent, encode
+from schemas.events import (
+    AnyIdentityEvent,
+    AnyRecordEvent,
+    Evidence,
+    Formerly,
+    Identity,
+    IdentityChanged,
+    IdentityCreated,
+    IdentityMerged,
+    IdentityRetired,
+    IdentitySplit,
+    identity_event_id,
+)
+from schemas.identity import child_number
+from schemas.topics import IDENTITIES
+from tests.strategies import record_events
+
+KINDS = {"school-1": "schools", "health-1": "health", "yot-1": "yot"}
+KEYS = tuple(f"{source}:{number}" for source in KINDS for number in range(1, 4))
+CHILDREN = tuple(child_number(f"founder:{number}") for number in range(4))
+Membership = Mapping[str, frozenset[str]]
+
+
+def kind_of(record_key: str) -> str:
+    """Return the kind of source that a record key of these tests belongs to."""
+    return KINDS[record_key.partition(":")[0]]
+
+
+def topic_of(event: AnyEvent) -> str:
+    """Return the topic that carries the event."""
+    if event.event_type.startswith("identity."):
+        return IDENTITIES
+    return f"source.{kind_of(event.subject)}"
+
+
+def messages_of(events: Sequence[AnyEvent]) -> list[ReadMessage]:
+    """Return the events as messages, each with its place in the one partition of its topic."""
+    following: dict[str, int] = {}
+    messages = []
+    for event in events:
+        topic = topic_of(event)
+        offset = following.get(topic, 0)
+        following[topic] = offset + 1
+        encoded = encode(event)
+        messages.append(ReadMessage(topic, 0, offset, encoded.key, encoded.value))
+    return messages
+
+
+def identity_events(before: Membership, after: Membership, version: int) -> list[AnyIdentityEvent]:
+    """Return the events by which matching tells of this change in batch `version`."""
+    homes = {key: child for child, keys in after.items() for key in keys}
+    events = []
+    for child in sorted({*before, *after}):
+        old, new = before.get(child, frozenset()), after.get(child, frozenset())
+        if old != new:
+            successors = tuple(sorted({homes[key] for key in old - new if key in homes}))
+            events.append(_identity_event(child, old, new, successors, version))
+    return events
+
+
+def _identity_event(
+    child: str, old: frozenset[str], new: frozenset[str], successors: tuple[str, ...], version: int
+) -> AnyIdentityEvent:
+    kind: Any = IdentityChanged
+    if not old:
+        kind = IdentityCreated
+    elif not new and not successors:
+        kind = IdentityRetired
+    elif not new and len(successors) == 1:
+        kind = IdentityMerged
+    elif successors:
+        kind = IdentitySplit
+    members = tuple(sorted(new))
+    name = kind.model_fields["event_type"].default
+    event: AnyIdentityEvent = kind(
+        event_id=identity_event_id(child, name, version),
+        subject=child,
+        decided_at=datetime(2026, 1, 1, 0, 0, version, tzinfo=UTC),
+        data=Identity(
+            version=version,
+            members=members,
+            founder=members[0] if members else None,
+            before=(Formerly(child_number=child, members=tuple(sorted(old))),) if old else (),
+            successors=successors,
+            causes=(f"cause-{version}",),
+            model="model-1",
+            evidence=tuple(
+                Evidence(left=left, right=right, weight=1200, levels=(3, 0, 2)) for left, right in pairwise(members)
+            ),
+        ),
+    )
+    return event
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[AnyRecordEvent | AnyIdentityEvent]:
+    """Draw a log: events about a few records, and the steps by which they were dealt out among a few children."""
+    events: list[AnyRecordEvent | AnyIdentityEvent] = draw(
+        st.lists(record_events().filter(lambda event: event.subject in KEYS), max_size=14)
+    )
+    membership: Membership = {}
+    for version in range(1, draw(st.integers(1, 4)) + 1):
+        homes = draw(st.lists(st.sampled_from([None, *CHILDREN]), min_size=len(KEYS), max_size=len(KEYS)))
+        dealt = {
+            child: frozenset(key for key, home in zip(KEYS, homes, strict=True) if home == child) for child in CHILDREN
+        }
+        events.extend(identity_events(membership, dealt, version))
+        membership = dealt
+    return events
+
+
+@st.composite
+def deliveries(draw: st.DrawFn, events: Sequence[AnyEvent]) -> list[list[AnyEvent]]:
+    """Draw one way to deliver the events: any order, some of them again, cut into any batches."""
+    repeated = [*events, *draw(st.lists(st.sampled_from(events), max_size=6))] if events else []
+    order = draw(st.permutations(repeated))
+    cuts = sorted(draw(st.lists(st.integers(0, len(order)), max_size=5)))
+    return [order[start:end] for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True)]
