@@ -7,9 +7,10 @@ this one; a wrongly allocated UPN is by rule not given as a former one, so nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any, cast
 
 from lxml import etree
 
@@ -123,7 +124,7 @@ class CtfFormat:
         try:
             return etree.fromstring(_decode(piece.content, encoding, self._fallback), _parser())
         except etree.XMLSyntaxError as error:
-            raise RejectedError("xml_invalid", f"the pupil is not well-formed XML: {error.msg}") from None
+            raise RejectedError("xml_invalid", f"the pupil is not well-formed XML: {_what(error)}") from None
 
 
 def _parser() -> etree.XMLParser:
@@ -142,7 +143,15 @@ def _elements(head: bytes, encoding: str) -> list[Element]:
         parser.feed(head)
         return [element for _, element in parser.read_events() if isinstance(element, Element)]
     except etree.XMLSyntaxError as error:
-        raise FileFormatError("xml_invalid", f"the header is not XML: {error.msg}") from error
+        raise FileFormatError("xml_invalid", f"the header is not XML: {_what(error)}") from error
+
+
+def _what(error: etree.XMLSyntaxError) -> str:
+    """Return the kind and place of an XML error; the parser's own message can quote the text."""
+    entries = cast("Iterable[Any]", error.error_log)
+    kind = next((entry.type_name for entry in entries), "unknown error")
+    line, column = error.position
+    return f"{kind} at its line {line}, column {column}"
 
 
 def _decode(content: bytes, encoding: str, fallback: str | None) -> str:

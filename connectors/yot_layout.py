@@ -130,10 +130,11 @@ def _positions(header: list[str], wanted: Sequence[str]) -> dict[str, int]:
     """Return where each wanted column is; raise FileFormatError that names the ones that are missing or there twice."""
     missing = sorted({column for column in wanted if column not in header})
     if missing:
-        there = ", ".join(header)
-        raise FileFormatError(
-            "column_missing", f"missing column: {', '.join(missing)}; the file has: {there}", "line 1"
+        # Names are shown only when the row is one of column names: a file without that row begins with a person.
+        there = (
+            f"the file has: {', '.join(header)}" if set(wanted) & set(header) else "its first row names none of them"
         )
+        raise FileFormatError("column_missing", f"missing column: {', '.join(missing)}; {there}", "line 1")
     double = sorted({column for column in wanted if header.count(column) > 1})
     if double:
         raise FileFormatError("column_repeated", f"column {', '.join(double)} is there more than once", "line 1")

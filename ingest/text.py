@@ -17,7 +17,7 @@ from connectors.identifiers import is_nhs_number, is_synthetic_nhs_number, is_te
 LONGEST = 200
 PLACEHOLDERS = frozenset(
     {"UNKNOWN", "NOT KNOWN", "NOTKNOWN", "N/K", "N/A", "NOT APPLICABLE", "NOT STATED", "NONE GIVEN", "TBC", "TBA", ".",
-     "..", "-", "--", "?", "??", "X", "XX", "XXX", '""', "'"}
+     "..", "-", "--", "?", "??", "XX", "XXX", '""', "'"}
 )  # fmt: skip
 _NOT_A_UPN = frozenset({"UN1", "UN2", "UN3", "UN4", "UN5"})
 _POSTCODE = re.compile(r"^([A-Z]{1,2}[0-9][A-Z0-9]?)([0-9O][A-Z]{2})$")
