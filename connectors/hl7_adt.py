@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from connectors.base import FileFormatError
 from connectors.er7 import RawMessage, Segment, at, messages, parse
 from connectors.files import SourceFile
 from connectors.formats import NUL, FormatContext, FormatSettings, clean_id, too_long
@@ -51,7 +52,8 @@ class Hl7AdtFormat:
     def items(self, file: SourceFile) -> Iterator[Item]:
         """Yield the items of every message: one record, one withdrawal, or the merges and the survivor of an A40."""
         with file.open() as stream:
-            for number, message in enumerate(messages(stream, self._context.item_limit), start=1):
+            found = messages(stream, self._context.item_limit)
+            for number, message in enumerate(_with_some_header(found), start=1):
                 place = file.place(f"message {number} (line {message.line})")
                 try:
                     yield from self._records(message, place, number)
@@ -169,6 +171,20 @@ class _Message:
             if segment.name == name:
                 return segment.component(number, 1)
         return ""
+
+
+def _with_some_header(found: Iterator[RawMessage]) -> Iterator[RawMessage]:
+    """Pass messages on; raise FileFormatError for a file in which nothing begins with MSH."""
+    first = next(found, None)
+    if first is None:
+        return
+    second = next(found, None)
+    if first.stray and second is None:
+        raise FileFormatError("not_hl7", "nothing in the file begins with MSH")
+    yield first
+    if second is not None:
+        yield second
+        yield from found
 
 
 def _person_groups(segments: list[Segment]) -> list[list[Segment]]:
