@@ -18,6 +18,11 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from schemas.errors import ConfigurationError, ContactPointError, FatalError, RejectedError, RetriableError
 from schemas.settings import PostgresSettings
 
+# libpq tells no SQLSTATE while it connects, so the server's own words decide; in another language the error counts as
+# worth another try.
+_NEEDS_A_PERSON = re.compile(
+    r"password authentication failed|does not exist|no pg_hba\.conf entry|no password supplied"
+)
 _BLOCK = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _CONNECT_SECONDS = 10
 
@@ -35,14 +40,21 @@ _CONFIGURATION = (
 def connect(
     settings: PostgresSettings, *, autocommit: bool = False, application: str = "contactpoint"
 ) -> psycopg.Connection[TupleRow]:
-    """Return a new connection. `application` is what pg_stat_activity shows; errors are those of `wrap_errors`."""
-    with wrap_errors():
+    """Return a new connection. `application` is what pg_stat_activity shows.
+
+    Raises ConfigurationError for a wrong password or database and RetriableError for a server that is away.
+    """
+    try:
         return psycopg.connect(
             settings.dsn.get_secret_value(),
             autocommit=autocommit,
             connect_timeout=_CONNECT_SECONDS,
             application_name=application,
         )
+    except psycopg.OperationalError as error:
+        kind = ConfigurationError if _NEEDS_A_PERSON.search(str(error)) else RetriableError
+        message = f"cannot connect to PostgreSQL: {error}"  # host, port and names; never the password
+        raise kind(message) from error
 
 
 def open_pool(

@@ -54,7 +54,7 @@ def create_topics(settings: KafkaSettings, topics: Sequence[TopicSpec] = TOPICS)
             _created(name, future)
     # A leader that answers for every partition: until then a reader that starts would find none.
     _offsets(
-        admin, [(topic.name, number) for topic in topics for number in range(topic.partitions)], OffsetSpec.latest()
+        settings, [(topic.name, number) for topic in topics for number in range(topic.partitions)], OffsetSpec.latest()
     )
     return tuple(topic.name for topic in missing)
 
@@ -81,21 +81,21 @@ def partitions_of(settings: KafkaSettings, topics: Iterable[str]) -> tuple[Parti
 
 def end_offsets(settings: KafkaSettings, topics: Iterable[str]) -> dict[Partition, int]:
     """Return, for every partition of these topics, the offset that the next message will get."""
-    return _offsets(_admin(settings), partitions_of(settings, topics), OffsetSpec.latest())
+    return _offsets(settings, partitions_of(settings, topics), OffsetSpec.latest())
 
 
 def watermarks(settings: KafkaSettings, topics: Iterable[str]) -> dict[Partition, Watermarks]:
     """Return where every partition of these topics begins and ends."""
-    admin = _admin(settings)
     partitions = partitions_of(settings, topics)
-    low = _offsets(admin, partitions, OffsetSpec.earliest())
-    high = _offsets(admin, partitions, OffsetSpec.latest())
+    low = _offsets(settings, partitions, OffsetSpec.earliest())
+    high = _offsets(settings, partitions, OffsetSpec.latest())
     return {each: Watermarks(low[each], high[each]) for each in partitions}
 
 
 def client_config(settings: KafkaSettings, trouble: Trouble) -> dict[str, Any]:
     """Return what every client of librdkafka is made with; its own log is replaced by `trouble`."""
-    return {**settings.as_librdkafka(), "client.id": "contactpoint", "log_level": 0, "error_cb": trouble}
+    own = {"client.id": "contactpoint", "log_level": 0, "error_cb": trouble, "reconnect.backoff.max.ms": 2000}
+    return {**own, **settings.as_librdkafka()}
 
 
 def _admin(settings: KafkaSettings) -> AdminClient:
@@ -135,12 +135,13 @@ def _created(name: str, future: Future[None]) -> None:
             raise translate(error.args[0], f"creating topic {name}") from error
 
 
-def _offsets(admin: AdminClient, partitions: Sequence[Partition], which: OffsetSpec) -> dict[Partition, int]:
-    # A partition without a leader (just created, or its broker just died) gets one soon.
+def _offsets(settings: KafkaSettings, partitions: Sequence[Partition], which: OffsetSpec) -> dict[Partition, int]:
+    # A partition without a leader (just created, or its broker just died) gets one soon. A client that has seen none
+    # goes on saying so from its cache: each try takes a new one.
     deadline = time.monotonic() + _SECONDS
     while True:
         try:
-            return _offsets_now(admin, partitions, which)
+            return _offsets_now(_admin(settings), partitions, which)
         except RetriableError:
             if time.monotonic() > deadline:
                 raise

@@ -46,6 +46,8 @@ class EventProducer:
                 "compression.type": "lz4",
                 "delivery.timeout.ms": round(delivery_seconds * 1000),
                 "message.max.bytes": LARGEST_MESSAGE,
+                # Topics are made before anything is sent: one that is unknown for this long does not exist.
+                "topic.metadata.propagation.max.ms": 5_000,
                 "queue.buffering.max.messages": 500_000,
                 "queue.buffering.max.kbytes": 256 * 1024,
                 "on_delivery": self._on_delivery,

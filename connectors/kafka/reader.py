@@ -13,6 +13,8 @@ from connectors.kafka.admin import Partition, Positions, client_config
 from connectors.kafka.errors import Trouble, translate
 from schemas.settings import KafkaSettings
 
+_SECONDS = 30.0
+
 
 class ReadMessage(NamedTuple):
     """One message as it was read; headers only when the reader was asked for them."""
@@ -80,12 +82,23 @@ class PartitionReader:
             batches.setdefault((read.topic, read.partition), []).append(read)
         return batches
 
-    def hint(self, positions: Positions) -> None:
+    def hint(self, positions: Positions, *, wait: bool = False) -> None:
         """Note positions under the group's name for lag dashboards; nothing depends on it, so failures are ignored."""
         offsets = [TopicPartition(topic, number, at) for (topic, number), at in positions.items()]
         if offsets:
             with contextlib.suppress(KafkaException):
-                self._consumer.commit(offsets=offsets, asynchronous=True)
+                if wait:
+                    self._consumer.commit(offsets=offsets, asynchronous=False)
+                else:
+                    self._consumer.commit(offsets=offsets)
+
+    def hinted(self) -> Positions:
+        """Return the positions that were last noted for the partitions being read; those never noted are left out."""
+        try:
+            noted = self._consumer.committed(self._consumer.assignment(), timeout=_SECONDS)
+        except KafkaException as error:
+            raise translate(error.args[0], "asking for the noted positions") from error
+        return {(each.topic, each.partition): each.offset for each in noted if each.offset >= 0}
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching these partitions."""

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from connectors.postgres import apply_schema, connect, open_pool, wrap_errors
+from contactpoint.stack import LocalStack
+from schemas.errors import ConfigurationError, RetriableError
+from schemas.settings import PostgresSettings
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package with a schema that is safe to apply at every start."""
+    name = f"schema_of_{tmp_path.name}".replace("-", "_")
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    (tmp_path / name / "schema.sql").write_text(
+        "create schema if not exists example;\ncreate table if not exists example.thing (n integer primary key);\n"
+    )
+    return name
+
+
+def test_processes_that_start_together_apply_a_schema_once(postgres: PostgresSettings, package: str) -> None:
+    failures: list[BaseException] = []
+
+    def apply() -> None:
+        try:
+            apply_schema(postgres, package)
+        except BaseException as error:  # noqa: BLE001  a thread's error is looked at below
+            failures.append(error)
+
+    threads = [threading.Thread(target=apply) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with connect(postgres) as connection:
+        assert connection.execute("select count(*) from example.thing").fetchone() == (0,)
+
+
+def test_a_connection_says_which_application_it_is(postgres: PostgresSettings) -> None:
+    with connect(postgres, application="matching") as connection:
+        assert connection.execute("show application_name").fetchone() == ("matching",)
+
+
+def test_a_wrong_password_is_for_a_person_to_put_right(postgres: PostgresSettings, postgres_dsn: str) -> None:
+    wrong = psycopg.conninfo.make_conninfo(postgres_dsn, password="wrong")
+    with pytest.raises(ConfigurationError):
+        connect(PostgresSettings.from_env({"CONTACTPOINT_POSTGRES_DSN": wrong}))
+
+
+def test_a_database_that_does_not_exist_is_for_a_person_to_put_right(postgres_dsn: str) -> None:
+    wrong = psycopg.conninfo.make_conninfo(postgres_dsn, dbname="nowhere")
+    with pytest.raises(ConfigurationError):
+        connect(PostgresSettings.from_env({"CONTACTPOINT_POSTGRES_DSN": wrong}))
+
+
+def test_a_connection_lost_in_the_middle_is_worth_another_try(postgres: PostgresSettings, stack: LocalStack) -> None:
+    assert stack.postgres is not None
+    connection = connect(postgres)
+    stack.postgres.kill()
+    with pytest.raises(RetriableError), wrap_errors():
+        connection.execute("select 1")
+    connection.close()
+    stack.restore()
+    with connect(postgres) as again:
+        assert again.execute("select 1").fetchone() == (1,)
+
+
+def test_a_pool_hands_out_its_connections(postgres: PostgresSettings) -> None:
+    with open_pool(postgres, size=2) as pool, pool.connection() as first, pool.connection() as second:
+        assert first.info.backend_pid != second.info.backend_pid
