@@ -16,7 +16,7 @@ BENCH_INSTALLED := $(VENV)/installed-bench
 STACK := $(BIN)/python -m contactpoint.stack
 PYTEST := $(BIN)/pytest
 CODE := contactpoint schemas connectors ingest matching projections tests $(wildcard benchmarks)
-UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
   --custom-compile-command 'make lock' $(UPGRADE)
 
 .PHONY: help
@@ -113,5 +113,5 @@ $(VENV)/bin/python:
 $(VENV)/installed-%: requirements/%.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the dependencies of $<"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
