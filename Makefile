@@ -6,8 +6,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # `python3` where it is new enough, or else the newest that is; PYTHON=... overrides.
+RIGHT_VERSION := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
+  "$$p" -c '$(RIGHT_VERSION)' 2>/dev/null && echo "$$p" && break; done)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -101,14 +102,14 @@ clean: ## Stop the stack, delete its data, the virtual environment and every cac
 
 # The virtual environment, made again when a lock file changes.
 $(VENV)/bin/python:
-	@if [ -z "$(PYTHON)" ]; then \
-	  echo "No Python 3.11, 3.12 or 3.13 found (python3 is $$(python3 --version 2>&1 || echo missing))." >&2; \
-	  echo "Install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12 ..." >&2; \
+	@if ! "$(PYTHON)" -c '$(RIGHT_VERSION)' 2>/dev/null; then \
+	  echo "Python 3.11, 3.12 or 3.13 is needed; $(or $(PYTHON),python3) is $$("$(or $(PYTHON),python3)" --version 2>&1 | head -1)." >&2; \
+	  echo "Install one (Debian, Ubuntu: apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.12 ..." >&2; \
 	  exit 1; fi
-	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	@if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
 	  echo "$(PYTHON) cannot make virtual environments (Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; fi
-	@echo "Making $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv $(VENV)
+	@echo "Making $(VENV) with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv $(VENV)
 
 $(VENV)/installed-%: requirements/%.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the dependencies of $<"
