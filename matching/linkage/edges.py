@@ -18,8 +18,8 @@ from matching.linkage.similarity import Levels
 EDGE: Final = np.dtype(
     [("rid", "<u4"), ("content_version", "<u4"), ("weight", "<i4"), ("model", "<u4"), ("levels", "<u8")]
 )
-"""One edge in the row of the record that was compared: the other record, its content version, total weight in centibits, the
-first four bytes of the model id, and the level codes, 4 bits each, the first comparison lowest."""
+"""One edge in the row of the record that was compared: the other record, its content version, total weight (centibits),
+the first four bytes of the model id, and the level codes, 4 bits each, the first comparison lowest."""
 
 Edges = npt.NDArray[np.void]
 

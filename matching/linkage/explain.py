@@ -49,10 +49,9 @@ class Explanation:
         width = max((len(row.comparison) for row in self.rows), default=0)
         lines = [f"{'prior':<{width}}  {self.prior_weight / CENTIBITS:+7.2f}"]
         lines += [f"{r.comparison:<{width}}  {r.match_weight / CENTIBITS:+7.2f}  {r.level}" for r in self.rows]
-        lines.append(
-            f"{'total':<{width}}  {self.total / CENTIBITS:+7.2f}  {self.decision}: probability {self.match_probability:.6f}, "
-            f"threshold {self.link_threshold / CENTIBITS:+.2f}, model {self.model_id}"
-        )
+        outcome = f"{self.decision}: probability {self.match_probability:.6f}"
+        limits = f"threshold {self.link_threshold / CENTIBITS:+.2f}, model {self.model_id}"
+        lines.append(f"{'total':<{width}}  {self.total / CENTIBITS:+7.2f}  {outcome}, {limits}")
         return "\n".join(lines)
 
 

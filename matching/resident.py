@@ -1,0 +1,287 @@
+"""The resident owner: the incremental form of linkage, as a pure state machine. Changes in, one delta a batch out.
+
+What it holds is a function of the newest version of each record and the model, never of the order or the batches in
+which they came: clustering looks at whole connected components and starts from the records each time, so every batch
+ends where `matching.linkage.batch.link_all` over the same records would. The durable form is the rows that deltas
+carry; `load` takes them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from matching.changes import Delta, DeltaCounts, RecordRow, SourceChange
+from matching.linkage.blocking import Blocker
+from matching.linkage.candidates import decode_pairs, encode_pairs
+from matching.linkage.comparisons import check_kinds, compare
+from matching.linkage.constraints import Constraints, SourceRules
+from matching.linkage.edges import model_tag
+from matching.linkage.hashing import Hashes, Indices, combine, mix
+from matching.linkage.model import LinkageModel
+from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
+from matching.linkage.scoring import Weights, score, total_weights
+from matching.linkage.similarity import Levels
+from matching.resident_edges import EdgeTable
+from matching.resident_identities import ChildNumbers, identity_changes
+from matching.resident_index import BlockIndex
+from matching.resident_merges import MergeLinks, chain_pairs
+from matching.resident_records import NO_MERGE, Fold, RecordTable
+from matching.resident_regroup import Clusters, Region, collect_evidence
+from matching.resident_rows import (
+    edge_bytes,
+    load_clusters,
+    load_edges,
+    load_index,
+    load_merges,
+    load_records,
+    row_labels,
+    whole_rows,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The edges that a batch found: pairs (left < right) at or above the review floor, in order of `codes`."""
+
+    codes: npt.NDArray[np.uint64]
+    left: Indices
+    right: Indices
+    weights: Weights
+    levels: Levels
+    candidates: int
+
+
+class ResidentOwner:
+    """All records, their index, edges and clusters in memory. It does no I/O and reads no clock."""
+
+    def __init__(self, model: LinkageModel) -> None:
+        check_kinds(model)
+        self.model: Final = model
+        self.records = RecordTable(model)
+        self.clusters = Clusters(self.records)
+        self._index = BlockIndex()
+        self._edges = EdgeTable()
+        self._merge_links = MergeLinks()
+        self._blocker: Final = Blocker(model)
+        self._tag: Final = model_tag(model)
+        self._rules = SourceRules(model, [])
+
+    def __len__(self) -> int:
+        """The number of records ever seen, live or not."""
+        return len(self.records)
+
+    def memberships(self) -> dict[str, tuple[str, ...]]:
+        """Return the sorted record keys of every child in use, by child number."""
+        return self.clusters.memberships()
+
+    def load(self, rows: Iterable[RecordRow]) -> None:
+        """Take back the state that deltas described, from all rows in any order. The owner must be empty.
+
+        Raises ConfigurationError if the rows were linked by another model, FatalError if rows are missing.
+        """
+        ordered = sorted(rows, key=attrgetter("rid"))
+        load_records(ordered, self.records)
+        self._index = load_index(self.records, self._blocker)
+        self._edges = load_edges(ordered, self.records, self._tag)
+        load_clusters(ordered, self.clusters)
+        self._merge_links = load_merges(self.records)
+
+    def apply(self, changes: Sequence[SourceChange], batch: int) -> Delta:
+        """Apply one batch of changes and return all that it changed. `batch` is the version of its identity changes."""
+        records = self.records
+        fold = records.fold(changes)
+        seeds = self._old_neighbours(np.array(fold.replaced + fold.ended, np.int64))
+        seeds += self._link_merges(fold)
+        found = self._compare(*self._reindex(fold))
+        region = self._region(np.array(seeds + fold.compared + fold.refounded, np.int64))
+        resolution = self._resolve(region)
+        change = self.clusters.regroup(region, resolution.labels, np.array(fold.ended, np.int64), fold.events)
+        collect_evidence(change, region, resolution.labels, records, lambda a, b: self._levels(found, a, b))
+        numbers = ChildNumbers(records.keys.__getitem__)
+        renamed = self.clusters.adopt(change)
+        edges = self._edge_bytes(found, fold)
+        written = {*fold.inserted, *fold.rewritten}
+        labels = [rid for rid in dict.fromkeys(fold.relabelled + renamed) if rid not in written]
+        delta = Delta(
+            batch,
+            self.model.model_id,
+            whole_rows(fold.inserted, records, edges, numbers),
+            whole_rows(fold.rewritten, records, edges, numbers),
+            row_labels(labels, records, numbers),
+            identity_changes(change, records.keys, numbers, batch),
+            DeltaCounts(
+                len(changes),
+                fold.ignored,
+                found.candidates,
+                len(found.left),
+                resolution.closure_pairs,
+                resolution.largest_component,
+            ),
+        )
+        self._edges.compact(len(records), records.content_versions)
+        return delta
+
+    def _old_neighbours(self, rids: Indices) -> list[int]:
+        """Return the records that records which change or end were linked to: their components may fall apart."""
+        _, others, weights = self._edges.of(rids, self.records.content_versions)
+        neighbours: list[int] = others[weights >= self.model.link_threshold].tolist()
+        return neighbours + self._merged_with(rids)
+
+    def _merged_with(self, rids: Indices) -> list[int]:
+        """Return the known records that merges connect with these."""
+        if not self._merge_links:
+            return []
+        groups = self._merge_links.groups(self.records.keys[rid] for rid in rids.tolist())
+        return [self.records.rid_of[key] for group in groups for key in group if key in self.records.rid_of]
+
+    def _link_merges(self, fold: Fold) -> list[int]:
+        """Take up new merges; return the records that they connect, or connected until now."""
+        records, links = self.records, self._merge_links
+        touched: list[int] = []
+        for rid, merge in fold.merges:
+            key, former = records.keys[rid], records.merges.get(rid, NO_MERGE)[0]
+            touched += self._merged_with(np.array([rid]))
+            if former:
+                back = records.rid_of.get(former)
+                links.unlink(
+                    key, former, still_linked=back is not None and records.merges.get(back, NO_MERGE)[0] == key
+                )
+            records.merges[rid] = merge
+            if merge[0]:
+                links.link(key, merge[0])
+            touched += self._merged_with(np.array([rid]))
+        return touched
+
+    def _reindex(self, fold: Fold) -> tuple[Indices, Hashes]:
+        """Store new values and bring index and edges up to date; return the records to compare, a row for each key."""
+        records = self.records
+        gone = np.array(fold.replaced + fold.ended, np.int64)
+        compared = np.array(fold.compared, np.int64)
+        owners, old_keys = self._blocker.keys(records.columns, gone)
+        old_rids = gone[owners]
+        rows = dict(zip(fold.compared, fold.rows, strict=True))
+        records.columns.append(
+            [rows.get(rid, records.blank) for rid in fold.inserted], [records.sources[rid] for rid in fold.inserted]
+        )
+        records.columns.overwrite(
+            np.array(fold.rewritten, np.int64), [rows.get(rid, records.blank) for rid in fold.rewritten]
+        )
+        records.content_versions[compared] += 1
+        records.content_versions[fold.ended] += 1
+        self._edges.reserve(len(records))
+        self._edges.drop(gone)
+        owners, keys = self._blocker.keys(records.columns, compared)
+        rids = compared[owners]
+        if len(gone):
+            before, after = combine(mix(old_keys), _as_hashes(old_rids)), combine(mix(keys), _as_hashes(rids))
+            lost, won = ~np.isin(before, after), ~np.isin(after, before)
+            self._index.remove(old_keys[lost], old_rids[lost])
+            self._index.add(keys[won], rids[won])
+        else:
+            self._index.add(keys, rids)
+        return rids, keys
+
+    def _compare(self, rids: Indices, keys: Hashes) -> _Found:
+        """Compare records with all that share a key with them; add edges for what reaches the review floor."""
+        records, model = self.records, self.model
+        at, others = self._index.candidates(keys)
+        firsts = rids[at]
+        different = firsts != others
+        codes = np.unique(encode_pairs(firsts[different], others[different]))
+        left, right = decode_pairs(codes)
+        levels = compare(records.columns, left, right, model)
+        weights = total_weights(levels, model)
+        kept = weights >= model.review_floor
+        found = _Found(codes[kept], left[kept], right[kept], weights[kept], levels[kept], len(codes))
+        self._edges.add(found.left, found.right, found.weights, records.content_versions)
+        return found
+
+    def _region(self, seeds: Indices) -> Region:
+        """Return the components (and perhaps more) that the live ones of these records are in, with their edges.
+
+        Steps along every edge at or above the threshold, also those that a source rule forbids: more than the
+        components does no harm, and what is reached is always whole.
+        """
+        records, threshold = self.records, self.model.link_threshold
+        reached = np.zeros(len(records), dtype=bool)
+        frontier = np.unique(seeds[records.live[seeds]])
+        reached[frontier] = True
+        nodes, edges = [frontier], []
+        while len(frontier):
+            owners, others, weights = self._edges.of(frontier, records.content_versions)
+            edges.append((owners, others, weights))
+            near = others[weights >= threshold]
+            if self._merge_links:
+                merged = np.array(self._merged_with(frontier), np.int64)
+                near = np.concatenate([near, merged[records.live[merged]]])
+            frontier = np.unique(near[~reached[near]])
+            reached[frontier] = True
+            nodes.append(frontier)
+        rids = np.sort(np.concatenate(nodes))
+        if not edges:
+            return Region(rids, rids, rids, rids)
+        owners, others, weights = (np.concatenate(column) for column in zip(*edges, strict=True))
+        inside = (owners < others) & reached[others]
+        left, right = np.searchsorted(rids, owners[inside]), np.searchsorted(rids, others[inside])
+        return Region(rids, left, right, weights[inside])
+
+    def _resolve(self, region: Region) -> Resolution:
+        """Cluster the region."""
+        records, nodes = self.records, region.nodes
+        names = records.columns.source_names
+        if self._rules.count != len(names):
+            self._rules = SourceRules(self.model, names)
+        return resolve(
+            Nodes(
+                records.columns.sources[nodes],
+                lambda members: np.searchsorted(nodes, records.in_key_order(nodes[members])),
+                lambda left, right: score(records.columns, nodes[left], nodes[right], self.model),
+            ),
+            ScoredPairs(region.left, region.right, region.weights),
+            self.model,
+            self._rules,
+            self._constraints(nodes),
+        )
+
+    def _constraints(self, nodes: Indices) -> Constraints:
+        """Return the must-links among live records that follow from merges."""
+        if not self._merge_links:
+            return Constraints()
+        records = self.records
+        position = {records.keys[rid]: i for i, rid in enumerate(nodes.tolist())}
+        groups = self._merge_links.groups(position)
+        return Constraints(
+            must_link=chain_pairs([position[key] for key in group if key in position] for group in groups)
+        )
+
+    def _levels(self, found: _Found, left: Indices, right: Indices) -> Levels:
+        """Return the level codes of pairs: those found in this batch, the others compared once more."""
+        codes = encode_pairs(left, right)
+        levels = np.zeros((len(codes), len(self.model.comparisons)), np.int8)
+        known = np.zeros(len(codes), dtype=bool)
+        if len(found.codes):
+            at = np.minimum(np.searchsorted(found.codes, codes), len(found.codes) - 1)
+            known = found.codes[at] == codes
+            levels[known] = found.levels[at[known]]
+        if not known.all():
+            levels[~known] = compare(self.records.columns, left[~known], right[~known], self.model)
+        return levels
+
+    def _edge_bytes(self, found: _Found, fold: Fold) -> dict[int, bytes]:
+        """Return the durable form of the edges found: each in the row of the later of its compared records."""
+        compared = np.zeros(len(self.records), dtype=bool)
+        compared[fold.compared] = True
+        later = compared[found.right]
+        owners, others = np.where(later, found.right, found.left), np.where(later, found.left, found.right)
+        return edge_bytes(owners, others, (found.weights, found.levels), self.records, self._tag)
+
+
+def _as_hashes(rids: Indices) -> Hashes:
+    """Return record numbers as distinct hashes, none of them missing."""
+    return rids.astype(np.uint64) + np.uint64(1)

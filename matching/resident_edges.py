@@ -1,0 +1,92 @@
+"""The edges of the resident owner: for each record the records it was compared with, as flat arrays.
+
+Every edge stands in the chains of both its records. A record that changes simply loses its chain; what other chains
+still say of it no longer holds, because its content version has moved on.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from matching.linkage.hashing import Indices
+from matching.linkage.scoring import Weights
+
+_END: Final = -1
+_FIRST: Final = 1 << 12
+
+Ints = npt.NDArray[np.int32]
+
+
+class EdgeTable:
+    """Adjacency of records by record number, with total weights."""
+
+    def __init__(self) -> None:
+        self._heads: Ints = np.full(_FIRST, _END, np.int32)
+        self._columns: Ints = np.zeros((4, _FIRST), np.int32)  # other record, its content version, weight, next
+        self._count = 0
+        self._live = 0
+
+    def reserve(self, n_records: int) -> None:
+        """Make room for records 0 .. n_records - 1."""
+        if n_records > len(self._heads):
+            more = max(n_records, len(self._heads) + len(self._heads) // 2) - len(self._heads)
+            self._heads = np.concatenate([self._heads, np.full(more, _END, np.int32)])
+
+    def add(self, left: Indices, right: Indices, weights: Weights, content_versions: Ints) -> None:
+        """Add edges between records, in both directions. `content_versions` is by record number."""
+        rids, others = np.concatenate([left, right]), np.concatenate([right, left])
+        order = np.argsort(rids, kind="stable")
+        rids, others = rids[order], others[order]
+        first, last = self._count, self._count + len(rids)
+        self._reserve_edges(last)
+        starts = np.flatnonzero(np.diff(rids, prepend=-1))
+        following = np.arange(first - 1, last - 1, dtype=np.int32)
+        following[starts] = self._heads[rids[starts]]
+        columns = self._columns[:, first:last]
+        columns[0], columns[1], columns[3] = others, content_versions[others], following
+        columns[2] = np.concatenate([weights, weights])[order]
+        self._heads[rids[starts]] = np.append(starts[1:], len(rids)) - 1 + first
+        self._count = last
+
+    def drop(self, rids: Indices) -> None:
+        """Forget the edges of records, which must get a new content version (or none) as well."""
+        self._heads[rids] = _END
+
+    def of(self, rids: Indices, content_versions: Ints) -> tuple[Indices, Indices, Weights]:
+        """Return the edges of records that still hold: (record, other, weight), in no particular order."""
+        owners: list[Indices] = [np.empty(0, np.int64)]
+        found: list[Indices] = [np.empty(0, np.int64)]
+        current = self._heads[rids].astype(np.int64)
+        going = current != _END
+        while going.any():
+            rids, current = rids[going], current[going]
+            owners.append(rids)
+            found.append(current)
+            current = self._columns[3][current].astype(np.int64)
+            going = current != _END
+        owner, at = np.concatenate(owners), np.concatenate(found)
+        others = self._columns[0][at].astype(np.int64)
+        holds = self._columns[1][at] == content_versions[others]
+        return owner[holds], others[holds], self._columns[2][at[holds]].astype(np.int64)
+
+    def compact(self, n_records: int, content_versions: Ints) -> None:
+        """Make the table again without edges that no longer hold, if they may be more than half of it."""
+        if self._count < max(2 * self._live, _FIRST):
+            return
+        rids = np.arange(n_records, dtype=np.int64)
+        owner, other, weights = self.of(rids, content_versions)
+        once = owner < other
+        fresh = EdgeTable()
+        fresh.reserve(len(self._heads))
+        fresh.add(owner[once], other[once], weights[once], content_versions)
+        fresh._live = max(fresh._count, _FIRST)
+        self.__dict__.update(fresh.__dict__)
+
+    def _reserve_edges(self, n: int) -> None:
+        capacity = self._columns.shape[1]
+        if n > capacity:
+            more = max(n, capacity + capacity // 2) - capacity
+            self._columns = np.concatenate([self._columns, np.zeros((4, more), np.int32)], axis=1)

@@ -1,0 +1,158 @@
+"""From clusters before and after to identity changes: what became of each child number.
+
+A cluster is known by its founder: the member with the earliest `ingested_at`, ties by record key. The child number is a
+function of the founder's key, so a number follows the founder through merges and splits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from matching.changes import EvidencePair, FormerChild, IdentityChange, IdentityKind
+from schemas.identity import child_number
+
+
+@dataclass(slots=True)
+class Regrouping:
+    """How a batch changed clusters; clusters go by their founder's record number.
+
+    `before` and `after` hold the members of every cluster that went, came or changed; a founder that stands in both
+    keeps its number. `moved` says for a former cluster which other clusters its members are in now. `evidence` is by
+    new cluster, `events` by record.
+    """
+
+    before: dict[int, list[int]] = field(default_factory=dict)
+    after: dict[int, list[int]] = field(default_factory=dict)
+    origins: dict[int, list[int]] = field(default_factory=dict)
+    moved: dict[int, set[int]] = field(default_factory=dict)
+    evidence: dict[int, list[EvidencePair]] = field(default_factory=dict)
+    events: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+class ChildNumbers:
+    """Child numbers by founder, each worked out once a batch."""
+
+    def __init__(self, key_of: Callable[[int], str]) -> None:
+        self._key_of = key_of
+        self._known: dict[int, str] = {}
+
+    def __call__(self, founder: int) -> str:
+        """Return the child number of the cluster with this founder."""
+        number = self._known.get(founder)
+        if number is None:
+            number = self._known[founder] = child_number(self._key_of(founder))
+        return number
+
+
+def identity_changes(change: Regrouping, keys: list[str], numbers: ChildNumbers, batch: int) -> list[IdentityChange]:
+    """Return one identity change for each child number that came, went or changed, in order of child number."""
+    causes = _Causes(change)
+    changes: list[IdentityChange] = []
+    for founder, members in change.after.items():
+        origins = change.origins[founder]
+        kind: IdentityKind = "created"
+        if founder in change.before:
+            kind = "split" if change.moved.get(founder) else "changed"
+        changes.append(
+            IdentityChange(
+                kind,
+                numbers(founder),
+                batch,
+                keys[founder],
+                _sorted_keys(members, keys),
+                tuple([FormerChild(numbers(o), _sorted_keys(change.before[o], keys)) for o in origins]),
+                tuple(sorted(map(numbers, change.moved.get(founder, ())))),
+                causes.of(founder, members, origins),
+                tuple(change.evidence.get(founder, ())),
+            )
+        )
+    changes.extend(
+        _gone(founder, change, keys, numbers, batch, causes) for founder in change.before if founder not in change.after
+    )
+    changes.sort(key=_by_number)
+    return changes
+
+
+def _gone(
+    founder: int, change: Regrouping, keys: list[str], numbers: ChildNumbers, batch: int, causes: _Causes
+) -> IdentityChange:
+    """Return what became of a number that no cluster has any more."""
+    successors = change.moved.get(founder, set())
+    kind: IdentityKind = "merged" if len(successors) == 1 else "split" if successors else "retired"
+    members = change.before[founder]
+    return IdentityChange(
+        kind,
+        numbers(founder),
+        batch,
+        keys[founder],
+        (),
+        (FormerChild(numbers(founder), _sorted_keys(members, keys)),),
+        tuple(sorted(map(numbers, successors))),
+        causes.of(founder, members, [founder]),
+        (),
+    )
+
+
+class _Causes:
+    """Which source events brought a change about.
+
+    Those of the cluster's own records, before or after. If it has none, records that changed took a member away in
+    passing: then those of all clusters between which members moved, step by step.
+    """
+
+    def __init__(self, change: Regrouping) -> None:
+        self._change = change
+        self._by_region: dict[int, tuple[str, ...]] | None = None
+
+    def of(self, founder: int, members: Iterable[int], origins: list[int]) -> tuple[str, ...]:
+        events = self._change.events
+        own = [event for rid in members for event in events.get(rid, ())]
+        for origin in origins:
+            own += [event for rid in self._change.before[origin] for event in events.get(rid, ())]
+        return tuple(sorted(set(own))) if own else self._regions()[founder]
+
+    def _regions(self) -> dict[int, tuple[str, ...]]:
+        """Return, for each cluster before or after, the events of its region (or of the whole batch)."""
+        if self._by_region is None:
+            neighbours: dict[int, set[int]] = {f: set() for f in (*self._change.before, *self._change.after)}
+            for founder, origins in self._change.origins.items():
+                for origin in origins:
+                    neighbours[founder].add(origin)
+                    neighbours[origin].add(founder)
+            everything = tuple(sorted({e for events in self._change.events.values() for e in events}))
+            self._by_region = {}
+            for region in _connected(neighbours):
+                events = self._events_of(region) or everything
+                self._by_region.update(dict.fromkeys(region, events))
+        return self._by_region
+
+    def _events_of(self, founders: set[int]) -> tuple[str, ...]:
+        records = {r for f in founders for group in (self._change.before, self._change.after) for r in group.get(f, ())}
+        return tuple(sorted({event for rid in records for event in self._change.events.get(rid, ())}))
+
+
+def _connected(neighbours: dict[int, set[int]]) -> list[set[int]]:
+    regions: list[set[int]] = []
+    seen: set[int] = set()
+    for start in neighbours:
+        if start in seen:
+            continue
+        region, todo = {start}, [start]
+        while todo:
+            fresh = neighbours[todo.pop()] - region
+            region |= fresh
+            todo.extend(fresh)
+        seen |= region
+        regions.append(region)
+    return regions
+
+
+def _sorted_keys(members: list[int], keys: list[str]) -> tuple[str, ...]:
+    if len(members) == 1:
+        return (keys[members[0]],)
+    return tuple(sorted([keys[rid] for rid in members]))
+
+
+def _by_number(change: IdentityChange) -> str:
+    return change.child_number

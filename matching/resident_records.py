@@ -1,0 +1,209 @@
+"""What the resident owner knows of each record besides its compared values, and the newest-version rule.
+
+A record's state is its newest version by (version, fingerprint); of two kinds with one version and fingerprint, no
+longer being there wins. Late and repeated versions change nothing but the first `ingested_at`, of which the minimum
+is kept. The newest merge is kept apart: it still says which record survived when the loser is observed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from matching.changes import SourceChange
+from matching.linkage.columns import SEPARATOR, RecordColumns
+from matching.linkage.hashing import Indices
+from matching.linkage.model import LinkageModel
+
+NO_CLUSTER: Final = -1
+_FIRST: Final = 1 << 12
+
+Merge = tuple[str, int, str]
+"""(surviving record's key, version, fingerprint) of the newest merge of a record; ("", 0, "") if there was none."""
+NO_MERGE: Final[Merge] = ("", 0, "")
+
+
+@dataclass(slots=True)
+class Fold:
+    """What a batch of changes does to records: lists of record numbers.
+
+    `inserted` were unknown. `ended` were live and are not. `compared` are live and have new content, with `rows`
+    their values; `replaced` are those of them that had other content before. `relabelled` have a new version or first
+    `ingested_at` but nothing that comparison sees; `refounded` are those of any kind that are live and were first
+    ingested earlier than was known. `rewritten` are known records of which the whole row changes. `events` are the
+    ids of the source events that changed each record.
+    """
+
+    inserted: list[int] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+    compared: list[int] = field(default_factory=list)
+    rows: list[str] = field(default_factory=list)
+    replaced: list[int] = field(default_factory=list)
+    rewritten: list[int] = field(default_factory=list)
+    relabelled: list[int] = field(default_factory=list)
+    refounded: list[int] = field(default_factory=list)
+    merges: list[tuple[int, Merge]] = field(default_factory=list)
+    events: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    ignored: int = 0
+
+
+class _Touched:
+    """All that one batch says of one record."""
+
+    __slots__ = ("first_ingested", "merge", "newest")
+
+    def __init__(self, change: SourceChange) -> None:
+        self.newest = change
+        self.first_ingested = change
+        self.merge = change if change.kind == "merged" else None
+
+    def add(self, change: SourceChange) -> None:
+        if _order(change) > _order(self.newest):
+            self.newest = change
+        if change.ingested_at < self.first_ingested.ingested_at:
+            self.first_ingested = change
+        if change.kind == "merged" and (self.merge is None or newer_merge(_merge(change), _merge(self.merge))):
+            self.merge = change
+
+
+class RecordTable:
+    """Keys, versions, liveness and cluster of every record, by record number. `columns` holds the compared values."""
+
+    def __init__(self, model: LinkageModel) -> None:
+        self.columns = RecordColumns(model)
+        self.blank: Final = SEPARATOR * (len(model.fields) - 1)
+        self.keys: list[str] = []
+        self.sources: list[str] = []
+        self.rid_of: dict[str, int] = {}
+        self.fingerprints: list[str] = []
+        self.merges: dict[int, Merge] = {}
+        self.versions: npt.NDArray[np.int64] = np.zeros(_FIRST, np.int64)
+        self.ingested: npt.NDArray[np.int64] = np.zeros(_FIRST, np.int64)
+        self.content_versions: npt.NDArray[np.int32] = np.zeros(_FIRST, np.int32)
+        self.live: npt.NDArray[np.bool_] = np.zeros(_FIRST, dtype=bool)
+        self.founders: npt.NDArray[np.int32] = np.full(_FIRST, NO_CLUSTER, np.int32)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def append(self, keys: Sequence[str], sources: Sequence[str], fingerprints: Sequence[str]) -> None:
+        """Add records with nothing known of them yet but this. Their values are appended to `columns` by the caller."""
+        first = len(self.keys)
+        self.keys.extend(keys)
+        self.sources.extend(sources)
+        self.fingerprints.extend(fingerprints)
+        self.rid_of.update(zip(keys, range(first, first + len(keys)), strict=True))
+        self._reserve(len(self.keys))
+
+    def fold(self, changes: Iterable[SourceChange]) -> Fold:
+        """Apply the newest-version rule to a batch. Versions, liveness and merges are updated; `columns` are not."""
+        touched: dict[str, _Touched] = {}
+        n_changes = 0
+        for change in changes:
+            n_changes += 1
+            known = touched.get(change.key)
+            if known is None:
+                touched[change.key] = _Touched(change)
+            else:
+                known.add(change)
+        fold = Fold()
+        fresh = [state for key, state in touched.items() if key not in self.rid_of]
+        self._insert(fresh, fold)
+        if len(fresh) < len(touched):
+            inserted = set(fold.inserted)
+            for key, state in touched.items():
+                rid = self.rid_of[key]
+                if rid not in inserted:
+                    self._update(rid, state, fold)
+        fold.ignored = n_changes - len(fold.events)
+        return fold
+
+    def _insert(self, fresh: list[_Touched], fold: Fold) -> None:
+        first = len(self.keys)
+        newest = [state.newest for state in fresh]
+        self.append([c.key for c in newest], [c.source for c in newest], [c.fingerprint for c in newest])
+        rids = range(first, len(self.keys))
+        fold.inserted.extend(rids)
+        new = slice(first, len(self.keys))
+        self.versions[new] = [c.version for c in newest]
+        self.ingested[new] = [state.first_ingested.ingested_at for state in fresh]
+        self.live[new] = [c.kind == "observed" for c in newest]
+        for rid, state in zip(rids, fresh, strict=True):
+            change = state.newest
+            fold.events[rid] = (change.event_id,)
+            if change.kind == "observed":
+                fold.compared.append(rid)
+                fold.rows.append(SEPARATOR.join(change.values or ()))
+            if state.merge is not None:
+                fold.merges.append((rid, _merge(state.merge)))
+                if state.merge is not change:
+                    fold.events[rid] = (change.event_id, state.merge.event_id)
+
+    def _update(self, rid: int, state: _Touched, fold: Fold) -> None:
+        change, events = state.newest, []
+        was_live = bool(self.live[rid])
+        merged = state.merge is not None and newer_merge(_merge(state.merge), self.merges.get(rid, NO_MERGE))
+        if merged and state.merge is not None:
+            fold.merges.append((rid, _merge(state.merge)))
+            events.append(state.merge.event_id)
+        if state.first_ingested.ingested_at < self.ingested[rid]:
+            self.ingested[rid] = state.first_ingested.ingested_at
+            events.append(state.first_ingested.event_id)
+            fold.refounded.append(rid)
+        row = self.columns.row(rid)
+        stored = (int(self.versions[rid]), self.fingerprints[rid], not was_live)
+        if _order(change) > stored:
+            self.versions[rid], self.fingerprints[rid] = change.version, change.fingerprint
+            self.live[rid] = change.kind == "observed"
+            events.append(change.event_id)
+            row = SEPARATOR.join(change.values or ()) if change.kind == "observed" else self.blank
+        if not events:
+            return
+        fold.events[rid] = tuple(dict.fromkeys(events))
+        live = bool(self.live[rid])
+        if live and (merged or not was_live or row != self.columns.row(rid)):
+            # A merge that became known late changes the durable row, whose edges are not in memory: compare again.
+            fold.compared.append(rid)
+            fold.rows.append(row)
+            fold.rewritten.append(rid)
+            if was_live:
+                fold.replaced.append(rid)
+        elif was_live and not live:
+            fold.ended.append(rid)
+            fold.rewritten.append(rid)
+        elif merged:
+            fold.rewritten.append(rid)
+        else:
+            fold.relabelled.append(rid)
+
+    def in_key_order(self, rids: Indices) -> Indices:
+        """Return record numbers in order of their record keys."""
+        keys = self.keys
+        return np.array(sorted(rids.tolist(), key=keys.__getitem__), np.int64)
+
+    def _reserve(self, n: int) -> None:
+        if n <= len(self.live):
+            return
+        more = max(n, len(self.live) + len(self.live) // 2) - len(self.live)
+        self.versions = np.concatenate([self.versions, np.zeros(more, np.int64)])
+        self.ingested = np.concatenate([self.ingested, np.zeros(more, np.int64)])
+        self.content_versions = np.concatenate([self.content_versions, np.zeros(more, np.int32)])
+        self.live = np.concatenate([self.live, np.zeros(more, dtype=bool)])
+        self.founders = np.concatenate([self.founders, np.full(more, NO_CLUSTER, np.int32)])
+
+
+def _order(change: SourceChange) -> tuple[int, str, bool]:
+    return change.version, change.fingerprint, change.kind != "observed"
+
+
+def newer_merge(merge: Merge, than: Merge) -> bool:
+    """Tell whether a merge replaces another one of the same record."""
+    return (merge[1], merge[2], merge[0]) > (than[1], than[2], than[0])
+
+
+def _merge(change: SourceChange) -> Merge:
+    return change.merged_into or "", change.version, change.fingerprint

@@ -1,0 +1,166 @@
+"""The clusters of the resident owner, and how a batch regroups them.
+
+A cluster is known by its founder's record number; `RecordTable.founders` holds it for each record. Only clusters of
+two or more keep a list of members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from matching.changes import EvidencePair
+from matching.linkage.components import Labels
+from matching.linkage.hashing import Indices
+from matching.linkage.scoring import Weights
+from matching.linkage.similarity import Levels
+from matching.resident_identities import Regrouping
+from matching.resident_records import NO_CLUSTER, RecordTable
+from schemas.identity import child_number
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Whole components of live records: their numbers (sorted), and the edges among them by position in `nodes`."""
+
+    nodes: Indices
+    left: Indices
+    right: Indices
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """New clusters of a region's nodes: `members` cluster by cluster, where each starts, and each one's founder."""
+
+    members: Indices
+    starts: Indices
+    founders: Indices
+
+
+class Clusters:
+    """Which records are one child now."""
+
+    def __init__(self, records: RecordTable) -> None:
+        self._records = records
+        self._members: dict[int, list[int]] = {}
+
+    def members_of(self, founder: int) -> list[int]:
+        """Return the record numbers of a cluster."""
+        return self._members.get(founder) or [founder]
+
+    def memberships(self) -> dict[str, tuple[str, ...]]:
+        """Return the sorted record keys of every cluster by child number."""
+        keys = self._records.keys
+        founders = self._records.founders[: len(keys)]
+        return {
+            child_number(keys[founder]): tuple(sorted(keys[rid] for rid in self.members_of(founder)))
+            for founder in np.unique(founders[founders != NO_CLUSTER]).tolist()
+        }
+
+    def regroup(self, region: Region, labels: Labels, ended: Indices, events: dict[int, tuple[str, ...]]) -> Regrouping:
+        """Return how clusters change when the region's records are grouped by label and `ended` ones are gone."""
+        groups = self._groups(region.nodes, labels)
+        former = self._records.founders[groups.members]
+        former_of_ended = self._records.founders[ended]
+        change = Regrouping(events=events)
+        founders, starts = groups.founders.tolist(), groups.starts.tolist()
+        ends = [*starts[1:], len(groups.members)]
+        members, former_list = groups.members.tolist(), former.tolist()
+        for i in np.flatnonzero(~_unchanged(groups, former, former_of_ended)).tolist():
+            founder, span = founders[i], slice(starts[i], ends[i])
+            change.after[founder] = members[span]
+            origins = sorted(set(former_list[span]) - {NO_CLUSTER})
+            change.origins[founder] = origins
+            for origin in origins:
+                if origin not in change.before:
+                    change.before[origin] = self.members_of(origin)
+                if origin != founder:
+                    change.moved.setdefault(origin, set()).add(founder)
+        for origin in set(former_of_ended.tolist()) - change.before.keys():
+            change.before[origin] = self.members_of(origin)
+        return change
+
+    def adopt(self, change: Regrouping) -> list[int]:
+        """Make the new clusters the current ones; return the records whose founder is another one than before."""
+        records = self._records
+        gone = np.array([rid for members in change.before.values() for rid in members], np.int64)
+        came = np.array([rid for members in change.after.values() for rid in members], np.int64)
+        sizes = [len(members) for members in change.after.values()]
+        founders = np.repeat(np.fromiter(change.after, np.int32, len(change.after)), sizes)
+        renamed: list[int] = came[records.founders[came] != founders].tolist()
+        records.founders[gone] = NO_CLUSTER
+        records.founders[came] = founders
+        for founder in change.before:
+            self._members.pop(founder, None)
+        self._members.update((f, members) for f, members in change.after.items() if len(members) > 1)
+        return renamed
+
+    def restore(self, members_by_number: dict[str, list[int]]) -> None:
+        """Take clusters from the durable form: the members of each child number."""
+        records = self._records
+        for members in members_by_number.values():
+            first = min(members, key=lambda rid: (records.ingested[rid], records.keys[rid]))
+            records.founders[members] = first
+            if len(members) > 1:
+                self._members[first] = members
+
+    def _groups(self, nodes: Indices, labels: Labels) -> Groups:
+        """Sort nodes into clusters, the founder of each first."""
+        ingested = self._records.ingested[nodes]
+        order = np.lexsort((ingested, labels))
+        members, labels, ingested = nodes[order], labels[order], ingested[order]
+        starts = np.flatnonzero(np.diff(labels, prepend=-1))
+        founders = members[starts].copy()
+        tied = np.flatnonzero((labels[1:] == labels[:-1]) & (ingested[1:] == ingested[:-1]))
+        for group in np.unique(np.searchsorted(starts, tied, side="right") - 1).tolist():
+            start = starts[group]
+            end = starts[group + 1] if group + 1 < len(starts) else len(members)
+            earliest = members[start:end][ingested[start:end] == ingested[start]]
+            founders[group] = min(earliest.tolist(), key=self._records.keys.__getitem__)
+        return Groups(members, starts, founders)
+
+
+def collect_evidence(
+    change: Regrouping,
+    region: Region,
+    labels: Labels,
+    records: RecordTable,
+    levels_of: Callable[[Indices, Indices], Levels],
+) -> None:
+    """Add to the regrouping the region's edges between records that are one child now and were not before."""
+    former = records.founders[region.nodes]
+    together = labels[region.left] == labels[region.right]
+    apart = (former[region.left] != former[region.right]) | (former[region.left] == NO_CLUSTER)
+    chosen = np.flatnonzero(together & apart)
+    left, right = region.nodes[region.left[chosen]], region.nodes[region.right[chosen]]
+    founder_of = {rid: founder for founder, members in change.after.items() for rid in members}
+    keys = records.keys
+    rows = zip(
+        left.tolist(), right.tolist(), region.weights[chosen].tolist(), levels_of(left, right).tolist(), strict=True
+    )
+    for a, b, weight, levels in rows:
+        first, second = (keys[a], keys[b]) if keys[a] < keys[b] else (keys[b], keys[a])
+        pair = EvidencePair(first, second, weight, tuple(levels))
+        change.evidence.setdefault(founder_of[a], []).append(pair)
+    for pairs in change.evidence.values():
+        if len(pairs) > 1:
+            pairs.sort(key=lambda pair: (-pair.weight, pair.left, pair.right))
+
+
+def _unchanged(
+    groups: Groups, former: npt.NDArray[np.int32], former_of_ended: npt.NDArray[np.int32]
+) -> npt.NDArray[np.bool_]:
+    """Tell which new clusters are a former cluster with the same founder and the same members."""
+    if not len(groups.starts):
+        return np.zeros(0, dtype=bool)
+    sizes = np.diff(groups.starts, append=len(groups.members))
+    same = np.logical_and.reduceat(former == np.repeat(groups.founders, sizes), groups.starts)
+    # All members that a former cluster of the region had are in the region or ended, so counting them gives its size.
+    known, counts = np.unique(np.concatenate([former, former_of_ended]), return_counts=True)
+    at = np.minimum(np.searchsorted(known, groups.founders), len(known) - 1)
+    unchanged: npt.NDArray[np.bool_] = same & (counts[at] == sizes)
+    return unchanged

@@ -1,0 +1,158 @@
+"""The durable form of the resident owner's state: rows out of a batch, and rows taken back at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import repeat
+from typing import Final
+
+import numpy as np
+
+from matching.changes import RecordRow, RowLabel
+from matching.linkage.blocking import Blocker
+from matching.linkage.edges import EDGE, make_edges, read_edges
+from matching.linkage.hashing import Indices
+from matching.linkage.scoring import Weights
+from matching.linkage.similarity import Levels
+from matching.resident_edges import EdgeTable
+from matching.resident_identities import ChildNumbers
+from matching.resident_index import BlockIndex
+from matching.resident_merges import MergeLinks
+from matching.resident_records import NO_CLUSTER, NO_MERGE, RecordTable
+from matching.resident_regroup import Clusters
+from schemas.errors import ConfigurationError, FatalError
+
+_INDEX_CHUNK: Final = 100_000
+
+
+def edge_bytes(
+    owners: Indices, others: Indices, scored: tuple[Weights, Levels], records: RecordTable, tag: int
+) -> dict[int, bytes]:
+    """Return the edges of each owner as the bytes of its row."""
+    order = np.argsort(owners, kind="stable")
+    owners, others = owners[order], others[order]
+    data = make_edges(others, records.content_versions[others], scored[0][order], scored[1][order], tag).tobytes()
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    bounds = (np.append(starts, len(owners)) * EDGE.itemsize).tolist()
+    return {
+        owner: data[begin:end]
+        for owner, begin, end in zip(owners[starts].tolist(), bounds[:-1], bounds[1:], strict=True)
+    }
+
+
+def whole_rows(
+    rids: list[int], records: RecordTable, edges: dict[int, bytes], numbers: ChildNumbers
+) -> list[RecordRow]:
+    """Return the whole rows of records."""
+    at = np.array(rids, np.int64)
+    founders = records.founders[at].tolist()
+    merges = [records.merges.get(rid, NO_MERGE) for rid in rids] if records.merges else repeat(NO_MERGE, len(rids))
+    columns = zip(
+        rids,
+        records.versions[at].tolist(),
+        records.ingested[at].tolist(),
+        records.live[at].tolist(),
+        merges,
+        records.content_versions[at].tolist(),
+        [None if founder == NO_CLUSTER else numbers(founder) for founder in founders],
+        strict=True,
+    )
+    keys, sources, fingerprints, row = records.keys, records.sources, records.fingerprints, records.columns.row
+    return [
+        RecordRow(
+            rid,
+            keys[rid],
+            sources[rid],
+            version,
+            fingerprints[rid],
+            ingested,
+            live,
+            merge[0],
+            merge[1],
+            merge[2],
+            content_version,
+            number,
+            row(rid).encode() if live else b"",
+            edges.get(rid, b""),
+        )
+        for rid, version, ingested, live, merge, content_version, number in columns
+    ]
+
+
+def row_labels(rids: Iterable[int], records: RecordTable, numbers: ChildNumbers) -> list[RowLabel]:
+    """Return the labels of records whose rows otherwise stay."""
+    return [
+        RowLabel(
+            rid,
+            int(records.versions[rid]),
+            records.fingerprints[rid],
+            int(records.ingested[rid]),
+            None if records.founders[rid] == NO_CLUSTER else numbers(int(records.founders[rid])),
+        )
+        for rid in rids
+    ]
+
+
+def load_records(rows: list[RecordRow], records: RecordTable) -> None:
+    """Fill an empty table with rows, which must be those of rid 0, 1, 2, … in order."""
+    if [row.rid for row in rows] != list(range(len(rows))):
+        raise FatalError("matching.record has gaps in its rids: rows were deleted; rebuild it from the log")
+    records.append([r.key for r in rows], [r.source for r in rows], [r.fingerprint for r in rows])
+    n = len(rows)
+    records.versions[:n] = [r.version for r in rows]
+    records.ingested[:n] = [r.ingested_at for r in rows]
+    records.live[:n] = [r.live for r in rows]
+    records.content_versions[:n] = [r.content_version for r in rows]
+    for start in range(0, n, _INDEX_CHUNK):
+        part = rows[start : start + _INDEX_CHUNK]
+        values = [r.features.decode() if r.live else records.blank for r in part]
+        records.columns.append(values, [r.source for r in part])
+    records.merges.update(
+        (r.rid, (r.merged_into, r.merged_version, r.merged_fingerprint)) for r in rows if r.merged_into
+    )
+
+
+def load_index(records: RecordTable, blocker: Blocker) -> BlockIndex:
+    """Return the index of all live records."""
+    live = np.flatnonzero(records.live[: len(records)])
+    index = BlockIndex(len(live) * len(blocker.rules))
+    for start in range(0, len(live), _INDEX_CHUNK):
+        rids = live[start : start + _INDEX_CHUNK]
+        owners, keys = blocker.keys(records.columns, rids)
+        index.add(keys, rids[owners])
+    return index
+
+
+def load_edges(rows: list[RecordRow], records: RecordTable, tag: int) -> EdgeTable:
+    """Return the edges that still hold. Raises ConfigurationError if another model than `tag` found any of them."""
+    table = EdgeTable()
+    table.reserve(len(rows))
+    for start in range(0, len(rows), _INDEX_CHUNK):
+        part = rows[start : start + _INDEX_CHUNK]
+        edges = read_edges(b"".join([r.edges for r in part]))
+        if (edges["model"] != tag).any():
+            raise ConfigurationError(
+                "matching.record was linked by another model: give that model, or rebuild matching from the log"
+            )
+        owners = np.repeat(np.arange(start, start + len(part)), [len(r.edges) // EDGE.itemsize for r in part])
+        others = edges["rid"].astype(np.int64)
+        holds = (records.content_versions[others] == edges["content_version"]) & records.live[owners]
+        table.add(owners[holds], others[holds], edges["weight"][holds].astype(np.int64), records.content_versions)
+    return table
+
+
+def load_clusters(rows: list[RecordRow], clusters: Clusters) -> None:
+    """Take the clusters from the rows' child numbers."""
+    members: dict[str, list[int]] = {}
+    for row in rows:
+        if row.child_number is not None:
+            members.setdefault(row.child_number, []).append(row.rid)
+    clusters.restore(members)
+
+
+def load_merges(records: RecordTable) -> MergeLinks:
+    """Return the must-links of all merges."""
+    links = MergeLinks()
+    for rid, merge in records.merges.items():
+        links.link(records.keys[rid], merge[0])
+    return links
