@@ -1,0 +1,161 @@
+"""Small worlds of records that agree and disagree often, for tests of the core and the resident owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+
+from matching.changes import Delta, RecordRow, SourceChange
+from matching.linkage.batch import link_all
+from matching.linkage.columns import columns_of
+from matching.linkage.comparisons import untrained_comparison
+from matching.linkage.constraints import Constraints
+from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy
+from schemas.identity import child_number
+
+FIELDS = (
+    Field("given_name", "given_name"),
+    Field("surname", "surname"),
+    Field("date_of_birth", "date"),
+    Field("postcode", "postcode"),
+    Field("number", "identifier"),
+)
+GIVEN = ("ANNA", "ANNE", "BEN", "BENJAMIN", "ANNA MARIA", "ANNA|HANNAH", "")
+SURNAMES = ("SMITH", "SMYTH", "SMITH JONES", "ANNA", "SMITH|JONES", "")
+DATES = ("20010203", "20010302", "20010204", "20010101", "19991231", "")
+POSTCODES = ("AB12CD", "AB12CE", "AB13CD", "XY99ZZ", "")
+NUMBERS = ("9434765919", "9434765918", "1234567881", "")
+SOURCES = ("school-1", "school-2", "health-1", "yot-1")
+
+
+def model(  # noqa: PLR0913  every part of a world can be asked for
+    *,
+    link_threshold: int = 200,
+    review_floor: int = -400,
+    policies: tuple[SourcePolicy, ...] = (SourcePolicy("school", "hard"), SourcePolicy("health", "soft", 300)),
+    component_cap: int = 300,
+    prior: float = 0.05,
+    stop_keys: tuple[int, ...] = (),
+) -> LinkageModel:
+    """Return a model over FIELDS with the probabilities that training starts from."""
+    comparisons = (
+        untrained_comparison("given_name", "given_name", ("given_name", "surname")),
+        untrained_comparison("surname", "surname", ("surname", "given_name")),
+        untrained_comparison("date_of_birth", "date", ("date_of_birth",)),
+        untrained_comparison("postcode", "postcode", ("postcode",)),
+        untrained_comparison("number", "identifier", ("number",)),
+        untrained_comparison("source", "source", ()),
+    )
+    rules = (
+        BlockingRule("number", ("number",)),
+        BlockingRule("birth and forename", ("date_of_birth", "given_name")),
+        BlockingRule("birth and surname", ("date_of_birth", "surname")),
+        BlockingRule("names and year", ("sorted(given_name, surname)", "year(date_of_birth)")),
+        BlockingRule("first letter, sound, place", ("first(given_name)", "soundex(surname)", "postcode")),
+    )
+    return LinkageModel(
+        "test world", "2026-11-23", FIELDS, comparisons, rules, prior, link_threshold, review_floor, policies, stop_keys,
+        component_cap,
+    )  # fmt: skip
+
+
+values = st.tuples(*(st.sampled_from(pool) for pool in (GIVEN, SURNAMES, DATES, POSTCODES, NUMBERS)))
+"""The values of one record."""
+
+
+@st.composite
+def logs(draw: st.DrawFn, most_records: int = 14, most_changes: int = 40) -> list[SourceChange]:
+    """Draw a log: versions of some records, observed, withdrawn and merged, in any order, with repeats."""
+    keys = [f"{SOURCES[i % len(SOURCES)]}:{i:02}" for i in range(draw(st.integers(2, most_records)))]
+    kinds = st.sampled_from(["observed"] * 6 + ["withdrawn", "merged"])
+    log = []
+    for i in range(draw(st.integers(1, most_changes))):
+        key, kind, version = draw(st.sampled_from(keys)), draw(kinds), draw(st.integers(1, 4))
+        into = draw(st.sampled_from(keys)) if kind == "merged" else None
+        row = draw(values) if kind == "observed" else None
+        # As the codec makes them: the fingerprint is a function of what the event says, the id of all of it.
+        fingerprint = f"{kind}{into}{row}"
+        log.append(
+            SourceChange(
+                key, key.partition(":")[0], kind, version, fingerprint, draw(st.integers(0, 6)),
+                f"{key} {version} {fingerprint} {i}", row, into,
+            )  # fmt: skip
+        )
+    return log
+
+
+def newest(changes: Iterable[SourceChange]) -> dict[str, SourceChange]:
+    """Return the newest version of each record: the rule, said once more in the plainest way."""
+    state: dict[str, SourceChange] = {}
+    for change in changes:
+        known = state.get(change.key)
+        if known is None or (change.version, change.fingerprint) > (known.version, known.fingerprint):
+            state[change.key] = change
+    return state
+
+
+def one_batch(changes: Sequence[SourceChange], world: LinkageModel) -> dict[str, tuple[str, ...]]:
+    """Return the memberships that one run of batch linkage over the newest versions gives: the oracle."""
+    live = {key: c for key, c in newest(changes).items() if c.kind == "observed"}
+    keys = sorted(live, reverse=True)
+    if not keys:
+        return {}
+    columns = columns_of(world, [live[k].values or () for k in keys], [live[k].source for k in keys])
+    must = np.array([(keys.index(a), keys.index(b)) for a, b in _merged_pairs(changes, live)], np.int64).reshape(-1, 2)
+    clusters = link_all(columns, world, Constraints(must_link=must), keys).clusters.tolist()
+    first = {key: min(c.ingested_at for c in changes if c.key == key) for key in keys}
+    memberships = {}
+    for label in set(clusters):
+        members = sorted(key for key, cluster in zip(keys, clusters, strict=True) if cluster == label)
+        founder = min(members, key=lambda key: (first[key], key))
+        memberships[child_number(founder)] = tuple(members)
+    return memberships
+
+
+def _merged_pairs(changes: Iterable[SourceChange], live: dict[str, SourceChange]) -> list[tuple[str, str]]:
+    """Return all pairs of live records that the newest merges connect."""
+    merges: dict[str, SourceChange] = {}
+    for c in changes:
+        known = merges.get(c.key)
+        if c.kind == "merged" and (known is None or (c.version, c.fingerprint) > (known.version, known.fingerprint)):
+            merges[c.key] = c
+    group = {key: {key} for c in merges.values() for key in (c.key, c.merged_into or "")}
+    for c in merges.values():
+        joined = group[c.key] | group[c.merged_into or ""]
+        for key in joined:
+            group[key] = joined
+    return [(a, b) for a in group for b in group[a] if a < b and a in live and b in live]
+
+
+class DurableRows:
+    """What a database would hold after the deltas it was given."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, RecordRow] = {}
+        self.identities: dict[str, tuple[str, ...]] = {}
+
+    def commit(self, delta: Delta) -> None:
+        """Write a delta as the committer would."""
+        assert not {row.rid for row in delta.inserted} & self.rows.keys()
+        self.rows.update((row.rid, row) for row in delta.inserted)
+        assert {row.rid for row in delta.rewritten} <= self.rows.keys()
+        self.rows.update((row.rid, row) for row in delta.rewritten)
+        for label in delta.relabelled:
+            self.rows[label.rid] = self.rows[label.rid]._replace(
+                version=label.version,
+                fingerprint=label.fingerprint,
+                ingested_at=label.ingested_at,
+                child_number=label.child_number,
+            )
+        self.identities.update((change.child_number, change.members) for change in delta.identities)
+
+    @property
+    def memberships(self) -> dict[str, tuple[str, ...]]:
+        """The memberships that the rows state."""
+        members: dict[str, list[str]] = {}
+        for row in self.rows.values():
+            if row.child_number is not None:
+                members.setdefault(row.child_number, []).append(row.key)
+        return {number: tuple(sorted(keys)) for number, keys in members.items()}
