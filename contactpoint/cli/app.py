@@ -1,0 +1,59 @@
+"""The root of the command line: its groups of commands, its logs, and how it fails."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from contactpoint.cli import feeds, look, stack_commands, stages, tables
+from contactpoint.cli.output import fail
+from schemas.errors import ContactPointError
+from schemas.telemetry import configure_logging
+
+app = typer.Typer(
+    name="contactpoint",
+    help=(
+        "ContactPoint pipeline: feeds of child records, linked into one identity per child.\n\n"
+        "Commands find Kafka and PostgreSQL by CONTACTPOINT_KAFKA and CONTACTPOINT_POSTGRES_DSN, or else use the local "
+        "stack (contactpoint stack up). Results go to standard output, as tables or with --output json; logs and "
+        "progress go to standard error. Exit status: 0 done, 65 bad input, 75 try again later, 78 wrong setting, "
+        "1 checked and found wanting."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(stack_commands.app, name="stack")
+app.add_typer(feeds.app, name="feeds")
+app.add_typer(stages.matching, name="matching")
+app.add_typer(stages.projections, name="projections")
+feeds.register(app)
+stages.register(app)
+look.register(app)
+tables.register(app)
+
+
+@app.callback()
+def root(
+    *,
+    json_logs: Annotated[bool, typer.Option("--json-logs", help="Write logs as JSON lines.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every batch.")] = False,
+) -> None:
+    """Set up logging before any command."""
+    configure_logging(json=json_logs, level=logging.DEBUG if verbose else logging.INFO)
+
+
+def main() -> None:
+    """Run the command line; a mistake ends in one message and an exit status, never in a traceback."""
+    try:
+        app()
+    except ContactPointError as error:
+        sys.exit(fail(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `contactpoint ... | head`: the reader has seen enough
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,155 @@
+"""`contactpoint feeds` and `contactpoint simulate`: check, run, pause and resume the sources of records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from connectors.kafka import EventProducer, create_topics
+from contactpoint.cli.environment import addresses
+from contactpoint.cli.output import Output, Report, console, progress, show
+from contactpoint.cli.stack_commands import OutputOption
+from ingest.report import FeedReport
+from ingest.settings import FeedSettings, load_feed, load_feeds
+from ingest.stage import check_feed, run_feed
+from ingest.store import PostgresStore
+from schemas.errors import ConfigurationError
+
+app = typer.Typer(
+    help="The sources of records: check a feed before it goes live, run, pause, resume.", no_args_is_help=True
+)
+FeedPaths = Annotated[
+    list[Path], typer.Argument(help="Feed files (TOML), or folders of them.", exists=True, show_default=False)
+]
+
+
+@app.command("check")
+def check_command(paths: FeedPaths, output: OutputOption = Output.TABLE) -> None:
+    """Read everything in the feeds as if for the first time, publish nothing, and say what would happen.
+
+    Ends with status 1 when a feed cannot be read or holds records that would be refused.
+    """
+    rows: list[dict[str, Any]] = []
+    refused: list[dict[str, Any]] = []
+    for feed in _feeds(paths):
+        found = check_feed(feed, _now)
+        rows.append(_row(found.report) | {"problems": list(found.problems)})
+        refused += [
+            {"feed": feed.name, "place": one.place, "code": one.code, "reason": one.reason} for one in found.rejects
+        ]
+    if output is Output.JSON:
+        show(output, {"feeds": rows, "refused": refused})
+    else:
+        show(output, rows, "would be published")
+        show(output, refused, "would be refused")
+    if any(row["problems"] or row["rejected"] for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command("run")
+def run_command(
+    paths: FeedPaths,
+    output: OutputOption = Output.TABLE,
+    ingested_at: Annotated[
+        datetime | None,
+        typer.Option(
+            help="Stamp every record with this time instead of now: for loading an archive.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Publish what is new in the feeds to Kafka; run it again at any time, it goes on where it stopped."""
+    feeds = _feeds(paths)
+    where = addresses()
+    create_topics(where.kafka_settings())
+    clock = _now if ingested_at is None else _fixed(ingested_at)
+    reports = []
+    with EventProducer(where.kafka_settings()) as producer, closing(PostgresStore(where.postgres_settings())) as store:
+        for feed in feeds:
+            with progress(f"ingest {feed.name}") as shown:
+                reports.append(run_feed(feed, producer, store, clock, watch=_watcher(shown)))
+    show(output, [_row(report) for report in reports], "ingested")
+    for report in reports:
+        for line in [*report.warnings, *(f"{one.file} at {one.place}: {one.reason}" for one in report.failures)]:
+            console.print(f"[yellow]{report.feed}[/]: {line}", soft_wrap=True) if output is Output.TABLE else None
+
+
+@app.command("pause")
+def pause_command(name: str, reason: Annotated[str, typer.Option(help="Why; shown to everybody.")] = "") -> None:
+    """Pause a feed: a run that is under way stops after its batch, and nothing is lost."""
+    with closing(PostgresStore(addresses().postgres_settings())) as store:
+        store.set_paused(name, paused=True, reason=reason)
+    typer.echo(f"feed {name} is paused")
+
+
+@app.command("resume")
+def resume_command(name: str) -> None:
+    """Let a paused feed run again; it goes on where it stopped."""
+    with closing(PostgresStore(addresses().postgres_settings())) as store:
+        store.set_paused(name, paused=False)
+    typer.echo(f"feed {name} is resumed")
+
+
+@app.command("status")
+def status_command(paths: FeedPaths, output: OutputOption = Output.TABLE) -> None:
+    """Show each feed's counts since the beginning, and whether it is paused."""
+    with closing(PostgresStore(addresses().postgres_settings())) as store:
+        rows = [
+            {"feed": found.feed, **found.totals._asdict(), "paused": found.paused, "reason": found.reason}
+            for found in (store.status(feed.name) for feed in _feeds(paths))
+        ]
+    show(output, rows, "feeds")
+
+
+def register(root: typer.Typer) -> None:
+    """Add `contactpoint simulate`."""
+    root.command("simulate")(simulate_command)
+
+
+def simulate_command(
+    out: Annotated[Path, typer.Argument(help="Folder to write into; made if it is missing.", show_default=False)],
+    children: Annotated[int, typer.Option(help="Children in the world.", min=1)] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")] = 1,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Write a made-up world: CTF, HL7, CSV and PAXLST files, a feed file for each, and the truth beside them."""
+    from contactpoint.world import WorldSettings, simulate
+
+    with progress("simulate") as shown:
+        summary = simulate(WorldSettings(children=children, seed=seed), out, shown)
+    facts = {"children": summary.children, "households": summary.households, "records": summary.record_keys}
+    files = {"feeds": str(summary.feeds_directory), "truth": str(summary.truth), "expected": str(summary.expected)}
+    show(output, facts | {"items": summary.items} | files, "a made-up world")
+
+
+def _feeds(paths: list[Path]) -> list[FeedSettings]:
+    feeds: list[FeedSettings] = []
+    for path in paths:
+        feeds += load_feeds(path) if path.is_dir() else [load_feed(path)]
+    if not feeds:
+        message = f"there is no feed file (*.toml) in {', '.join(map(str, paths))}"
+        raise ConfigurationError(message)
+    return feeds
+
+
+def _row(report: FeedReport) -> dict[str, Any]:
+    shown = ("feed", "files", "received", "accepted", "unchanged", "out_of_scope", "rejected", "events", "paused")
+    facts = report.as_dict()
+    return {name: facts[name] for name in shown} | {"rejects": facts["rejects"]}
+
+
+def _watcher(shown: Report) -> Callable[[FeedReport], None]:
+    return lambda report: shown(report.received, None)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _fixed(time: datetime) -> Callable[[], datetime]:
+    stamped = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return lambda: stamped

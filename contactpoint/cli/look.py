@@ -1,0 +1,221 @@
+"""Commands that look: at a child, at a link, at lag, refused inputs and digests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from connectors.kafka import PartitionReader, end_offsets
+from connectors.postgres import connect
+from contactpoint.cli.environment import addresses
+from contactpoint.cli.output import Output, console, show
+from contactpoint.cli.stack_commands import OutputOption
+from contactpoint.drain import outbox_rows, stage_lags
+from projections.audit_trail.reader import AuditReader
+from projections.digest import digest
+from projections.directory.reader import DirectoryReader
+from projections.registry import PROJECTIONS
+from schemas.dead_letter import DeadLetter, from_message
+from schemas.errors import RejectedError
+from schemas.identity import is_child_number
+from schemas.topics import DEAD_LETTERS
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands to the root."""
+    root.command("child")(child_command)
+    root.command("find")(find_command)
+    root.command("explain")(explain_command)
+    root.command("history")(history_command)
+    root.command("lag")(lag_command)
+    root.command("rejects")(rejects_command)
+    root.command("digest")(digest_command)
+
+
+def child_command(
+    who: Annotated[str, typer.Argument(help="A child number (any ever issued), or a record key source:id.")],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Look a child up: the entry, each field with its source; a retired number leads to its successors."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        reader = DirectoryReader(connection)
+        answer = reader.entry(_number(reader, who))
+    if not answer.entries and not answer.lineage:
+        raise RejectedError("child_unknown", f"{who} was never given to a child here")
+    steps = [asdict(step) for step in answer.lineage]
+    if output is Output.JSON:
+        show(output, {"asked": answer.asked, "entries": list(answer.entries), "lineage": steps})
+        return
+    for entry in answer.entries:
+        show(output, entry, f"child {entry['child_number']}")
+    show(output, steps, "lineage")
+
+
+def find_command(
+    family: Annotated[str, typer.Option(help="Family name.", show_default=False)],
+    birth_date: Annotated[datetime, typer.Option(help="Date of birth.", formats=["%Y-%m-%d"], show_default=False)],
+    given: Annotated[str | None, typer.Option(help="Given name.", show_default=False)] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Find children by family name and date of birth, for operators on made-up data.
+
+    The service for practitioners, with its purposes, limits and audit, is not this command.
+    """
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        found = DirectoryReader(connection).find(family, birth_date.date(), given)
+    show(output, found, "found")
+
+
+def explain_command(
+    who: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
+    other: Annotated[
+        str | None, typer.Argument(help="A second record key: explain this pair.", show_default=False)
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Explain why records are one child (or, for two record keys, how the pair compares): levels, weights, model."""
+    from contactpoint.explain import explain_child, explain_pair
+    from matching.stage.model_file import read_model
+
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        if other is not None:
+            show(output, explain_pair(connection, read_model(), who, other), f"{who} and {other}")
+            return
+        number = _number(DirectoryReader(connection), who)
+        found = explain_child(connection, read_model(), number)
+    if output is Output.JSON:
+        show(output, found)
+        return
+    console.print(f"child {number}: {len(found['members'])} records, {len(found['links'])} links hold them together")
+    for link in found["links"]:
+        title = f"{link['left']} and {link['right']}: {link['weight']:+.2f} bits, {link['model']}"
+        show(output, link["findings"], title)
+    if found["unlinked"]:
+        console.print("joined without a comparison (the source's own merge): " + ", ".join(found["unlinked"]))
+
+
+def history_command(
+    who: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show the audit trail of a child: every change of membership, and which source event caused it."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        found = AuditReader(connection).history(_number(DirectoryReader(connection), who))
+    if output is Output.JSON:
+        show(output, asdict(found))
+        return
+    identity = [
+        {
+            "decided at": step.decided_at.isoformat(timespec="seconds"),
+            "what": step.kind,
+            "members": list(step.members),
+            "successors": list(step.successors),
+            "evidence": [f"{pair.left} ~ {pair.right} {pair.weight:+.1f}" for pair in step.evidence],
+        }
+        for step in found.identity
+    ]
+    records = [
+        {
+            "record": step.record_key,
+            "what": step.kind,
+            "at": f"{step.topic}/{step.part}/{step.log_offset}",
+            "items": ", ".join(step.items),
+        }
+        for step in found.records
+    ]
+    show(output, identity, f"identity of {found.child_number}")
+    show(output, records, "source events (items, never values)")
+
+
+def lag_command(output: OutputOption = Output.TABLE) -> None:
+    """Show how far each stage is behind its topics."""
+    where = addresses()
+    with connect(where.postgres_settings(), autocommit=True) as connection:
+        rows = stage_lags(where.kafka_settings(), connection)
+        waiting = outbox_rows(connection)
+    if output is Output.JSON:
+        partitions = [asdict(row) | {"lag": row.lag} for row in rows]
+        show(output, {"partitions": partitions, "outbox_batches": waiting})
+        return
+    totals: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        total = totals.setdefault((row.stage, row.topic), [0, 0])
+        total[0] += row.position
+        total[1] += row.lag
+    show(
+        output,
+        [{"stage": stage, "topic": topic, "read": read, "lag": lag} for (stage, topic), (read, lag) in totals.items()],
+        "lag (messages)",
+    )
+    console.print(f"batches waiting in matching's outbox: {waiting}")
+
+
+def rejects_command(
+    by: Annotated[str, typer.Option(help="Group by: code, origin, stage, or none for each letter.")] = "code",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List refused inputs: where, why and how many. The refused bytes themselves are not shown."""
+    letters = read_dead_letters()
+    if by == "none":
+        rows = [
+            {"id": one.letter_id, "stage": one.stage, "origin": one.origin, "place": one.place, "code": one.code}
+            | {"reason": one.reason, "bytes": len(one.value)}
+            for one in letters
+        ]
+    elif by in {"code", "origin", "stage"}:
+        counts = Counter((one.stage, getattr(one, by)) for one in letters)
+        rows = [
+            {"stage": stage, by: value, "count": count} if by != "stage" else {"stage": stage, "count": count}
+            for (stage, value), count in sorted(counts.items())
+        ]
+    else:
+        raise typer.BadParameter("choose code, origin, stage or none", param_hint="--by")
+    show(output, rows, "refused inputs")
+
+
+def read_dead_letters() -> list[DeadLetter]:
+    """Return every dead letter once, in the order of the topic."""
+    kafka = addresses().kafka_settings()
+    ends = end_offsets(kafka, [DEAD_LETTERS])
+    letters: dict[str, DeadLetter] = {}
+    with PartitionReader(kafka, dict.fromkeys(ends, 0)) as reader:
+        left = sum(ends.values())
+        while left > 0:
+            for found in reader.read(1000, 0.2).values():
+                left -= len(found)
+                for message in found:
+                    letter = from_message(message.key, message.value, message.headers)
+                    letters[letter.letter_id] = letter
+    return list(letters.values())
+
+
+def digest_command(output: OutputOption = Output.TABLE) -> None:
+    """Show the digest of each table of the projections at their present positions.
+
+    Tables marked "settled" depend only on what the events end in: two runs over the same feeds agree on them.
+    """
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        found = [digest(connection, each) for each in PROJECTIONS.values()]
+    rows: list[dict[str, Any]] = [
+        {"projection": one.projection, "table": table.table, "rows": table.rows, "settled": table.settled}
+        | {"sha256": table.sha256}
+        for one in found
+        for table in one.tables
+    ]
+    show(output, rows, "digests")
+
+
+def _number(reader: DirectoryReader, who: str) -> str:
+    if ":" not in who:
+        number = who.upper()
+        if not is_child_number(number):
+            raise RejectedError("child_number_invalid", f"{who} is neither a child number nor a record key source:id")
+        return number
+    found = reader.child_of(who)
+    if not found:
+        raise RejectedError("record_unknown", f"record {who} belongs to no child here")
+    return found[0]

@@ -1,0 +1,108 @@
+"""How the command line answers: tables for people, JSON for programs, one sentence for a user's mistake."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from schemas.errors import ConfigurationError, ContactPointError, RejectedError, RetriableError
+
+# sysexits.h: a script can tell "fix your settings" (78) and "bad input" (65) from "try again" (75) and a defect (70).
+EXIT_CODES: tuple[tuple[type[ContactPointError], int], ...] = (
+    (ConfigurationError, 78),
+    (RejectedError, 65),
+    (RetriableError, 75),
+    (ContactPointError, 70),
+)
+
+Report = Callable[[int, int | None], None]
+
+
+class Output(StrEnum):
+    """The form of a result."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+console = Console()
+messages = Console(stderr=True)
+
+
+def show(output: Output, rows: Sequence[dict[str, Any]] | dict[str, Any], title: str = "") -> None:
+    """Print rows (or one mapping) as a table, or as JSON on standard output."""
+    if output is Output.JSON:
+        sys.stdout.buffer.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str))
+        sys.stdout.flush()
+    elif isinstance(rows, dict):
+        console.print(_facts(rows, title))
+    elif rows:
+        console.print(_table(rows, title))
+    else:
+        console.print(f"{title}: none" if title else "none")
+
+
+def _facts(facts: dict[str, Any], title: str) -> Table:
+    table = Table(title=title or None, show_header=False, title_justify="left")
+    for name, value in facts.items():
+        table.add_row(name, _text(value))
+    return table
+
+
+def _table(rows: Sequence[dict[str, Any]], title: str) -> Table:
+    table = Table(title=title or None, title_justify="left")
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    for name in columns:
+        numeric = all(isinstance(row.get(name), int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(row.get(name)) for name in columns))
+    return table
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            text = ""
+        case bool():
+            text = "yes" if value else "no"
+        case int():
+            text = f"{value:,}"
+        case float():
+            text = f"{value:,.4g}"
+        case list() | tuple():
+            text = "\n".join(map(_text, value))
+        case dict():
+            text = "; ".join(f"{name} {_text(item)}" for name, item in value.items())
+        case _:
+            text = str(value)
+    return text
+
+
+@contextmanager
+def progress(description: str) -> Iterator[Report]:
+    """Show progress on standard error while the block runs; call the yielded function with (done, total or None)."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=messages, transient=True) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def fail(error: ContactPointError) -> int:
+    """Print the error as one message without a traceback; return the exit code of its kind."""
+    messages.print(f"[bold red]error[/]: {error}", highlight=False, soft_wrap=True, markup=True)
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))

@@ -1,0 +1,110 @@
+"""Commands that run stages: one by one, or all of them under a supervisor until they are told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from connectors.kafka import create_topics
+from contactpoint.cli.environment import addresses, stage_environment
+from contactpoint.cli.output import Output, messages, show
+from contactpoint.cli.stack_commands import OutputOption
+from contactpoint.drain import wait_until_drained
+from contactpoint.supervisor import STAGES, Supervisor
+from projections.rebuild import rebuild, verify
+from projections.registry import PROJECTIONS, projection
+
+matching = typer.Typer(help="The record-linkage stage.", no_args_is_help=True)
+projections = typer.Typer(help="The read models: directory and audit_trail.", no_args_is_help=True)
+ProjectionName = Annotated[str, typer.Argument(help=f"One of: {', '.join(PROJECTIONS)}.", show_default=False)]
+
+
+@matching.command("run")
+def matching_command() -> None:
+    """Link records until told to stop (SIGTERM). A second one on the same database stands by and takes over.
+
+    Settings: CONTACTPOINT_MATCHING_MODEL, _LEASE_SECONDS, _BATCH_RECORDS and others in matching/stage/settings.py.
+    """
+    from matching.stage.app import run
+    from matching.stage.settings import MatchingSettings
+
+    run(MatchingSettings.from_env(stage_environment()))
+
+
+@projections.command("run")
+def projection_command(name: ProjectionName) -> None:
+    """Fold one projection until told to stop (SIGTERM)."""
+    from projections.__main__ import run
+
+    where = addresses()
+    run(projection(name).name, where.kafka_settings(), where.postgres_settings())
+
+
+@projections.command("rebuild")
+def rebuild_command(
+    names: Annotated[list[str] | None, typer.Argument(help="Projections; all of them if none is named.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only compare; leave the live tables in place.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Swap even if the digests differ (after a change of fold).")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Make projections again from offset 0 beside the live ones, compare digests, and swap them in if equal.
+
+    Ends with status 1 when a digest differs.
+    """
+    where = addresses()
+    rows: list[dict[str, Any]] = []
+    for name in names or list(PROJECTIONS):
+        chosen, kafka, postgres = projection(name), where.kafka_settings(), where.postgres_settings()
+        say = messages.print
+        report = (
+            verify(chosen, kafka, postgres)
+            if check
+            else rebuild(chosen, kafka, postgres, swap="always" if force else "if_equal", report=say)
+        )
+        rows.append(
+            {
+                "projection": name,
+                "equal": report.equal,
+                "differences": list(report.differences),
+                "swapped": report.swapped,
+                "rows": sum(table.rows for table in report.rebuilt.tables),
+            }
+        )
+    show(output, rows, "rebuilt")
+    if not all(row["equal"] for row in rows):
+        raise typer.Exit(1)
+
+
+def register(root: typer.Typer) -> None:
+    """Add `contactpoint run` and `contactpoint drain`."""
+    root.command("run")(run_command)
+    root.command("drain")(drain_command)
+
+
+def run_command(
+    logs: Annotated[Path | None, typer.Option(help="Folder for one log file a stage.", show_default=False)] = None,
+) -> None:
+    """Run matching and both projections, and start again whatever crashes, until Ctrl-C or SIGTERM."""
+    where = addresses()
+    create_topics(where.kafka_settings())
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with Supervisor(STAGES, stage_environment(), logs):
+        messages.print("matching, directory and audit_trail run; Ctrl-C stops them in order")
+        stop.wait()
+
+
+def drain_command(
+    seconds: Annotated[float, typer.Option(help="Give up after this long without any progress.", min=1)] = 60.0,
+) -> None:
+    """Wait until everything published so far is linked, folded and committed."""
+    where = addresses()
+    wait_until_drained(where.kafka_settings(), where.postgres_settings(), patience=seconds)
+    typer.echo("drained")

@@ -1,0 +1,45 @@
+"""`contactpoint link`: the linkage core once over any table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contactpoint.cli.output import Output, progress, show
+from contactpoint.cli.stack_commands import OutputOption
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands to the root."""
+    root.command("link")(link_command)
+    root.command("demo")(demo_command)
+
+
+def link_command(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Parquet or CSV table.", show_default=False)],
+    config: Annotated[
+        Path, typer.Option(help="LINK.toml: columns, record id, source, model or training.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Clusters, as Parquet: record_id, cluster_id.", show_default=False)],
+    pairs: Annotated[Path | None, typer.Option(help="Also write the scored pairs here.", show_default=False)] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Link the records of a table with the core that runs live, for trying a supplier's extract before it goes live."""
+    from contactpoint.table_link import run_link
+
+    with progress("link") as shown:
+        report = run_link(source, config, out, pairs, shown)
+    show(output, report.as_dict(), f"linked into {out}")
+
+
+def demo_command(
+    children: Annotated[int, typer.Option(help="Children in the made-up world.", min=10)] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the made-up world.")] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack and its data up.")] = False,
+) -> None:
+    """Run the whole line on a made-up world: feeds, Kafka, linkage, directory, audit trail, quality, digests."""
+    from contactpoint.demo import run_demo
+
+    run_demo(children=children, seed=seed, keep=keep)

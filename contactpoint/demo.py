@@ -1,0 +1,184 @@
+"""`make demo`: the whole line on a made-up world, and what came out of it, step by step for someone new."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.rule import Rule
+
+from connectors.kafka import EventProducer, create_topics
+from connectors.postgres import connect
+from contactpoint.cli.output import Output, progress, show
+from contactpoint.drain import wait_until_drained
+from contactpoint.explain import explain_child
+from contactpoint.memberships import measure_memberships
+from contactpoint.stack import ConsoleReporter, StackAddresses, StackConfig, down, reset, up
+from contactpoint.supervisor import STAGES, Supervisor
+from contactpoint.world import WorldSettings, WorldSummary, simulate
+from ingest.settings import load_feeds
+from ingest.stage import run_feed
+from ingest.store import PostgresStore
+from matching.stage.model_file import read_model
+from projections.digest import digest
+from projections.directory.reader import DirectoryReader
+from projections.rebuild import verify
+from projections.registry import PROJECTIONS
+
+console = Console()
+
+
+@dataclass(frozen=True, slots=True)
+class _Demo:
+    config: StackConfig
+    where: StackAddresses
+    folder: Path
+
+
+def run_demo(*, children: int, seed: int, keep: bool) -> None:
+    """Run the demo on a fresh stack of its own under `.local/demo`; with `keep` the stack and its data stay up."""
+    config = StackConfig.from_env(os.environ)
+    folder = config.folder / "demo"
+    config = config.model_copy(update={"folder": folder / "stack"})
+    reset(config.folder)
+    shutil.rmtree(folder / "world", ignore_errors=True)
+    shutil.rmtree(folder / "logs", ignore_errors=True)
+    try:
+        _step("Kafka and PostgreSQL")
+        demo = _Demo(config, up(config, ConsoleReporter(console)), folder)
+        _show_the_line(demo, children, seed)
+        if keep:
+            _say_what_next(demo)
+    finally:
+        if not keep:
+            down(config.folder)
+            reset(config.folder)
+
+
+def _show_the_line(demo: _Demo, children: int, seed: int) -> None:
+    create_topics(demo.where.kafka_settings())
+    _step(f"A made-up world of {children:,} children, in the files that real systems send")
+    with progress("simulate") as shown:
+        world = simulate(WorldSettings(children=children, seed=seed), demo.folder / "world", shown)
+    console.print(f"{world.items:,} items about {world.children:,} children in {world.feeds_directory}")
+    with _stages(demo):
+        _step("Ingest: files to events")
+        _ingest(demo, world)
+        _step("Linkage and projections: events to one entry per child")
+        with progress("messages to go") as shown:
+            wait_until_drained(
+                demo.where.kafka_settings(),
+                demo.where.postgres_settings(),
+                watch=lambda left, behind: shown(behind, left + behind),
+            )
+    with connect(demo.where.postgres_settings(), autocommit=True) as connection:
+        reader = DirectoryReader(connection)
+        stats = reader.stats()
+        show(
+            Output.TABLE,
+            {
+                "children in the directory": stats.children,
+                "records behind them": stats.live_records,
+                "records withdrawn or merged by their source": stats.ended_records,
+                **{
+                    f"children known to {n} kinds of source": c
+                    for n, c in sorted(stats.children_by_source_kinds.items())
+                },
+                **{f"child numbers since {kind}": count for kind, count in sorted(stats.lineage.items())},
+            },
+        )
+        examples = reader.best_known(2)
+        _step("Two children, and who works with them")
+        for number in examples:
+            _show_child(reader.entry(number).entries[0])
+        _step("Why the records of the first are one child")
+        _show_links(explain_child(connection, read_model(), examples[0]))
+        _step("Quality against the truth that the simulator wrote")
+        show(Output.TABLE, measure_memberships(connection, world.truth).as_dict())
+    _step("Digests, and the same tables made again from offset 0")
+    _show_digests(demo)
+
+
+@contextmanager
+def _stages(demo: _Demo) -> Iterator[None]:
+    env = {**os.environ, **demo.where.as_env()}
+    with Supervisor(STAGES, env, demo.folder / "logs"):
+        yield
+
+
+def _ingest(demo: _Demo, world: WorldSummary) -> None:
+    rows: list[dict[str, Any]] = []
+    kafka, postgres = demo.where.kafka_settings(), demo.where.postgres_settings()
+    with EventProducer(kafka) as producer, closing(PostgresStore(postgres)) as store:
+        for feed in load_feeds(world.feeds_directory):
+            report = run_feed(feed, producer, store, lambda: datetime.now(UTC))
+            rows.append(
+                {
+                    "feed": report.feed,
+                    "format": feed.connector,
+                    "received": report.received,
+                    "published": report.events,
+                    "unchanged": report.unchanged,
+                    "out of scope": report.out_of_scope,
+                    "dead letters": report.rejected,
+                }
+            )
+    show(Output.TABLE, rows)
+
+
+def _show_child(entry: dict[str, Any]) -> None:
+    show(Output.TABLE, summary_of(entry), f"child {entry['child_number']}")
+
+
+def summary_of(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the main facts of a directory entry for a person to read, each with the source that says so."""
+    return entry
+
+
+def _show_links(explanation: dict[str, Any]) -> None:
+    for link in explanation["links"][:1]:
+        console.print(f"{link['left']}  and  {link['right']}: {link['weight']:+.2f} bits by {link['model']}")
+        show(Output.TABLE, list(link["findings"]))
+
+
+def _show_digests(demo: _Demo) -> None:
+    kafka, postgres = demo.where.kafka_settings(), demo.where.postgres_settings()
+    with connect(postgres, autocommit=True) as connection:
+        found = [digest(connection, each) for each in PROJECTIONS.values()]
+    again = {each.name: verify(each, kafka, postgres) for each in PROJECTIONS.values()}
+    rows = [
+        {
+            "table": table.table,
+            "rows": table.rows,
+            "sha256": table.sha256[:16],
+            "made again": "different" if table.table in again[one.projection].differences else "equal",
+        }
+        for one in found
+        for table in one.tables
+    ]
+    show(Output.TABLE, rows)
+
+
+def _say_what_next(demo: _Demo) -> None:
+    console.print(Rule("The stack is still up"))
+    for name, value in demo.where.as_env().items():
+        console.print(f"export {name}='{value}'", soft_wrap=True, highlight=False)
+    console.print(
+        "Then try:\n  .venv/bin/contactpoint lag\n  .venv/bin/contactpoint rejects --by none\n"
+        "  .venv/bin/contactpoint child NUMBER\n  .venv/bin/contactpoint history NUMBER\n"
+        "  .venv/bin/contactpoint run          (the stages, until Ctrl-C)\n"
+        f"Stop it with: CONTACTPOINT_LOCAL={demo.config.folder} make reset",
+        highlight=False,
+    )
+
+
+def _step(title: str) -> None:
+    console.print()
+    console.print(Rule(f"[bold]{title}[/]", align="left"))

@@ -1,0 +1,66 @@
+"""Explanations for people: what the trail and the matching tables know, in the words of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from matching.linkage.model import CENTIBITS, LinkageModel
+from matching.stage.explain import explain_link
+from projections.audit_trail.explanation import ComparisonInWords, PlainVocabulary
+from projections.audit_trail.reader import AuditReader
+from schemas.errors import RejectedError
+
+
+class ModelVocabulary:
+    """Says what level codes mean, in the words of this model; of another model it knows only the codes."""
+
+    def __init__(self, model: LinkageModel) -> None:
+        self._model = model
+
+    def describe(self, model: str, levels: Sequence[int]) -> list[ComparisonInWords]:
+        """Return one finding a comparison."""
+        if model != self._model.model_id:
+            return PlainVocabulary().describe(model, levels)
+        chosen = [each.levels[code] for each, code in zip(self._model.comparisons, levels, strict=True)]
+        return [
+            ComparisonInWords(comparison.name, level.label, level.match_weight / CENTIBITS)
+            for comparison, level in zip(self._model.comparisons, chosen, strict=True)
+        ]
+
+
+def explain_child(connection: Connection[TupleRow], model: LinkageModel, child_number: str) -> dict[str, Any]:
+    """Return why the records of a child are one child, as plain values; raise RejectedError for an unknown number."""
+    found = AuditReader(connection).explain(child_number, ModelVocabulary(model))
+    if found is None:
+        raise RejectedError("child_unknown", f"the audit trail does not know the child number {child_number}")
+    return asdict(found)
+
+
+def explain_pair(connection: Connection[TupleRow], model: LinkageModel, left: str, right: str) -> dict[str, Any]:
+    """Compare two records as they stand now: each comparison's level and weight in bits, the total and the decision."""
+    found = explain_link(connection, model, left, right)
+    pair = found.explanation
+    findings: list[dict[str, Any]] = [
+        {"comparison": "prior", "finding": "two records picked at random", "weight": pair.prior_weight / CENTIBITS}
+    ]
+    findings += [
+        {"comparison": row.comparison, "finding": row.level, "weight": row.match_weight / CENTIBITS}
+        for row in pair.rows
+    ]
+    return {
+        "left": left,
+        "right": right,
+        "children": [found.left_child, found.right_child],
+        "together": found.together,
+        "findings": findings,
+        "weight": pair.total / CENTIBITS,
+        "probability": pair.match_probability,
+        "threshold": pair.link_threshold / CENTIBITS,
+        "decision of this pair alone": pair.decision,
+        "model": pair.model_id,
+    }
