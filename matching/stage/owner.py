@@ -134,7 +134,8 @@ class OwnerLoop:
         retry = _FIRST_RETRY
         while not stop.is_set():
             try:
-                return await self._in_thread(lambda: store.create_tables(self._settings.postgres))
+                await self._in_thread(lambda: store.create_tables(self._settings.postgres))
+                return
             except RetriableError as error:
                 log.warning("waiting_for_database", reason=str(error), seconds=retry)
                 await _pause(stop, retry)
@@ -162,11 +163,14 @@ class OwnerLoop:
 
     async def _follow(self, work: _Work, stop: asyncio.Event) -> None:
         """Pull and apply micro-batches until `stop` is set; raise when the lease is lost or anything fails."""
-        engine, reader = work.engine, work.reader
+        engine, reader, paused = work.engine, work.reader, False
         while not stop.is_set():
             require(work.grant)
             published = False
-            if work.grant.paused:
+            if work.grant.paused != paused:
+                paused = work.grant.paused
+                log.info("owner_paused" if paused else "owner_resumed", batch=engine.batch)
+            if paused:
                 published = engine.settle()
                 await _pause(stop, _PAUSED_SECONDS)
             elif messages := await reader.next_messages(

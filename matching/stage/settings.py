@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from schemas.errors import ConfigurationError
 from schemas.settings import KafkaSettings, PostgresSettings, Settings
 
 
@@ -37,12 +38,19 @@ class MatchingSettings(Settings):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Read the addresses, and CONTACTPOINT_MATCHING_* for what differs from the defaults."""
+        """Read the addresses, and CONTACTPOINT_MATCHING_* for what differs from the defaults.
+
+        Raises ConfigurationError that names the variable.
+        """
         prefix = "CONTACTPOINT_MATCHING_"
         own = {name: env[prefix + name.upper()] for name in _OVERRIDES if env.get(prefix + name.upper())}
-        return cls.model_validate(
-            {"kafka": KafkaSettings.from_env(env), "postgres": PostgresSettings.from_env(env), **own}
-        )
+        addresses = {"kafka": KafkaSettings.from_env(env), "postgres": PostgresSettings.from_env(env)}
+        try:
+            return cls.model_validate({**addresses, **own})
+        except ValidationError as error:
+            wrong = error.errors(include_input=False, include_url=False)
+            message = "; ".join(f"{prefix}{str(item['loc'][0]).upper()}: {item['msg']}" for item in wrong)
+            raise ConfigurationError(message) from None
 
 
 _OVERRIDES = ("model", "holder", "lease_seconds", "batch_records", "idle_milliseconds", "lag_seconds", "consumer_group")

@@ -13,13 +13,19 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+    UnsupportedCodecError,
+)
 from aiokafka.structs import OffsetAndMetadata
 
 from connectors.kafka import partitions_of
 from matching.stage.messages import Position
 from matching.stage.settings import MatchingSettings
-from schemas.errors import RetriableError
+from schemas.errors import ConfigurationError, ContactPointError, FatalError, RetriableError
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +77,7 @@ class SourceReader:
             for tp in partitions:
                 self._consumer.seek(tp, stored[tp] if tp in stored else first[tp])
         except KafkaError as error:
-            raise _unavailable(error) from error
+            raise translate(error) from error
 
     async def next_messages(self, wait_milliseconds: int) -> Messages:
         """Return what has arrived, at most a batch; wait so long when nothing has. Raises RetriableError."""
@@ -80,7 +86,7 @@ class SourceReader:
                 timeout_ms=wait_milliseconds, max_records=self._settings.batch_records
             )
         except KafkaError as error:
-            raise _unavailable(error) from error
+            raise translate(error) from error
         return messages
 
     async def ends(self) -> dict[TopicPartition, int]:
@@ -88,7 +94,7 @@ class SourceReader:
         try:
             ends: dict[TopicPartition, int] = await self._consumer.end_offsets(sorted(self._consumer.assignment()))
         except KafkaError as error:
-            raise _unavailable(error) from error
+            raise translate(error) from error
         return ends
 
     async def read_up_to(self) -> dict[TopicPartition, int]:
@@ -118,5 +124,11 @@ class SourceReader:
         await self._consumer.stop()
 
 
-def _unavailable(error: KafkaError) -> RetriableError:
-    return RetriableError(f"Kafka is unavailable ({type(error).__name__})")
+def translate(error: KafkaError) -> ContactPointError:
+    """Return our error for aiokafka's. What it says itself is left out: it can quote an address with a password."""
+    text = f"reading the source topics: {type(error).__name__}"
+    if isinstance(error, (TopicAuthorizationFailedError, AuthenticationFailedError)):
+        return ConfigurationError(f"{text}: check the account's rights")
+    if isinstance(error, (UnsupportedCodecError, OffsetOutOfRangeError)):
+        return FatalError(text)
+    return RetriableError(text)

@@ -81,8 +81,8 @@ def claim_for_model(connection: psycopg.Connection, epoch: int, model_id: str) -
         raise FencedError(message)
     if row[0] != model_id:
         message = (
-            f"the matching tables were made with model {row[0]}, this worker has {model_id}: give it that model, or drop "
-            "the database schema `matching` so that the state is made again from the topics"
+            f"the matching tables were made with model {row[0]}, this worker has {model_id}: give it that model, or "
+            "drop the database schema `matching` so that the state is made again from the topics"
         )
         raise ConfigurationError(message)
 

@@ -1,0 +1,26 @@
+"""`python -m matching`: run one worker of the matching stage on the addresses in the environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from matching.stage.app import run
+from matching.stage.settings import MatchingSettings
+from schemas.errors import ConfigurationError
+from schemas.telemetry import configure_logging
+
+
+def main() -> int:
+    """Run until told to stop; a wrong setting is one sentence and status 78."""
+    configure_logging()
+    try:
+        run(MatchingSettings.from_env(os.environ))
+    except ConfigurationError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 78
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

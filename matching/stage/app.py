@@ -1,0 +1,130 @@
+"""The matching stage as a Faust worker: what Faust hosts, and what it leaves to the owner loop.
+
+Faust gives the process its life cycle, signals, supervision and the agent for control commands. The records do not go
+through an agent: `OwnerService` pulls them in micro-batches (docs/decisions/0005-faust-role.md says why).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import faust
+import structlog
+from mode import Service
+
+from matching.linkage.model import LinkageModel
+from matching.stage.control import obey
+from matching.stage.model_file import read_model
+from matching.stage.owner import OwnerLoop
+from matching.stage.settings import MatchingSettings
+from schemas.errors import ContactPointError, RejectedError, RetriableError
+from schemas.topics import MATCHING_CONTROL
+
+log = structlog.get_logger(__name__)
+
+_RETRY_SECONDS = 1.0
+
+
+class OwnerService(Service):
+    """Runs the owner loop inside Faust's worker; `failure` is what ended it, if anything of ours did."""
+
+    def __init__(self, settings: MatchingSettings, model: LinkageModel) -> None:
+        super().__init__()
+        self._loop_of_owner = OwnerLoop(settings, model)
+        self._lag_seconds = settings.lag_seconds
+        self._stop = asyncio.Event()
+        self._ended = asyncio.Event()
+        self.failure: ContactPointError | None = None
+
+    @Service.task
+    async def _own(self) -> None:
+        try:
+            await self._loop_of_owner.run(self._stop)
+        except ContactPointError as error:  # a person has to read it: `run` raises it after the stop
+            log.error("matching_failed", reason=str(error), error_type=type(error).__name__)  # noqa: TRY400 - no traceback
+            self.failure = error
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            self._ended.set()
+
+    @Service.task
+    async def _report(self) -> None:
+        while not self.should_stop:
+            await self.sleep(self._lag_seconds)
+            await self._loop_of_owner.report_lag()
+
+    async def on_stop(self) -> None:
+        """Drain: what is in flight is committed and published before the process ends."""
+        self._stop.set()
+        await self._ended.wait()
+
+
+def make_app(settings: MatchingSettings, data: Path) -> faust.App:
+    """Return the Faust application: one agent that obeys the commands on `matching-control`.
+
+    `data` is a folder that Faust insists on; nothing is kept in it. The settings are those with which no event was
+    lost in `facts/streaming.md` §2.
+    """
+    brokers = [f"kafka://{address.strip()}" for address in settings.kafka.bootstrap_servers.split(",")]
+    app = faust.App(
+        f"{settings.consumer_group}-control",
+        broker=brokers,
+        datadir=data,
+        agent_supervisor="mode.supervisors.CrashingSupervisor",
+        broker_commit_interval=1.0,
+        broker_heartbeat_interval=2.0,
+        broker_session_timeout=10.0,
+        broker_rebalance_timeout=20.0,
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+    )
+    control = app.topic(MATCHING_CONTROL, key_serializer="raw", value_serializer="raw")
+
+    @app.agent(control, name="control")
+    async def control_commands(commands: faust.StreamT[bytes]) -> None:
+        async for key, value in commands.items():
+            await _obey(settings, key, value)
+
+    return app
+
+
+async def _obey(settings: MatchingSettings, key: bytes | None, value: bytes | None) -> None:
+    """Obey one command, waiting for the database if need be; an unknown one is logged and passed over."""
+    while True:
+        try:
+            paused = await asyncio.to_thread(obey, settings.postgres, key, value)
+            log.info("control_obeyed", status="paused" if paused else "running")
+            return
+        except RejectedError as error:
+            log.warning("control_ignored", code=error.code)
+            return
+        except RetriableError as error:
+            log.warning("waiting_for_database", reason=str(error), seconds=_RETRY_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+def run(settings: MatchingSettings) -> None:
+    """Run one matching worker until SIGTERM or SIGINT, then drain and leave by SystemExit (0, or 1 after a crash).
+
+    Raises ConfigurationError or FatalError when the owner cannot work.
+    """
+    model = read_model(settings.model)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with TemporaryDirectory(prefix="contactpoint-matching-") as folder:
+        app = make_app(settings, Path(folder))
+        owner = OwnerService(settings, model)
+        worker = faust.Worker(app, owner, quiet=True, override_logging=False, redirect_stdouts=False)
+        worker.spinner = None
+        try:
+            worker.execute_from_commandline()
+        except SystemExit:
+            if owner.failure is not None:
+                raise owner.failure from None
+            raise

@@ -1,0 +1,75 @@
+"""Why records are, or are not, one child: recomputed from the stored rows and the model, for the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import psycopg
+
+from connectors.postgres import wrap_errors
+from matching.changes import RecordRow
+from matching.linkage.explain import Explanation, explain_pair
+from matching.linkage.model import LinkageModel
+from matching.sql import QUERIES
+from schemas.errors import RejectedError
+
+_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkExplanation:
+    """Two records, the children they are with, and how their comparison adds up.
+
+    The pair alone does not decide: `together` says what clustering made of it.
+    """
+
+    left: str
+    right: str
+    left_child: str
+    right_child: str
+    explanation: Explanation
+
+    @property
+    def together(self) -> bool:
+        """Whether both are one child now."""
+        return self.left_child == self.right_child
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExplanation:
+    """One child's records (sorted), and every pair of them explained."""
+
+    child_number: str
+    members: tuple[str, ...]
+    pairs: tuple[LinkExplanation, ...]
+
+
+def explain_link(connection: psycopg.Connection, model: LinkageModel, left: str, right: str) -> LinkExplanation:
+    """Explain two records by their keys; raise RejectedError when one is not known or has been withdrawn."""
+    with wrap_errors():
+        found = connection.execute(QUERIES["rows_by_key"], {"keys": [left, right]}).fetchall()
+    rows = {row.key: row for row in map(RecordRow._make, found)}
+    for key in (left, right):
+        if key not in rows:
+            raise RejectedError("record_unknown", f"no record {key} has been received")
+        if not rows[key].live:
+            raise RejectedError("record_not_live", f"record {key} was withdrawn or merged: it is with no child now")
+    return _explain(model, rows[left], rows[right])
+
+
+def explain_child(connection: psycopg.Connection, model: LinkageModel, child_number: str) -> ChildExplanation:
+    """Explain every pair of a child's records; raise RejectedError when the number is not in use."""
+    with wrap_errors():
+        found = connection.execute(QUERIES["rows_of_child"], {"child_number": child_number}).fetchall()
+    if not found:
+        raise RejectedError("child_unknown", f"child number {child_number} is not in use")
+    rows = [RecordRow._make(row) for row in found]
+    pairs = tuple(_explain(model, left, right) for left, right in combinations(rows, 2))
+    return ChildExplanation(child_number, tuple(row.key for row in rows), pairs)
+
+
+def _explain(model: LinkageModel, left: RecordRow, right: RecordRow) -> LinkExplanation:
+    values = [row.features.decode().split(_SEPARATOR) for row in (left, right)]
+    explanation = explain_pair(model, values[0], values[1], (left.source, right.source))
+    return LinkExplanation(left.key, right.key, left.child_number or "", right.child_number or "", explanation)

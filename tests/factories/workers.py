@@ -1,0 +1,176 @@
+"""Matching workers as processes of their own, for tests that kill, stop and replace them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+
+from connectors.kafka import EventProducer, end_offsets
+from matching.features import ChangeReader
+from matching.linkage.model import dump_model
+from matching.resident import ResidentOwner
+from matching.sql import QUERIES
+from matching.stage import replay
+from schemas.codec import encode
+from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.topics import DECISIONS, SOURCE_TOPICS
+from tests.factories.linkage import SourceEvent, hand_made_model, topic_of
+
+PATIENCE = 60.0
+Found = TypeVar("Found")
+
+
+@dataclass(slots=True)
+class Worker:
+    """One `python -m matching`, with its helpers in one process group, and its log in a file."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the worker and its helpers."""
+        os.killpg(self.process.pid, number)
+
+    def helper(self, module: str) -> int | None:
+        """Return the process id of the worker's helper that runs a module."""
+        for entry in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = int(entry.read_text().rpartition(")")[2].split()[1])
+                command = (entry.parent / "cmdline").read_bytes()
+            except (OSError, ValueError):
+                continue  # it ended while we looked
+            if parent == self.process.pid and module.encode() in command:
+                return int(entry.parent.name)
+        return None
+
+    def says(self, action: str) -> bool:
+        """Tell whether the worker has logged an action."""
+        return self.count(action) > 0
+
+    def count(self, action: str) -> int:
+        """Return how often the worker has logged an action."""
+        return self.log.read_text().count(action)
+
+    def end(self) -> int:
+        """SIGTERM, wait, and return the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+
+@dataclass(slots=True)
+class Bench:
+    """The topics and tables of one test, and the workers it has started."""
+
+    kafka: KafkaSettings
+    postgres: PostgresSettings
+    folder: Path
+    workers: list[Worker] = field(default_factory=list)
+
+    def start(self, **settings: object) -> Worker:
+        """Start a worker; settings are those of MatchingSettings."""
+        model = self.folder / "model.json"
+        model.write_text(dump_model(hand_made_model()), encoding="utf-8")
+        chosen = {"model": model, "lease_seconds": 2.0, **settings}
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "matching"],
+                env=self._environment(chosen),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.workers.append(Worker(process, log))
+        return self.workers[-1]
+
+    def feed(self, events: Sequence[SourceEvent]) -> None:
+        """Publish source events."""
+        with EventProducer(self.kafka) as producer:
+            for event in events:
+                producer.send_event(topic_of(event), encode(event))
+
+    def wait_until(self, condition: Callable[[], Found], what: str) -> Found:
+        """Look again and again until the condition holds; fail with the workers' logs when it takes too long."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            found = condition()
+            if found:
+                return found
+            if time.monotonic() > deadline:
+                logs = "\n".join(worker.log.read_text()[-3000:] for worker in self.workers)
+                raise AssertionError(f"not within {PATIENCE:.0f} s: {what}\n{logs}")
+            time.sleep(0.02)
+
+    def drain(self) -> None:
+        """Wait until everything fed is in the tables and published."""
+        ends = end_offsets(self.kafka, (*SOURCE_TOPICS, DECISIONS))
+        self.wait_until(lambda: self._is_drained(ends), "all events matched and published")
+
+    def children(self) -> dict[str, tuple[str, ...]]:
+        """Return the members of every child as the tables have it."""
+        with psycopg.connect(self.postgres.dsn.get_secret_value()) as connection:
+            return {number: child.members for number, child in replay.read_children(connection).items()}
+
+    def published(self) -> dict[str, tuple[str, ...]]:
+        """Return the members of every child as the newest identity events have it."""
+        newest = replay.read_published(self.kafka)
+        return {number: child.members for number, child in newest.items() if child.members}
+
+    def query(self, statement: str) -> list[tuple[object, ...]]:
+        """Run one statement; an empty list while the tables are not there."""
+        with psycopg.connect(self.postgres.dsn.get_secret_value(), autocommit=True) as connection:
+            try:
+                cursor = connection.execute(statement.encode())
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+                return []
+            return cursor.fetchall() if cursor.description else []
+
+    def _is_drained(self, ends: Mapping[tuple[str, int], int]) -> bool:
+        positions = {(topic, part): at for topic, part, at in self.query(QUERIES["read_positions"])}
+        reached = all(int(str(positions.get(partition, 0))) >= end for partition, end in ends.items())
+        left = self.query(
+            "select 1 from matching.outbox union all select 1 from matching.owner where replay_until is not null"
+        )
+        return reached and not left
+
+    def _environment(self, settings: Mapping[str, object]) -> dict[str, str]:
+        return {
+            **os.environ,
+            "CONTACTPOINT_KAFKA": self.kafka.bootstrap_servers,
+            "CONTACTPOINT_POSTGRES_DSN": self.postgres.dsn.get_secret_value(),
+            **{f"CONTACTPOINT_MATCHING_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+
+
+@contextmanager
+def bench(kafka: KafkaSettings, postgres: PostgresSettings, folder: Path) -> Iterator[Bench]:
+    """Yield a bench and end every process that it started."""
+    made = Bench(kafka, postgres, folder)
+    try:
+        yield made
+    finally:
+        for worker in made.workers:
+            if worker.process.poll() is None:
+                worker.signal(signal.SIGCONT)
+                worker.signal(signal.SIGKILL)
+                worker.process.wait()
+
+
+def undisturbed(events: Sequence[SourceEvent]) -> dict[str, tuple[str, ...]]:
+    """Return the members of every child when all events are linked in one batch, without any stage."""
+    model = hand_made_model()
+    owner = ResidentOwner(model)
+    reader = ChangeReader(model)
+    owner.apply([reader.read(encode(event).value) for event in events], 1)
+    return owner.memberships()
