@@ -7,15 +7,15 @@ a bounded number of lines, after which its first line is the bad row and reading
 
 from __future__ import annotations
 
+import codecs
 import csv
-import io
 import re
 from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from connectors.formats import NUL
-from connectors.lines import Line, bounded_lines
+from connectors.lines import Line, Recoded, bounded_lines
 
 _ENDS = re.compile(rb"\r\n|\n")
 _LINES_IN_A_ROW = 50
@@ -46,16 +46,8 @@ def is_wide(encoding: str) -> bool:
 def open_lines(stream: BinaryIO, encoding: str, limit: int) -> tuple[Iterator[Line], str]:
     """Return the lines and the encoding to decode them with; UTF-16 becomes UTF-8 on the way."""
     if is_wide(encoding):
-        text = io.TextIOWrapper(stream, encoding=encoding, newline="\n")
-        return _encoded_lines(text, limit), "utf-8"
+        return bounded_lines(Recoded(stream, encoding), _ENDS, limit), "utf-8"
     return bounded_lines(stream, _ENDS, limit), encoding
-
-
-def _encoded_lines(text: io.TextIOWrapper, limit: int) -> Iterator[Line]:
-    number = 0
-    while line := text.readline(limit):
-        number += 1
-        yield Line(line.rstrip("\r\n").encode(), number, overlong=not line.endswith("\n") and len(line) >= limit)
 
 
 class RowReader:
@@ -103,7 +95,8 @@ class RowReader:
             if len(self._taken) > 1 and self._too_much():
                 raise _TooManyLinesError
             try:
-                yield line.content.decode(self._encoding) + "\n"
+                content = line.content.removeprefix(codecs.BOM_UTF8) if line.number == 1 else line.content
+                yield content.decode(self._encoding) + "\n"
             except UnicodeDecodeError:
                 raise _UndecodableError from None
 

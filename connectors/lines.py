@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple, Protocol
 
 _CHUNK = 1 << 16
+
+
+class ByteStream(Protocol):
+    """Something that bytes can be read from, as from an open file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, and none at the end."""
+        ...
+
+
+class Recoded:
+    """A stream in UTF-8 of a stream in another encoding, for encodings in which ASCII takes more than a byte."""
+
+    def __init__(self, stream: ByteStream, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, and none at the end; raise UnicodeDecodeError for bytes that are not the encoding."""
+        while chunk := self._stream.read(size):
+            text = self._decoder.decode(chunk)
+            if text:
+                return text.encode()
+        return self._decoder.decode(b"", final=True).encode()
 
 
 class Line(NamedTuple):
@@ -17,7 +42,7 @@ class Line(NamedTuple):
     overlong: bool = False
 
 
-def bounded_lines(stream: BinaryIO, ends: re.Pattern[bytes], limit: int) -> Iterator[Line]:
+def bounded_lines(stream: ByteStream, ends: re.Pattern[bytes], limit: int) -> Iterator[Line]:
     """Split at `ends` and yield numbered lines; of a line above `limit` bytes only the first `limit` are held."""
     number, size, carry = 0, 0, b""
     pending: list[bytes] = []  # parts of the line that is open; `size` counts also what is no longer held

@@ -14,6 +14,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
+from connectors.lines import ByteStream, Recoded
+
 _CHUNK = 1 << 16
 _LONGEST_TOKEN = 256
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
@@ -41,7 +43,7 @@ class _Rewound:
         self._first = first
         self._stream = stream
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         first, self._first = self._first, b""
         return first or self._stream.read(size)
 
@@ -55,24 +57,16 @@ def open_text(stream: BinaryIO) -> tuple[Iterator[bytes], str]:
     first = stream.read(_CHUNK)
     for mark, name in _WIDE_MARKS:
         if first.startswith(mark):
-            return _as_utf8(first, stream, name), "utf-8"
+            return _chunks(Recoded(_Rewound(first, stream), name)), "utf-8"
     first = first.removeprefix(codecs.BOM_UTF8)
     declared = _DECLARED.match(first)
     encoding = codecs.lookup(declared.group(1).decode() if declared else "utf-8").name
     return _chunks(_Rewound(first, stream)), encoding
 
 
-def _chunks(stream: _Rewound) -> Iterator[bytes]:
+def _chunks(stream: ByteStream) -> Iterator[bytes]:
     while chunk := stream.read(_CHUNK):
         yield chunk
-
-
-def _as_utf8(first: bytes, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    yield decoder.decode(first).encode()
-    while chunk := stream.read(_CHUNK):
-        yield decoder.decode(chunk).encode()
-    yield decoder.decode(b"", final=True).encode()
 
 
 def pieces(chunks: Iterator[bytes], tag: str, limit: int) -> Iterator[Piece]:
@@ -100,10 +94,10 @@ class _Cutter:
             done = yield from self._scan(buffer, max(0, len(buffer) - _LONGEST_TOKEN))
             buffer = buffer[done:]
         yield from self._scan(buffer, len(buffer))
-        if self._place == "record":
+        if self._place == "head":  # a document without records is its own tail
+            yield Piece("head", bytes(self._held), 1)
+        elif self._place == "record":
             yield self._close("broken")
-        elif self._place == "head":
-            yield self._close("head")
         yield Piece("tail", bytes(self._held), self._start_line)
 
     def _scan(self, buffer: bytes, end: int) -> Generator[Piece, None, int]:

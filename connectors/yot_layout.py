@@ -100,7 +100,7 @@ class Layout:
             raise FileFormatError("empty", "the file is empty: it has no row of column names")
         if first.error:
             raise FileFormatError(first.error, "the row of column names cannot be read", "line 1")
-        header = [name.strip().removeprefix("\ufeff").strip() for name in first.fields]
+        header = [name.strip() for name in first.fields]
         self.width = len(header)
         self._columns = _positions(header, (*mapping.values(), *sorted(placeholders)))
         self._places = {item: self._columns[column] for item, column in mapping.items()}
