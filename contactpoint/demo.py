@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.rule import Rule
 
 from connectors.kafka import EventProducer, create_topics
 from connectors.postgres import connect
-from contactpoint.cli.output import Output, progress, show
+from contactpoint.cli.output import Output, console, progress, show
 from contactpoint.drain import wait_until_drained
 from contactpoint.explain import explain_child
 from contactpoint.memberships import measure_memberships
@@ -31,8 +30,6 @@ from projections.digest import digest
 from projections.directory.reader import DirectoryReader
 from projections.rebuild import verify
 from projections.registry import PROJECTIONS
-
-console = Console()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from psycopg import Connection, errors
 from psycopg.rows import TupleRow
 
 from connectors.kafka import end_offsets
-from connectors.postgres import connect, wrap_errors
+from connectors.postgres import connect
 from matching.sql import QUERIES
 from matching.stage.messages import Position
 from matching.stage.store import read_positions
@@ -55,7 +55,7 @@ def stage_lags(kafka: KafkaSettings, connection: Connection[TupleRow]) -> list[S
 def outbox_rows(connection: Connection[TupleRow]) -> int:
     """Return how many batches matching has committed and not yet published (at most 100 are counted)."""
     try:
-        with wrap_errors(), connection.transaction():
+        with connection.transaction():
             return len(connection.execute(QUERIES["read_outbox"], {"limit": 100}).fetchall())
     except errors.UndefinedTable:
         return 0

@@ -182,7 +182,7 @@ def read_dead_letters() -> list[DeadLetter]:
     kafka = addresses().kafka_settings()
     ends = end_offsets(kafka, [DEAD_LETTERS])
     letters: dict[str, DeadLetter] = {}
-    with PartitionReader(kafka, dict.fromkeys(ends, 0)) as reader:
+    with PartitionReader(kafka, dict.fromkeys(ends, 0), with_headers=True) as reader:
         left = sum(ends.values())
         while left > 0:
             for found in reader.read(1000, 0.2).values():

@@ -33,7 +33,8 @@ class Output(StrEnum):
     JSON = "json"
 
 
-console = Console()
+# Into a file or a pipe there is no width to fit: wide enough that a table's cells stay whole.
+console = Console(width=None if sys.stdout.isatty() else 160)
 messages = Console(stderr=True)
 
 
