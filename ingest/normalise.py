@@ -40,8 +40,8 @@ from schemas.errors import RejectedError
 from schemas.records import PersonRecord
 
 _TEMPORARY_NAME = re.compile(
-    r"^(BABY|BABE|INFANT|NEWBORN|UNBORN|TWIN|TRIPLET|B/O|BOY|GIRL)"
-    r"([ -](BOY|GIRL|OF|MALE|FEMALE|INFANT|ONE|TWO|THREE|[1-4]|[A-D])\b.*)?$",
+    r"^(B/O\b.*|(BABY|BABE|INFANT|NEWBORN|UNBORN|TWIN|TRIPLET|BOY|GIRL)"
+    r"([ -](BOY|GIRL|OF|MALE|FEMALE|INFANT|ONE|TWO|THREE|[1-4]|[A-D])\b.*)?)$",
     re.IGNORECASE,
 )
 _TEST_NAME = re.compile(r"^(TEST|ZZ+TEST.*|XX+TEST.*)$", re.IGNORECASE)
