@@ -17,6 +17,7 @@ from connectors.kafka import EventProducer, create_topics
 from connectors.postgres import connect
 from contactpoint.cli.output import Output, console, progress, show
 from contactpoint.drain import wait_until_drained
+from contactpoint.entry_view import entry_lines
 from contactpoint.explain import explain_child
 from contactpoint.memberships import measure_memberships
 from contactpoint.stack import ConsoleReporter, StackAddresses, StackConfig, down, reset, up
@@ -131,12 +132,7 @@ def _ingest(demo: _Demo, world: WorldSummary) -> None:
 
 
 def _show_child(entry: dict[str, Any]) -> None:
-    show(Output.TABLE, summary_of(entry), f"child {entry['child_number']}")
-
-
-def summary_of(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the main facts of a directory entry for a person to read, each with the source that says so."""
-    return entry
+    show(Output.TABLE, entry_lines(entry), f"child {entry['child_number']}")
 
 
 def _show_links(explanation: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from contactpoint.cli.environment import addresses
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.drain import outbox_rows, stage_lags
+from contactpoint.entry_view import entry_lines
 from projections.audit_trail.reader import AuditReader
 from projections.digest import digest
 from projections.directory.reader import DirectoryReader
@@ -51,7 +52,7 @@ def child_command(
         show(output, {"asked": answer.asked, "entries": list(answer.entries), "lineage": steps})
         return
     for entry in answer.entries:
-        show(output, entry, f"child {entry['child_number']}")
+        show(output, entry_lines(entry), f"child {entry['child_number']}")
     show(output, steps, "lineage")
 
 
@@ -67,7 +68,12 @@ def find_command(
     """
     with connect(addresses().postgres_settings(), autocommit=True) as connection:
         found = DirectoryReader(connection).find(family, birth_date.date(), given)
-    show(output, found, "found")
+    if output is Output.JSON:
+        show(output, found)
+        return
+    for entry in found:
+        show(output, entry_lines(entry), f"child {entry['child_number']}")
+    console.print(f"{len(found)} found")
 
 
 def explain_command(
