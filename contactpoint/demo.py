@@ -15,6 +15,7 @@ from rich.rule import Rule
 
 from connectors.kafka import EventProducer, create_topics
 from connectors.postgres import connect
+from contactpoint.cli.environment import linkage_model
 from contactpoint.cli.output import Output, console, progress, show
 from contactpoint.drain import wait_until_drained
 from contactpoint.entry_view import entry_lines
@@ -26,7 +27,6 @@ from contactpoint.world import WorldSettings, WorldSummary, simulate
 from ingest.settings import load_feeds
 from ingest.stage import run_feed
 from ingest.store import PostgresStore
-from matching.stage.model_file import read_model
 from projections.digest import digest
 from projections.directory.reader import DirectoryReader
 from projections.rebuild import verify
@@ -97,7 +97,7 @@ def _show_the_line(demo: _Demo, children: int, seed: int) -> None:
         for number in examples:
             _show_child(reader.entry(number).entries[0])
         _step("Why the records of the first are one child")
-        _show_links(explain_child(connection, read_model(), examples[0]))
+        _show_links(explain_child(connection, linkage_model(), examples[0]))
         _step("Quality against the truth that the simulator wrote")
         show(Output.TABLE, measure_memberships(connection, world.truth).as_dict())
     _step("Digests, and the same tables made again from offset 0")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from contactpoint.stack import StackAddresses, StackConfig, running_addresses
+from matching.linkage.model import LinkageModel
+from matching.stage.model_file import read_model
 
 
 def stack_config() -> StackConfig:
@@ -20,3 +23,9 @@ def addresses() -> StackAddresses:
 def stage_environment() -> dict[str, str]:
     """Return this process's environment with the addresses in it, for stages run as processes of their own."""
     return {**os.environ, **addresses().as_env()}
+
+
+def linkage_model() -> LinkageModel:
+    """Return the model in use: the file in CONTACTPOINT_MATCHING_MODEL, or else the one that ships."""
+    given = os.environ.get("CONTACTPOINT_MATCHING_MODEL")
+    return read_model(Path(given) if given else None)

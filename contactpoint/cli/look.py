@@ -11,7 +11,7 @@ import typer
 
 from connectors.kafka import PartitionReader, end_offsets
 from connectors.postgres import connect
-from contactpoint.cli.environment import addresses
+from contactpoint.cli.environment import addresses, linkage_model
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.drain import outbox_rows, stage_lags
@@ -85,14 +85,13 @@ def explain_command(
 ) -> None:
     """Explain why records are one child (or, for two record keys, how the pair compares): levels, weights, model."""
     from contactpoint.explain import explain_child, explain_pair
-    from matching.stage.model_file import read_model
 
     with connect(addresses().postgres_settings(), autocommit=True) as connection:
         if other is not None:
-            show(output, explain_pair(connection, read_model(), who, other), f"{who} and {other}")
+            show(output, explain_pair(connection, linkage_model(), who, other), f"{who} and {other}")
             return
         number = _number(DirectoryReader(connection), who)
-        found = explain_child(connection, read_model(), number)
+        found = explain_child(connection, linkage_model(), number)
     if output is Output.JSON:
         show(output, found)
         return

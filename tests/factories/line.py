@@ -1,0 +1,109 @@
+"""The whole line as its users run it: the command line in processes of their own, on real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectors.postgres import connect
+from contactpoint.drain import wait_until_drained
+from contactpoint.memberships import memberships
+from contactpoint.supervisor import AUDIT_TRAIL, DIRECTORY, MATCHING, STAGES, StageCommand, Supervisor
+from contactpoint.world import WorldSettings, WorldSummary, simulate
+from projections.digest import digest
+from projections.registry import PROJECTIONS
+from schemas.settings import KafkaSettings, PostgresSettings
+
+ARCHIVE_TIME = "2026-11-02T00:00:00"
+DATABASE_SCHEMAS = ("matching", "projection", "directory", "audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run ended in."""
+
+    memberships: dict[str, tuple[str, ...]]
+    settled: dict[str, str]
+    digests: dict[str, str]
+
+
+@dataclass(slots=True)
+class Line:
+    """One Kafka and one database with every stage to run on them; `logs` holds a file a stage."""
+
+    kafka: KafkaSettings
+    postgres: PostgresSettings
+    folder: Path
+
+    def env(self, **overrides: str) -> dict[str, str]:
+        """Return the environment of a stage."""
+        addresses = {
+            "CONTACTPOINT_KAFKA": self.kafka.bootstrap_servers,
+            "CONTACTPOINT_POSTGRES_DSN": self.postgres.dsn.get_secret_value(),
+            "CONTACTPOINT_MATCHING_LEASE_SECONDS": "1.5",
+        }
+        return {**os.environ, **addresses, **overrides}
+
+    def world(self, children: int, seed: int = 5) -> WorldSummary:
+        """Write a made-up world."""
+        return simulate(WorldSettings(children=children, seed=seed), self.folder / f"world-{seed}-{children}")
+
+    def start(self, *arguments: str, **overrides: str) -> subprocess.Popen[bytes]:
+        """Start `contactpoint` with these arguments; its messages go to a log."""
+        with (self.folder / f"{arguments[0]}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "contactpoint", *arguments], env=self.env(**overrides), stdout=log, stderr=log
+            )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `contactpoint` with these arguments to its end."""
+        command = [sys.executable, "-m", "contactpoint", *arguments]
+        return subprocess.run(command, env=self.env(), capture_output=True, text=True, check=False, timeout=300)
+
+    def ask(self, *arguments: str) -> Any:
+        """Run a command with JSON output and return what it says; it must succeed."""
+        done = self.run(*arguments, "--output", "json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def ingest(self, world: WorldSummary) -> None:
+        """Ingest all feeds of a world, every record stamped with one time, so that two logs number children alike."""
+        self.ask("feeds", "run", str(world.feeds_directory), "--ingested-at", ARCHIVE_TIME)
+
+    def stages(self, commands: Sequence[StageCommand] = STAGES, **overrides: str) -> Supervisor:
+        """Return a supervisor of the stages."""
+        return Supervisor(commands, self.env(**overrides), self.folder / "logs")
+
+    def drain(self) -> None:
+        """Wait until everything has gone all the way."""
+        wait_until_drained(self.kafka, self.postgres, patience=60)
+
+    def outcome(self) -> Outcome:
+        """Return memberships and digests as they stand."""
+        with connect(self.postgres, autocommit=True) as connection:
+            found = [digest(connection, each) for each in PROJECTIONS.values()]
+            settled = {name: value for each in found for name, value in each.settled().items()}
+            every = {table.table: table.sha256 for each in found for table in each.tables}
+            return Outcome(memberships(connection), settled, every)
+
+    def drop_every_table(self) -> None:
+        """Drop what all stages but ingest have in the database."""
+        with connect(self.postgres, autocommit=True) as connection:
+            for name in DATABASE_SCHEMAS:
+                connection.execute(f"drop schema {name} cascade".encode())
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL a process, and wait for its end."""
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+__all__ = ["AUDIT_TRAIL", "DIRECTORY", "MATCHING", "Line", "Outcome", "kill"]
