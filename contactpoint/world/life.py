@@ -7,6 +7,7 @@ authority x 256 + the school's number there; nurseries begin at 0, primary schoo
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,17 +125,20 @@ class Schooling:
         return np.asarray(choice % schools, np.int64)
 
 
+@lru_cache(maxsize=65536)
 def school_lea(school: int) -> int:
     """Return the school's authority code."""
     return authority_code(school // SCHOOLS_IN_AN_AUTHORITY)
 
 
+@lru_cache(maxsize=65536)
 def school_estab(school: int) -> int:
     """Return the school's four-digit establishment number."""
     kind, number = _kind(school)
     return _FIRST_ESTAB[kind] + number
 
 
+@lru_cache(maxsize=65536)
 def school_name(school: int) -> str:
     """Return a name for the school."""
     kind, number = _kind(school)

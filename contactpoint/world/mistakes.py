@@ -159,3 +159,9 @@ def mispost(postcode: str, chance: int) -> str:
     if slip == 1:
         return postcode[:-3] + str((int(postcode[-3]) + 1 + chance // 3 % 8) % 10) + postcode[-2:]
     return postcode[:-2] + postcode[-1] + postcode[-2]
+
+
+def spaced(postcode: str) -> str:
+    """Return a postcode in capitals with its one space."""
+    letters = postcode.replace(" ", "").upper()
+    return f"{letters[:-3]} {letters[-3:]}" if letters else ""

@@ -7,8 +7,9 @@ trust, team or flight at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,19 @@ class WorldSummary:
     feeds_directory: Path
     truth: Path
     expected: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures and the places by name, one row a feed under `feeds`."""
+        return {
+            "children": self.children,
+            "households": self.households,
+            "record_keys": self.record_keys,
+            "items": self.items,
+            "feeds": [asdict(tally) for tally in self.feeds],
+            "feeds_directory": str(self.feeds_directory),
+            "truth": str(self.truth),
+            "expected": str(self.expected),
+        }
 
 
 def _no_progress(_done: int, _total: int | None) -> None:

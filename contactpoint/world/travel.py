@@ -16,6 +16,7 @@ import numpy as np
 
 from contactpoint.world import mistakes as wrong
 from contactpoint.world.claims import Claims, claims
+from contactpoint.world.life import FIRST_DAY
 from contactpoint.world.mistakes import Carelessness, draw_mistakes
 from contactpoint.world.names import NameTables
 from contactpoint.world.population import NEVER, Int8, Int32, Int64, Population, chosen, generator
@@ -107,6 +108,11 @@ def flight_number(flight: int) -> str:
     return f"{carrier(flight)}{100 + flight % 800}"
 
 
+def flight_day(travel: Travel, flight: int) -> date:
+    """Return the day of a flight."""
+    return FIRST_DAY + timedelta(days=int(travel.day[flight]))
+
+
 def passenger_id(flight: int, day: date, number: int) -> str:
     """Return the id of a passenger's record: flight, day and the carrier's reference."""
     return f"{flight_number(flight)}-{day:%Y%m%d}-PAX{number:04d}"
@@ -127,7 +133,7 @@ class FlightWriter:
         rows = register.rows_of(flight)
         if not len(rows):
             return
-        day = date(1970, 1, 1) + timedelta(days=int(self._travel.day[flight]))
+        day = flight_day(self._travel, flight)
         made = claims(self._population, register, rows, int(self._travel.extract[flight]))
         children = [self._child(made, row) for row in range(len(rows))]
         adults = self._adults(rows)
