@@ -2,7 +2,7 @@
 
 Sources write `name.part` and rename, so `.part` files are not there yet. Files are read in natural order of their names
 (`day2` before `day10`) and known by the SHA-256 of their content: a file that is sent again under another name is the
-same file.
+same file, unless the name itself says something, such as the time of an extract.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ class SourceFile:
 
 
 class FileFormat(Protocol):
-    """Turns the bytes of one file into items, always the same ones in the same order."""
+    """Turns one file into items, always the same ones in the same order."""
+
+    def told_by_name(self, name: str) -> str:
+        """Return what the file's name says that its content does not; empty where the name is only a name."""
+        ...
 
     def items(self, file: SourceFile) -> Iterator[Item]:
         """Yield every item; raise FileFormatError when the rest of the file cannot be read."""
@@ -67,11 +71,13 @@ def _is_ready(name: str) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def _digest(path: Path, size: int, modified: int) -> str:
+def _digest(path: Path, size: int, modified: int, told: str) -> str:
     """Return the SHA-256 of a file; a feed that is looked at again and again reads only files that changed."""
     del size, modified  # they are here to tell versions of one path apart
     with path.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
+        digest = file_digest(stream, "sha256")
+    digest.update(told.encode())
+    return digest.hexdigest()
 
 
 class FileConnector:
@@ -123,7 +129,7 @@ class FileConnector:
             name = path.relative_to(self._directory).as_posix()
             try:
                 about = path.stat()
-                digest = _digest(path, about.st_size, about.st_mtime_ns)
+                digest = _digest(path, about.st_size, about.st_mtime_ns, self._format.told_by_name(name))
             except OSError as error:
                 pending.failures.append(_failure(SourceFile(path, name, ""), error))
                 continue

@@ -52,6 +52,11 @@ class YotCsvFormat:
         self._context = context
         self._mapping = {item: column for item, column in settings.columns if column is not None}
 
+    def told_by_name(self, name: str) -> str:
+        """Return the time of the extract as it is written: two nights' files may hold the same rows."""
+        found = re.search(self._settings.extracted_at, name) if self._settings.extracted_at else None
+        return str(found.group(1)) if found else ""
+
     def items(self, file: SourceFile) -> Iterator[Item]:
         """Yield one item a row and, for a full refresh, the end of the snapshot."""
         extracted = self._extracted_at(file.name)
@@ -156,9 +161,8 @@ class YotCsvFormat:
         pattern = self._settings.extracted_at
         if pattern is None:
             return None
-        found = re.search(pattern, name)
         form = self._settings.extracted_at_format
-        moment = parse_local(found.group(1), form, self._context.zone) if found else None
+        moment = parse_local(self.told_by_name(name), form, self._context.zone)
         if moment is None:
             reason = f"the file's name does not hold its time as yot_csv.extracted_at ({pattern}, {form}) says"
             raise FileFormatError("extract_time_missing", reason)

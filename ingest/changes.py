@@ -33,6 +33,10 @@ class Records(Protocol):
         """Return the stored records among these keys."""
         ...
 
+    def snapshots(self, sources: Collection[str]) -> dict[str, int]:
+        """Return the moment of the newest full refresh of each source that was taken in as a whole."""
+        ...
+
     def absent(self, source: str, snapshot: int, version: int) -> list[StoredRecord]:
         """Return the source's observed records that no full refresh since `snapshot` held and that are older."""
         ...
@@ -57,10 +61,14 @@ class Ledger:
     store: Records
     known: dict[str, StoredRecord] = field(default_factory=dict)
     changed: dict[str, StoredRecord] = field(default_factory=dict)
+    snapshots: dict[str, int] = field(default_factory=dict)
 
-    def fetch(self, keys: Collection[str]) -> None:
-        """Read these records from the store in one go."""
-        self.known.update(self.store.records([key for key in keys if key not in self.known]))
+    def fetch(self, items: Iterable[Item]) -> None:
+        """Read from the store, in one go, what these items speak of."""
+        self.known.update(self.store.records(keys_of(items)))
+        sources = {item.source for item in items if isinstance(item, RawRecord) and item.snapshot}
+        if sources:
+            self.snapshots.update(self.store.snapshots(sources))
 
     def get(self, key: str) -> StoredRecord | None:
         """Return a record as the batch has left it so far."""
@@ -87,6 +95,15 @@ class Ledger:
             else:
                 found.pop(key, None)
         return [found[key] for key in sorted(found)]
+
+    def live_count(self, source: str) -> int:
+        """Return how many observed records the source has, with those of this batch."""
+        count = self.store.live_count(source)
+        for key, record in self.changed.items():
+            if key.startswith(f"{source}:"):
+                before = self.known.get(key)
+                count += (record.status == "observed") - (before is not None and before.status == "observed")
+        return count
 
 
 def keys_of(items: Iterable[Item]) -> set[str]:
@@ -117,6 +134,8 @@ class ChangeDetector:
 
     def decide(self, raw: RawRecord) -> Decision:
         """Decide about one statement; raise RejectedError when nothing tells who it is about."""
+        if raw.snapshot and raw.snapshot < self._ledger.snapshots.get(raw.source, 0):
+            return Decision("late")  # a newer full refresh has said who there is
         self._ledger.touch(raw.key, raw.snapshot)
         decide: Callable[[RawRecord], Decision] = {
             "observed": self._observed, "withdrawn": self._withdrawn, "merged": self._merged,

@@ -14,11 +14,11 @@ import structlog
 
 from connectors.base import NOTHING_READ, Batch, advance
 from connectors.raw import RawRecord, RejectedItem, SnapshotEnd
-from ingest.changes import ChangeDetector, Ledger, keys_of
+from ingest.changes import ChangeDetector, Ledger
 from ingest.normalise import Policy
 from ingest.report import FeedReport
 from ingest.settings import FeedSettings
-from ingest.store import IngestStore, InMemoryStore, Totals
+from ingest.store import IngestStore, InMemoryStore, Totals, Writes
 from schemas.codec import EncodedEvent, encode
 from schemas.dead_letter import DeadLetter, dead_letter, to_headers
 from schemas.errors import ConfigurationError, RejectedError
@@ -124,8 +124,7 @@ def run_feed(
         for letter in outcome.letters:
             producer.send(DEAD_LETTERS, letter.key, letter.value, to_headers(letter))
         producer.flush()
-        changed = outcome.ledger.changed.values()  # 4. save progress, records and counts in one transaction
-        store.commit(feed.name, state, batch.progress, changed, _totals(outcome.report))
+        store.commit(feed.name, state, _writes(batch, outcome))  # 4. save all of it in one transaction
         state = advance(state, batch)
         _add(report, outcome.report)
         _log_batch(outcome)
@@ -145,7 +144,7 @@ def check_feed(feed: FeedSettings, clock: Clock, *, most_rejects: int = 20) -> F
     for batch in connector.read(state):
         outcome = decide_batch(feed, batch, store, clock())
         rejects += outcome.letters[: most_rejects - len(rejects)]
-        store.commit(feed.name, state, batch.progress, outcome.ledger.changed.values(), _totals(outcome.report))
+        store.commit(feed.name, state, _writes(batch, outcome))
         state = advance(state, batch)
         _add(report, outcome.report)
     return FeedCheck((), report, tuple(rejects))
@@ -154,7 +153,7 @@ def check_feed(feed: FeedSettings, clock: Clock, *, most_rejects: int = 20) -> F
 def decide_batch(feed: FeedSettings, batch: Batch, store: IngestStore, now: datetime) -> _Outcome:
     """Return what a batch leads to, without doing it."""
     outcome = _Outcome([], [], Ledger(store), FeedReport(feed.name))
-    outcome.ledger.fetch(keys_of(batch.items))
+    outcome.ledger.fetch(batch.items)
     detector = ChangeDetector(feed.name, policy_of(feed), outcome.ledger, now)
     for item in batch.items:
         if isinstance(item, RawRecord):
@@ -214,23 +213,32 @@ def _end_snapshot(feed: FeedSettings, end: SnapshotEnd, detector: ChangeDetector
     """Withdraw whoever a full refresh left out, unless it left out so many that the file itself is to be doubted."""
     for source in end.sources:
         absent = outcome.ledger.absent(source, end)
-        if not absent:
+        doubt = _doubt(feed, end, source, len(absent), outcome)
+        if doubt:
+            warning = f"{end.place}: {len(absent)} records of {source} are not in this full refresh: {doubt}"
+            outcome.report.warnings.append(warning)
             continue
-        live = outcome.ledger.store.live_count(source)
-        allowed = max(1, int(live * feed.max_withdrawn_share))
-        held = f"{end.place}: {len(absent)} records of {source} are not in this full refresh and were not withdrawn: "
-        if end.nameless:
-            outcome.report.warnings.append(f"{held}{end.nameless} rows could not be read, and could be any of them")
-        elif len(absent) > allowed:
-            limit = f"more than {allowed} of {live} (yot_csv.max_withdrawn_share = {feed.max_withdrawn_share:g})"
-            outcome.report.warnings.append(f"{held}{limit}")
-        else:
-            outcome.events += detector.withdraw(absent, end)
-            outcome.report.withdrawn_by_absence += len(absent)
+        outcome.events += detector.withdraw(absent, end)
+        outcome.report.withdrawn_by_absence += len(absent)
+        outcome.ledger.snapshots[source] = max(end.snapshot, outcome.ledger.snapshots.get(source, 0))
 
 
-def _totals(report: FeedReport) -> Totals:
-    return Totals(report.received, report.accepted, report.unchanged, report.out_of_scope, report.rejected)
+def _doubt(feed: FeedSettings, end: SnapshotEnd, source: str, absent: int, outcome: _Outcome) -> str:
+    """Return why absence does not mean that they are gone; empty when it does."""
+    if not absent:
+        return ""
+    if end.nameless:
+        return f"not withdrawn, because {end.nameless} rows could not be read and could be any of them"
+    live = outcome.ledger.live_count(source)
+    allowed = max(1, int(live * feed.max_withdrawn_share))
+    limit = f"{allowed} of {live} (yot_csv.max_withdrawn_share = {feed.max_withdrawn_share:g})"
+    return f"not withdrawn, because that is more than {limit}" if absent > allowed else ""
+
+
+def _writes(batch: Batch, outcome: _Outcome) -> Writes:
+    ledger, report = outcome.ledger, outcome.report
+    totals = Totals(report.received, report.accepted, report.unchanged, report.out_of_scope, report.rejected)
+    return Writes(batch.progress, tuple(ledger.changed.values()), ledger.snapshots, totals)
 
 
 def _add(total: FeedReport, batch: FeedReport) -> None:

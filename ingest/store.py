@@ -6,8 +6,9 @@ records and counts are saved together or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 import psycopg
@@ -50,6 +51,15 @@ class Totals(NamedTuple):
 NO_TOTALS = Totals()
 
 
+class Writes(NamedTuple):
+    """What one batch saves, all of it or nothing: progress, records, full refreshes that were taken in, counts."""
+
+    progress: Sequence[FileProgress] = ()
+    records: Sequence[StoredRecord] = ()
+    snapshots: Mapping[str, int] = MappingProxyType({})
+    totals: Totals = NO_TOTALS
+
+
 @dataclass(frozen=True, slots=True)
 class FeedStatus:
     """A feed as operators see it: its counts since the beginning, and whether it is paused and why."""
@@ -67,6 +77,10 @@ class IngestStore(StateStore, Protocol):
         """Return the stored records among these keys."""
         ...
 
+    def snapshots(self, sources: Collection[str]) -> dict[str, int]:
+        """Return the moment of the newest full refresh of each source that was taken in as a whole."""
+        ...
+
     def absent(self, source: str, snapshot: int, version: int) -> list[StoredRecord]:
         """Return the source's observed records that no full refresh since `snapshot` held and that are older."""
         ...
@@ -75,14 +89,7 @@ class IngestStore(StateStore, Protocol):
         """Return how many observed records the source has."""
         ...
 
-    def commit(
-        self,
-        feed: str,
-        before: SourceState,
-        progress: Sequence[FileProgress],
-        records: Iterable[StoredRecord],
-        totals: Totals,
-    ) -> None:
+    def commit(self, feed: str, before: SourceState, writes: Writes) -> None:
         """Save a batch in one transaction; raise FencedError when another process has read on from `before`."""
         ...
 
@@ -101,11 +108,16 @@ class InMemoryStore(InMemoryStateStore):
     def __init__(self) -> None:
         super().__init__()
         self._records: dict[str, StoredRecord] = {}
+        self._snapshots: dict[str, int] = {}
         self._status: dict[str, FeedStatus] = {}
 
     def records(self, keys: Collection[str]) -> dict[str, StoredRecord]:
         """Return the stored records among these keys."""
         return {key: self._records[key] for key in keys if key in self._records}
+
+    def snapshots(self, sources: Collection[str]) -> dict[str, int]:
+        """Return the moment of the newest full refresh of each source that was taken in as a whole."""
+        return {source: self._snapshots[source] for source in sources if source in self._snapshots}
 
     def absent(self, source: str, snapshot: int, version: int) -> list[StoredRecord]:
         """Return the source's observed records that no full refresh since `snapshot` held and that are older."""
@@ -115,23 +127,17 @@ class InMemoryStore(InMemoryStateStore):
         """Return how many observed records the source has."""
         return len(self._live(source))
 
-    def commit(
-        self,
-        feed: str,
-        before: SourceState,
-        progress: Sequence[FileProgress],
-        records: Iterable[StoredRecord],
-        totals: Totals,
-    ) -> None:
+    def commit(self, feed: str, before: SourceState, writes: Writes) -> None:
         """Save a batch."""
         now = self.load_state(feed)
-        for one in progress:
+        for one in writes.progress:
             if now.get(one.digest) != before.get(one.digest):
                 raise FencedError(_fenced(feed))
-        self.save_state(feed, progress)
-        self._records.update({record.key: record for record in records})
+        self.save_state(feed, writes.progress)
+        self._records.update({record.key: record for record in writes.records})
+        self._snapshots.update(writes.snapshots)
         status = self.status(feed)
-        added = Totals(*map(sum, zip(status.totals, totals, strict=True)))
+        added = Totals(*map(sum, zip(status.totals, writes.totals, strict=True)))
         self._status[feed] = FeedStatus(feed, added, status.paused, status.reason)
 
     def status(self, feed: str) -> FeedStatus:
@@ -168,11 +174,15 @@ class PostgresStore:
 
     def save_state(self, feed: str, progress: Sequence[FileProgress]) -> None:
         """Keep the progress of these files; the rest stays as it is."""
-        self.commit(feed, self.load_state(feed), progress, (), NO_TOTALS)
+        self.commit(feed, self.load_state(feed), Writes(progress))
 
     def records(self, keys: Collection[str]) -> dict[str, StoredRecord]:
         """Return the stored records among these keys."""
         return {row[0]: StoredRecord(*row) for row in self._rows("records", {"keys": list(keys)})}
+
+    def snapshots(self, sources: Collection[str]) -> dict[str, int]:
+        """Return the moment of the newest full refresh of each source that was taken in as a whole."""
+        return dict(self._rows("snapshots", {"sources": list(sources)}))
 
     def absent(self, source: str, snapshot: int, version: int) -> list[StoredRecord]:
         """Return the source's observed records that no full refresh since `snapshot` held and that are older."""
@@ -183,22 +193,17 @@ class PostgresStore:
         """Return how many observed records the source has."""
         return int(self._rows("live_count", {"source": source})[0][0])
 
-    def commit(
-        self,
-        feed: str,
-        before: SourceState,
-        progress: Sequence[FileProgress],
-        records: Iterable[StoredRecord],
-        totals: Totals,
-    ) -> None:
+    def commit(self, feed: str, before: SourceState, writes: Writes) -> None:
         """Save a batch in one transaction; raise FencedError when another process has read on from `before`."""
         with wrap_errors(), self._connection.transaction():
-            for one in sorted(progress, key=lambda each: each.digest):
+            for one in sorted(writes.progress, key=lambda each: each.digest):
                 self._advance(feed, before.get(one.digest), one)
-            columns = list(zip(*records, strict=True))
+            columns = list(zip(*sorted(writes.records), strict=True))  # in order of keys: no two batches deadlock
             if columns:
                 self._connection.execute(self._sql["save_records"], _record_parameters(columns))
-            self._connection.execute(self._sql["add_totals"], {"feed": feed, **totals._asdict()})
+            for source, snapshot in sorted(writes.snapshots.items()):
+                self._connection.execute(self._sql["save_snapshot"], {"source": source, "snapshot": snapshot})
+            self._connection.execute(self._sql["add_totals"], {"feed": feed, **writes.totals._asdict()})
 
     def status(self, feed: str) -> FeedStatus:
         """Return the feed's counts and whether it is paused."""

@@ -47,3 +47,10 @@ select received, accepted, unchanged, out_of_scope, rejected, paused, reason fro
 -- name: set_paused
 insert into ingest.feed (feed, paused, reason) values (%(feed)s, %(paused)s, %(reason)s)
 on conflict (feed) do update set paused = excluded.paused, reason = excluded.reason
+
+-- name: snapshots
+select source, snapshot from ingest.snapshot where source = any(%(sources)s)
+
+-- name: save_snapshot
+insert into ingest.snapshot (source, snapshot) values (%(source)s, %(snapshot)s)
+on conflict (source) do update set snapshot = greatest(snapshot.snapshot, excluded.snapshot)

@@ -35,3 +35,9 @@ create table if not exists ingest.record (
 );
 
 create index if not exists record_by_source on ingest.record (source) where status = 'observed';
+
+-- The newest full refresh of each source that was taken in as a whole; older ones say nothing new.
+create table if not exists ingest.snapshot (
+    source text primary key,
+    snapshot bigint not null
+);
