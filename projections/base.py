@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -12,9 +11,6 @@ from psycopg.rows import TupleRow
 
 from connectors.kafka import ReadMessage
 from schemas.errors import RejectedError
-
-# An odd number of backslashes before "u0000": an even number is escaped backslashes and plain text.
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 Rows = Connection[TupleRow]
 
@@ -99,9 +95,3 @@ class Projection(Protocol):
         Raises psycopg.DataError, and leaves the transaction broken, when PostgreSQL refuses a value.
         """
         ...
-
-
-def refuse_nul(value: bytes | None) -> None:
-    """Raise RejectedError for a value with an escaped NUL character, which PostgreSQL's text cannot hold."""
-    if value is not None and b"\\u0000" in value and _NUL.search(value):
-        raise RejectedError("nul_character", "the event holds a NUL character")

@@ -28,6 +28,11 @@ def create(connection: Rows) -> None:
     connection.execute(_SQL["create"])
 
 
+def prepare_writer(connection: Rows) -> None:
+    """Set what a writer's connection needs: a frozen writer must not hold up its successor for long."""
+    connection.execute(_SQL["session"])
+
+
 def register(connection: Rows, projection: str, version: int, partitions: Iterable[Partition]) -> None:
     """Start a projection at offset 0 of these partitions, except where it has a position already."""
     connection.execute(_SQL["register"], (projection, version))

@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 # What one value can do to a whole batch: a value that PostgreSQL cannot hold, or a key too long for an index.
 _POISON = (psycopg.DataError, errors.ProgramLimitExceeded, RecursionError)
 
+# Well under the server's limit for an idle transaction (checkpoint.sql): the letters are sent inside one.
+_LETTER_SECONDS = 20.0
+
 
 class Worker:
     """Folds batches from the stored positions on; a context manager that gives back connection and reader.
@@ -114,13 +117,14 @@ class Worker:
             log.warning(
                 "event_refused", projection=letter.stage, topic=letter.origin, place=letter.place, code=letter.code
             )
-        self._letters.flush()
+        self._letters.flush(_LETTER_SECONDS)
 
 
 def start(
     connection: Rows, projection: Projection, namespace: Namespace, partitions: Sequence[Partition]
 ) -> checkpoint.Checkpoint:
     """Create what is missing, point the connection at the namespace and return where to go on."""
+    checkpoint.prepare_writer(connection)
     with connection.transaction():
         checkpoint.create(connection)
         projection.create(connection, namespace)

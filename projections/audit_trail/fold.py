@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from projections.audit_trail.views import IdentityEventView, RecordEventView
+from projections.text import array_text
 from schemas.errors import RejectedError
 from schemas.records import PersonRecord
 
@@ -24,7 +25,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class SourceEventRow(NamedTuple):
-    """One event about a source record; the last three fields say where in the log it stands, outside the digest."""
+    """One event about a source record, as COPY takes it: `items` is an array in text form.
+
+    The last three fields say where in the log it stands and are outside the digest.
+    """
 
     event_id: str
     record_key: str
@@ -36,7 +40,7 @@ class SourceEventRow(NamedTuple):
     source_time: datetime | None
     effective_time: datetime | None
     ingested_at: datetime
-    items: list[str]
+    items: str
     survivor: str | None
     causation_id: str | None
     correlation_id: str | None
@@ -46,7 +50,7 @@ class SourceEventRow(NamedTuple):
 
 
 class IdentityEventRow(NamedTuple):
-    """One event about a child number; `before` and `evidence` are JSON."""
+    """One event about a child number, as COPY takes it: arrays in text form, `before` and `evidence` as JSON."""
 
     event_id: str
     child_number: str
@@ -55,10 +59,10 @@ class IdentityEventRow(NamedTuple):
     version: int
     decided_at: datetime
     founder: str | None
-    members: list[str]
+    members: str
     before: str
-    successors: list[str]
-    causes: list[str]
+    successors: str
+    causes: str
     model: str
     evidence: str
     causation_id: str | None
@@ -78,7 +82,7 @@ def source_event_row(view: RecordEventView, topic: str, part: int, log_offset: i
         view.source_time,
         view.effective_time,
         view.ingested_at,
-        items_present(view.data),
+        array_text(items_present(view.data)),
         _survivor(view) if view.event_type == "record.merged" else None,
         view.causation_id,
         view.correlation_id,
@@ -99,10 +103,10 @@ def identity_event_row(view: IdentityEventView) -> IdentityEventRow:
         data.version,
         view.decided_at,
         data.founder,
-        list(data.members),
+        array_text(data.members),
         _encode(data.before).decode(),
-        list(data.successors),
-        list(data.causes),
+        array_text(data.successors),
+        array_text(data.causes),
         data.model,
         _encode(data.evidence).decode(),
         view.causation_id,

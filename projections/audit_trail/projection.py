@@ -15,8 +15,9 @@ from projections.audit_trail.fold import (
     source_event_row,
 )
 from projections.audit_trail.views import IdentityEventView, RecordEventView
-from projections.base import Namespace, Refused, Rows, Table, refuse_nul
+from projections.base import Namespace, Refused, Rows, Table
 from projections.schema import create_tables
+from projections.text import refuse_nul
 from schemas.codec import decode_as
 from schemas.errors import RejectedError
 from schemas.topics import IDENTITIES, SOURCE_TOPICS

@@ -16,13 +16,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from projections.directory.state import EntryRow, RecordVersion
-from projections.directory.survivorship import ORDERINGS
+from projections.directory.survivorship import HEALTH_FIRST, LATEST_FIRST, RULES, RecordOrder
 from projections.directory.views import Carer, Education, Involvement, Name, Person, PrimaryCare, Whereabouts
 
 SENSITIVE_SERVICE = "a sensitive service"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encoder = msgspec.json.Encoder()
 Value = TypeVar("Value")
+Said = Sequence[tuple[RecordVersion, Person]]
+Claims = Sequence[tuple[str, Value, RecordVersion]]
+"""Statements for one field: what kind of statement (as its rule knows it), the value, and the record that makes it."""
 
 
 class Source(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -75,7 +78,7 @@ class Entry(msgspec.Struct, omit_defaults=True, gc=False):
 
 def entry_row(child_number: str, records: Iterable[RecordVersion]) -> EntryRow | None:
     """Return the entry of a child whose live records these are, or None when there are none."""
-    live = sorted((record for record in records if record.person is not None), key=lambda record: record.record_key)
+    live = [record for record in records if record.person is not None]
     if not live:
         return None
     entry = build_entry(child_number, live)
@@ -93,28 +96,40 @@ def entry_row(child_number: str, records: Iterable[RecordVersion]) -> EntryRow |
 
 
 def build_entry(child_number: str, live: Sequence[RecordVersion]) -> Entry:
-    """Fold the live records of one child, in record-key order, into its entry."""
+    """Fold the live records of one child into its entry."""
+    latest, health = _said(LATEST_FIRST, live), _said(HEALTH_FIRST, live)
     sources = _Sources()
     entry = Entry(child_number, sources.listed)
-    entry.names = sources.items(_ranked("names", live, _names, _same_name))
-    entry.sex = sources.item(_best("sex", live, _sexes))
-    entry.birth_date = sources.item(_best("birth_date", live, _birth_dates))
-    where = _best("whereabouts", live, _whereabouts)
+    entry.names = sources.items(_ranked("names", _names(latest), _same_name))
+    entry.sex = sources.item(_best("sex", _sexes(health)))
+    entry.birth_date = sources.item(_best("birth_date", _birth_dates(health)))
+    where = _best("whereabouts", _whereabouts(latest))
     entry.whereabouts = sources.item(where)
-    withheld = where is not None and where[0].status == "withheld"
-    entry.carers = sources.items(_ranked("carers", live, _carers_unreachable if withheld else _carers, _same_carer))
-    entry.education = sources.items(_ranked("education", live, _education, _same_institution))
-    entry.primary_care = sources.item(_best("primary_care", live, _primary_care))
-    involved = _ranked("involvements", live, _involvements, _same_involvement)
+    carers = _ranked("carers", _carers(latest), _same_carer)
+    if where is not None and where[0].status == "withheld":
+        # The carers' contact details would give away the address that a source withholds.
+        carers = [(msgspec.structs.replace(carer, contact=None), record) for carer, record in carers]
+    entry.carers = sources.items(carers)
+    entry.education = sources.items(_ranked("education", _education(latest), _same_institution))
+    entry.primary_care = sources.item(_best("primary_care", _primary_care(health)))
+    involved = _ranked("involvements", _involvements(latest), _same_involvement)
     if involved:
-        entry.involvements = sources.items([(_shown(service), record) for service, record in involved])
-        entry.lead_professional = sources.items(
-            [(_holder(service), record) for service, record in involved if service.lead_professional]
-        )
-        entry.assessment = sources.items(
-            [(_holder(service), record) for service, record in involved if service.holds_assessment]
-        )
+        _add_involvements(entry, sources, involved)
     return entry
+
+
+def _add_involvements(entry: Entry, sources: _Sources, involved: Sequence[tuple[Involvement, RecordVersion]]) -> None:
+    leading = [(_holder(service), record) for service, record in involved if service.lead_professional]
+    holding = [(_holder(service), record) for service, record in involved if service.holds_assessment]
+    entry.involvements = sources.items([(_shown(service), record) for service, record in involved])
+    entry.lead_professional = sources.items(leading)
+    entry.assessment = sources.items(holding)
+
+
+def _said(order: RecordOrder, live: Sequence[RecordVersion]) -> Said:
+    """Return the records with what they say, in the order of a rule."""
+    records = order.sort(live) if len(live) > 1 else live
+    return [(record, record.person) for record in records if record.person is not None]
 
 
 class _Sources:
@@ -147,83 +162,75 @@ def _source(record: RecordVersion) -> Source:
     return Source(record.event_id, record.record_key, time)
 
 
-Claims = Callable[[Person], Iterable[tuple[str, Value]]]
-
-
-def _order(field: str, live: Sequence[RecordVersion], claims: Claims[Value]) -> list[tuple[Any, Value, RecordVersion]]:
-    """Return the statements of these records for one field, each with its sort key."""
-    key = ORDERINGS[field].key
-    return [
-        (key(claim, record.source_kind, record.recorded_at or 0, record.record_key), value, record)
-        for record in live
-        if record.person is not None
-        for claim, value in claims(record.person)
-    ]
-
-
-def _best(field: str, live: Sequence[RecordVersion], claims: Claims[Value]) -> tuple[Value, RecordVersion] | None:
-    """Return the statement that the field's rule puts first."""
-    ordered = _order(field, live, claims)
-    if not ordered:
+def _best(field: str, claims: Claims[Value]) -> tuple[Value, RecordVersion] | None:
+    """Return the statement that the field's rule puts first; the statements come in the order of their records."""
+    if not claims:
         return None
-    _, value, record = min(ordered, key=_sort_key) if len(ordered) > 1 else ordered[0]
-    return value, record
+    if len(claims) > 1:
+        rank = RULES[field].rank
+        claims = [min(claims, key=lambda claim: rank(claim[0]))]
+    return claims[0][1:]
 
 
 def _ranked(
-    field: str, live: Sequence[RecordVersion], claims: Claims[Value], same: Callable[[Value], Hashable]
-) -> list[tuple[Value, RecordVersion]]:
+    field: str, claims: Claims[Value], same: Callable[[Value], Hashable]
+) -> Sequence[tuple[Value, RecordVersion]]:
     """Return the statements for one field, best first, without those that say again what a better one says."""
-    ordered = _order(field, live, claims)
-    if len(ordered) > 1:
-        ordered.sort(key=_sort_key)
+    if len(claims) < 2:
+        return [claim[1:] for claim in claims]
+    if any(claim[0] != claims[0][0] for claim in claims):
+        rank = RULES[field].rank
+        claims = sorted(claims, key=lambda claim: rank(claim[0]))  # stable: equals stay in the order of their records
     kept: dict[Hashable, tuple[Value, RecordVersion]] = {}
-    for _, value, record in ordered:
+    for _, value, record in claims:
         kept.setdefault(same(value), (value, record))
     return list(kept.values())
 
 
-def _sort_key(statement: tuple[Any, Any, Any]) -> Any:
-    return statement[0]
+def _names(said: Said) -> Claims[Name]:
+    return [(name.kind, name, record) for record, person in said for name in person.names]
 
 
-def _names(person: Person) -> Iterable[tuple[str, Name]]:
-    return [(name.kind, name) for name in person.names]
+def _sexes(said: Said) -> Claims[str]:
+    return [(person.sex, person.sex, record) for record, person in said if person.sex]
 
 
-def _sexes(person: Person) -> Iterable[tuple[str, str]]:
-    return ((person.sex, person.sex),) if person.sex else ()
+def _birth_dates(said: Said) -> Claims[BirthDate]:
+    return [
+        (person.birth_date_basis, BirthDate(person.birth_date, person.birth_date_basis), record)
+        for record, person in said
+        if person.birth_date
+    ]
 
 
-def _birth_dates(person: Person) -> Iterable[tuple[str, BirthDate]]:
-    if person.birth_date is None:
-        return ()
-    return ((person.birth_date_basis, BirthDate(person.birth_date, person.birth_date_basis)),)
+def _whereabouts(said: Said) -> Claims[Whereabouts]:
+    return [(person.whereabouts.status, person.whereabouts, record) for record, person in said if person.whereabouts]
 
 
-def _whereabouts(person: Person) -> Iterable[tuple[str, Whereabouts]]:
-    return ((person.whereabouts.status, person.whereabouts),) if person.whereabouts else ()
+def _carers(said: Said) -> Claims[Carer]:
+    return [
+        ("responsible" if carer.parental_responsibility else "other", carer, record)
+        for record, person in said
+        for carer in person.carers
+    ]
 
 
-def _carers(person: Person) -> Iterable[tuple[str, Carer]]:
-    return [("responsible" if carer.parental_responsibility else "other", carer) for carer in person.carers]
+def _education(said: Said) -> Claims[Education]:
+    return [
+        ("ended" if school.end else "open", school, record) for record, person in said for school in person.education
+    ]
 
 
-def _carers_unreachable(person: Person) -> Iterable[tuple[str, Carer]]:
-    """Return the carers without contact details: they would give away the address that a source withholds."""
-    return [(claim, msgspec.structs.replace(carer, contact=None)) for claim, carer in _carers(person)]
+def _primary_care(said: Said) -> Claims[PrimaryCare]:
+    return [("", person.primary_care, record) for record, person in said if person.primary_care]
 
 
-def _education(person: Person) -> Iterable[tuple[str, Education]]:
-    return [("ended" if school.end else "open", school) for school in person.education]
-
-
-def _primary_care(person: Person) -> Iterable[tuple[str, PrimaryCare]]:
-    return (("", person.primary_care),) if person.primary_care else ()
-
-
-def _involvements(person: Person) -> Iterable[tuple[str, Involvement]]:
-    return [("ended" if service.end else "open", service) for service in person.involvements]
+def _involvements(said: Said) -> Claims[Involvement]:
+    return [
+        ("ended" if service.end else "open", service, record)
+        for record, person in said
+        for service in person.involvements
+    ]
 
 
 def _same_name(name: Name) -> Hashable:

@@ -87,6 +87,7 @@ def changes(batch: Batch, state: DirectoryState) -> Changes:
     joined, left = _membership_changes(identities.values(), stored)
     touched = _touched(records, identities, stored, state)
     entries, removed = _entries(touched, records, state)
+    fresh = identities.keys() - stored.keys()
     return Changes(
         new_records=[record for record in records.values() if record.record_key not in stamps],
         changed_records=[record for record in records.values() if record.record_key in stamps],
@@ -95,7 +96,8 @@ def changes(batch: Batch, state: DirectoryState) -> Changes:
         joined=joined,
         left=left,
         lineage=list(batch.lineage.values()),
-        entries=entries,
+        new_entries=[row for row in entries if row.child_number in fresh],
+        changed_entries=[row for row in entries if row.child_number not in fresh],
         removed_entries=removed,
     )
 

@@ -55,6 +55,6 @@ class InMemoryDirectory:
         self.memberships.difference_update(changes.left)
         self.memberships.update(changes.joined)
         self.lineage.update((step.event_id, step) for step in changes.lineage)
-        self.entries.update((row.child_number, row) for row in changes.entries)
+        self.entries.update((row.child_number, row) for row in (*changes.new_entries, *changes.changed_entries))
         for child in changes.removed_entries:
             self.entries.pop(child, None)

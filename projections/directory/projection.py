@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from connectors.kafka import ReadMessage
 from connectors.postgres import sql_script
-from projections.base import Namespace, Refused, Rows, Table, refuse_nul
+from projections.base import Namespace, Refused, Rows, Table
 from projections.directory.fold import add_identity, add_record, changes
 from projections.directory.state import Batch
 from projections.directory.tables import DirectoryTables
 from projections.directory.views import IdentityView, RecordView
 from projections.schema import create_tables
+from projections.text import refuse_nul
 from schemas.codec import decode_as
 from schemas.errors import RejectedError
 from schemas.topics import IDENTITIES, SOURCE_KINDS, SOURCE_TOPICS, source_topic

@@ -82,7 +82,10 @@ class EntryRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Everything that one batch writes; `new` and `changed` rows are apart because they are stored differently."""
+    """Everything that one batch writes; `new` and `changed` rows are apart because they are stored differently.
+
+    A new entry is that of a child number that was not known before; a changed one may or may not be there already.
+    """
 
     new_records: Sequence[RecordVersion] = ()
     changed_records: Sequence[RecordVersion] = ()
@@ -91,7 +94,8 @@ class Changes:
     joined: Sequence[Membership] = ()
     left: Sequence[Membership] = ()
     lineage: Sequence[LineageStep] = ()
-    entries: Sequence[EntryRow] = ()
+    new_entries: Sequence[EntryRow] = ()
+    changed_entries: Sequence[EntryRow] = ()
     removed_entries: Sequence[str] = ()
 
 

@@ -11,6 +11,7 @@ from connectors.postgres import sql_blocks
 from projections.base import Rows
 from projections.directory.state import Changes, IdentityVersion, RecordVersion, Stamp
 from projections.directory.views import Person
+from projections.text import array_text
 
 _SQL = sql_blocks("projections.directory.sql")
 _decode_person = msgspec.json.Decoder(Person).decode
@@ -51,9 +52,13 @@ class DirectoryTables:
             keys, children = zip(*changes.left, strict=True)
             self._connection.execute(_SQL["delete_memberships"], (list(keys), list(children)))
         self._copy("copy_memberships", changes.joined)
-        lineage = ((*step[:4], list(step.successors), list(step.causes), step.decided_at) for step in changes.lineage)
+        lineage = (
+            (*step[:4], array_text(step.successors), array_text(step.causes), step.decided_at)
+            for step in changes.lineage
+        )
         self._copy("copy_lineage", lineage, then="insert_lineage")
-        self._copy("copy_entries", changes.entries, then="upsert_entries")
+        self._copy("copy_new_entries", changes.new_entries)
+        self._copy("copy_changed_entries", changes.changed_entries, then="upsert_entries")
         if changes.removed_entries:
             self._connection.execute(_SQL["delete_entries"], (list(changes.removed_entries),))
 
@@ -78,4 +83,4 @@ def _record_row(record: RecordVersion) -> tuple[Any, ...]:
 
 
 def _identity_row(identity: IdentityVersion) -> tuple[Any, ...]:
-    return *identity[:3], list(identity.members)
+    return *identity[:3], array_text(identity.members)

@@ -4,6 +4,10 @@
 -- name: take_turns
 select pg_advisory_xact_lock(hashtext('contactpoint.projections'));
 
+-- name: session
+-- A writer that freezes inside a transaction holds the checkpoint's row: the server ends it, and another can go on.
+set idle_in_transaction_session_timeout = '30s';
+
 -- name: create
 create schema if not exists projection;
 create table if not exists projection.checkpoint (

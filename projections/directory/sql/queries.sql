@@ -53,7 +53,10 @@ where stored.record_key = ended.record_key and stored.child_number = ended.child
 -- name: copy_memberships
 copy membership (record_key, child_number) from stdin;
 
--- name: copy_entries
+-- name: copy_new_entries
+copy entry (child_number, surname, forename, birth_date, postcode, document) from stdin;
+
+-- name: copy_changed_entries
 copy incoming_entry (child_number, surname, forename, birth_date, postcode, document) from stdin;
 
 -- name: upsert_entries

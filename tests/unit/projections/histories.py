@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -22,9 +23,13 @@ from schemas.events import (
     IdentityMerged,
     IdentityRetired,
     IdentitySplit,
+    RecordObserved,
+    RecordWithdrawn,
     identity_event_id,
+    record_event_id,
 )
 from schemas.identity import child_number
+from schemas.records import Involvement, NameClaim, PersonRecord
 from schemas.topics import IDENTITIES
 from tests.strategies import record_events
 
@@ -88,7 +93,7 @@ def _identity_event(
     event: AnyIdentityEvent = kind(
         event_id=identity_event_id(child, name, version),
         subject=child,
-        decided_at=datetime(2026, 1, 1, 0, 0, version, tzinfo=UTC),
+        decided_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=version),
         data=Identity(
             version=version,
             members=members,
@@ -129,3 +134,58 @@ def deliveries(draw: st.DrawFn, events: Sequence[AnyEvent]) -> list[list[AnyEven
     order = draw(st.permutations(repeated))
     cuts = sorted(draw(st.lists(st.integers(0, len(order)), max_size=5)))
     return [order[start:end] for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True)]
+
+
+def long_history(seed: int, records: int) -> list[AnyRecordEvent | AnyIdentityEvent]:
+    """Return a long log from a seed: records come, change and go, and move between children in groups of nine."""
+    random = Random(seed)
+    events: list[AnyRecordEvent | AnyIdentityEvent] = []
+    groups: dict[int, Membership] = {}
+    for number in range(records):
+        key = f"{random.choice(list(KINDS))}:{number}"
+        events.extend(_life_of(key, random))
+        group = random.randrange(1 + number // 9)
+        before = groups.get(group, {})
+        after = _moved(before, key, group, random)
+        groups[group] = after
+        events.extend(identity_events(before, after, number + 1))
+        if random.random() < 0.1:
+            events.append(random.choice(events))
+    return events
+
+
+def _life_of(key: str, random: Random) -> list[AnyRecordEvent]:
+    """Return the versions of one record, in any order."""
+    events: list[AnyRecordEvent] = []
+    for version in range(1, random.randint(1, 3) + 1):
+        kind = "record.withdrawn" if version == 3 else "record.observed"
+        common: dict[str, Any] = {
+            "event_id": record_event_id(key, kind, version, "ff"),
+            "subject": key,
+            "feed": "feed-1",
+            "source_version": version,
+            "fingerprint": "ff",
+            "source_time": datetime(2026, 1, random.randint(1, 28), tzinfo=UTC),
+            "ingested_at": datetime(2026, 6, 1, tzinfo=UTC),
+        }
+        if kind == "record.withdrawn":
+            events.append(RecordWithdrawn(**common))
+            continue
+        name = NameClaim(family=f"Family{random.randrange(50)}", given=f"Given{random.randrange(50)}")
+        service = Involvement(service="school nursing", sensitive=key.startswith("yot"))
+        person = PersonRecord(names=(name,), sex=random.choice(["female", "male"]), involvements=(service,))
+        events.append(RecordObserved(**common, data=person))
+    random.shuffle(events)
+    return events
+
+
+def _moved(before: Membership, key: str, group: int, random: Random) -> Membership:
+    """Deal the records of a group, with a new one, out among its three child numbers."""
+    homes = [child_number(f"founder:{group}-{number}") for number in range(3)]
+    keys = {*(each for members in before.values() for each in members), key}
+    dealt: dict[str, set[str]] = {home: set() for home in homes}
+    stay = {each: home for home, members in before.items() for each in members}
+    for each in sorted(keys):
+        home = stay.get(each) if random.random() < 0.8 else None
+        dealt[home or random.choice(homes)].add(each)
+    return {home: frozenset(members) for home, members in dealt.items()}
