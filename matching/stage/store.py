@@ -17,7 +17,7 @@ from matching.stage.messages import Batch, Outgoing, Position, ReplayTarget
 from schemas.errors import ConfigurationError, FencedError
 from schemas.settings import PostgresSettings
 
-_ROW_TYPES = (
+ROW_TYPES = (
     *("int4", "text", "text", "int8", "text", "int8", "bool", "text", "int8", "text"),
     *("int4", "text", "bytea", "bytea"),
 )
@@ -45,9 +45,9 @@ def commit(connection: psycopg.Connection, batch: Batch) -> bool:
     publishes = bool(outgoing.identities or outgoing.letters)
     with connection.transaction():
         _advance(connection, batch)  # 1 first: a zombie does no work, and a takeover waits here for our end
-        _copy(connection, QUERIES["copy_inserted"], _ROW_TYPES, batch.inserted)  # 2
+        _copy(connection, QUERIES["copy_inserted"], ROW_TYPES, batch.inserted)  # 2
         if batch.rewritten:
-            _copy(connection, QUERIES["copy_rewritten"], _ROW_TYPES, batch.rewritten)
+            _copy(connection, QUERIES["copy_rewritten"], ROW_TYPES, batch.rewritten)
             connection.execute(QUERIES["update_rewritten"])  # 3
         if batch.relabelled:
             _copy(connection, QUERIES["copy_relabelled"], _LABEL_TYPES, batch.relabelled)
@@ -68,7 +68,7 @@ def read_positions(connection: psycopg.Connection) -> list[Position]:
 def read_records(connection: psycopg.Connection) -> Iterator[RecordRow]:
     """Yield every row of matching.record in order of rid."""
     with connection.cursor() as cursor, cursor.copy(QUERIES["copy_out"]) as copy:
-        copy.set_types(_ROW_TYPES)
+        copy.set_types(ROW_TYPES)
         for row in copy.rows():
             yield RecordRow._make(row)
 

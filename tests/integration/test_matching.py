@@ -54,11 +54,11 @@ def test_a_poison_message_becomes_a_dead_letter_and_its_neighbours_arrive(line: 
     line.drain()
     letters = _letters(line.kafka)
     assert line.children() == undisturbed(events)
-    assert sorted((letter.origin, letter.code, letter.key, letter.value) for letter in letters) == [
+    assert {(letter.origin, letter.code, letter.key, letter.value) for letter in letters} == {
         ("decisions", "not_an_event", b"k", b"{}"),
         ("source.yot", "not_json", None, b""),
         ("source.yot", "not_json", b"yot-1:x", b"\x00 not an event"),
-    ]
+    }
 
 
 def test_a_paused_owner_reads_nothing_until_it_is_resumed(line: Bench) -> None:
