@@ -15,7 +15,7 @@ from typing import Any, cast
 from lxml import etree
 
 from connectors.base import FileFormatError
-from connectors.ctf_pupil import Element, School, child, pupil_person, text
+from connectors.ctf_pupil import Element, Parts, School, child, pupil_person, text
 from connectors.files import SourceFile
 from connectors.formats import NUL, FormatContext, FormatSettings, clean_id, too_long
 from connectors.raw import Item, RawRecord, RejectedItem
@@ -104,9 +104,9 @@ class CtfFormat:
         return _Header(school, source, moment)
 
     def _record(self, piece: Piece, place: str, header: _Header, encoding: str, number: int) -> RawRecord:
-        pupil = self._parse(piece, encoding)
+        pupil = Parts(self._parse(piece, encoding))
         person, dropped = pupil_person(pupil, header.school)
-        former = text(pupil, "BasicDetails/FormerUPN")
+        former = pupil.parts("BasicDetails").text("FormerUPN")
         source_id = _source_id(pupil)
         return RawRecord(
             source=header.source,
@@ -177,12 +177,12 @@ def _decode(content: bytes, encoding: str, fallback: str | None) -> str:
         raise RejectedError("undecodable", f"the pupil is neither {encoding} nor {fallback}") from None
 
 
-def _source_id(pupil: Element) -> str:
+def _source_id(pupil: Parts) -> str:
     """Return the UPN, else the application reference, else a digest of name and date of birth."""
-    given = text(pupil, "UPN") or text(pupil, "ApplicationReference")
+    given = pupil.text("UPN") or pupil.text("ApplicationReference")
     if given:
         return clean_id(given)
-    parts = [text(pupil, name) for name in ("Surname", "Forename", "DOB")]
+    parts = [pupil.text(name) for name in ("Surname", "Forename", "DOB")]
     if not all(parts):
         raise RejectedError("identity_missing", "the pupil has no UPN, and not all of Surname, Forename and DOB")
     return "~" + blake2b("\x1f".join(parts).casefold().encode(), digest_size=10).hexdigest()

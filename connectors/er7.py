@@ -7,7 +7,7 @@ Own code because python-hl7 reads an LF-separated message as one segment and doe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, NamedTuple
@@ -108,8 +108,16 @@ class Segment:
 
     def raw(self, number: int) -> str:
         """Return a whole field as it stands; empty when the segment is shorter."""
-        index = number - self._shift
-        return self._fields[index] if 0 < index < len(self._fields) else ""
+        try:
+            return self._fields[number - self._shift]
+        except IndexError:
+            return ""
+
+    def filled(self, numbers: Sequence[int]) -> list[int]:
+        """Return those of these fields that hold anything."""
+        fields = self._fields
+        last = len(fields) + self._shift
+        return [number for number in numbers if number < last and fields[number - self._shift]]
 
     def deleted(self, number: int) -> bool:
         """Tell whether the field says "delete the value" (two double quotes)."""
@@ -125,8 +133,10 @@ class Segment:
 
     def component(self, number: int, position: int) -> str:
         """Return one component of the field's first repetition, by the standard's number."""
-        first = self.raw(number).split(self._marks.repetition, 1)[0]
-        return at(self._components(first), position)
+        content = self.raw(number)
+        if not content:
+            return ""
+        return at(self._components(content.split(self._marks.repetition, 1)[0]), position)
 
     def _components(self, repetition: str) -> list[str]:
         """Split at components; of a component with subcomponents the first counts, and `""` is an empty one."""

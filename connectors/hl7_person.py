@@ -43,13 +43,9 @@ def person_of(segments: list[Segment], pid: Segment) -> RawPerson:
 def dropped_fields(segments: list[Segment]) -> tuple[str, ...]:
     """Return the names of segments and PID fields that hold something and are not taken."""
     names = [segment.name for segment in segments if segment.name not in _TAKEN]
-    names += [
-        f"PID-{number}"
-        for segment in segments
-        if segment.name == "PID"
-        for number in _PID_FORBIDDEN
-        if segment.raw(number)
-    ]
+    for segment in segments:
+        if segment.name == "PID":
+            names += [f"PID-{number}" for number in segment.filled(_PID_FORBIDDEN)]
     return tuple(names)
 
 

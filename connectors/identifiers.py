@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import re
+from operator import mul
 
 UPN_ALPHABET = "ABCDEFGHJKLMNPQRTUVWXYZ"
-_UPN = re.compile(r"^[A-Z][0-9]{11}[0-9A-Z]$")
+_UPN_VALUES = {symbol: value for symbols in ("0123456789", UPN_ALPHABET) for value, symbol in enumerate(symbols)}
+_UPN = re.compile(rf"^[{UPN_ALPHABET}][0-9]{{11}}[0-9{UPN_ALPHABET}]$")
 _TEN_DIGITS = re.compile(r"^[0-9]{10}$")
-_SAME_DIGIT = re.compile(r"^(\d)\1{9}$")
 _NOT_ISSUED_ULN = "9999999999"
 
 
 def upn_check_letter(rest: str) -> str:
     """Return the check letter for the 12 symbols that follow it; a temporary number's last symbol is a letter."""
-    values = (UPN_ALPHABET.index(symbol) if symbol.isalpha() else int(symbol) for symbol in rest)
-    return UPN_ALPHABET[sum(weight * value for weight, value in enumerate(values, start=2)) % 23]
+    return UPN_ALPHABET[sum(map(mul, map(_UPN_VALUES.__getitem__, rest), range(2, 14))) % 23]
 
 
 def is_upn(text: str) -> bool:
     """Tell whether the text is a unique pupil number, permanent or temporary."""
-    if not _UPN.match(text) or (text[-1].isalpha() and text[-1] not in UPN_ALPHABET):
-        return False
-    return text[0] == upn_check_letter(text[1:])
+    return bool(_UPN.match(text)) and text[0] == upn_check_letter(text[1:])
 
 
 def is_temporary_upn(text: str) -> bool:
@@ -33,16 +31,21 @@ def is_uln(text: str) -> bool:
     """Tell whether the text is a unique learner number (DfE "ULN Validation", January 2019)."""
     if not _TEN_DIGITS.match(text) or text == _NOT_ISSUED_ULN:
         return False
-    remainder = sum(int(digit) * weight for digit, weight in zip(text, range(10, 1, -1), strict=False)) % 11
+    remainder = _weighted_sum(text) % 11
     return remainder != 0 and int(text[9]) == 10 - remainder
 
 
 def is_nhs_number(text: str) -> bool:
     """Tell whether the text passes the NHS number's check digit and is not one digit ten times."""
-    if not _TEN_DIGITS.match(text) or _SAME_DIGIT.match(text):
+    if not _TEN_DIGITS.match(text) or text == text[0] * 10:
         return False
-    check = 11 - sum(int(digit) * weight for digit, weight in zip(text, range(10, 1, -1), strict=False)) % 11
+    check = 11 - _weighted_sum(text) % 11
     return check != 10 and int(text[9]) == check % 11
+
+
+def _weighted_sum(text: str) -> int:
+    """Return the first nine digits, weighted from 10 down to 2, in one sum."""
+    return sum(map(mul, map(int, text[:9]), range(10, 1, -1)))
 
 
 def is_synthetic_nhs_number(text: str) -> bool:

@@ -135,9 +135,11 @@ def clean_identifier(scheme: str, text: str, *, accept_synthetic: bool) -> tuple
 
 def _pupil_or_patient(scheme: str, written: str, *, accept_synthetic: bool) -> tuple[str, Cleaned]:
     """Return a UPN or an NHS number under its own scheme, whichever column it came in."""
-    upn = written if is_upn(written) else written[:1] + written[1:].replace("O", "0")
-    if is_upn(upn):
-        return _upn_scheme(scheme, upn), Cleaned(upn, "" if upn == written and scheme != "nhs" else "corrected")
+    if is_upn(written):
+        return _upn_scheme(scheme, written), Cleaned(written, "corrected" if scheme == "nhs" else "")
+    upn = written[:1] + written[1:].replace("O", "0")
+    if upn != written and is_upn(upn):
+        return _upn_scheme(scheme, upn), Cleaned(upn, "corrected")
     if not is_nhs_number(written):
         return scheme, Cleaned(None, "check_digit")
     if is_synthetic_nhs_number(written) and not accept_synthetic:
