@@ -12,6 +12,7 @@ Counts are integers and exact; the B-cubed sums are correctly rounded, so the re
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -120,20 +121,22 @@ def read_truth(path: Path, *, status: str | None = _LIVE) -> Truth:
 def measure(memberships: Iterable[Sequence[str]], truth: Truth) -> Quality:
     """Compare clusters, each given as its record keys (in any order, one at a time), with the truth.
 
-    Raises ValueError when a record is in two clusters.
+    Raises ValueError when a record is there more than once.
     """
-    cluster_of = np.full(len(truth.codes), -1, np.int64)
-    codes, unknown, clusters = truth.codes, 0, 0
+    codes, labels = array("q"), array("q")
+    unknown = clusters = 0
     for members in memberships:
-        known = [code for code in map(codes.get, members) if code is not None]
+        known = [code for code in map(truth.codes.get, members) if code is not None]
         unknown += len(members) - len(known)
-        if not known:
-            continue
-        if (cluster_of[known] >= 0).any() or len(set(known)) < len(known):
-            msg = "a record is in two clusters"
-            raise ValueError(msg)
-        cluster_of[known] = clusters
-        clusters += 1
+        codes.extend(known)
+        labels.extend([clusters] * len(known))
+        clusters += bool(known)
+    records = np.frombuffer(codes, np.int64) if codes else np.empty(0, np.int64)
+    if len(np.unique(records)) < len(records):
+        msg = "a record is in two clusters, or in one twice"
+        raise ValueError(msg)
+    cluster_of = np.full(len(truth.codes), -1, np.int64)
+    cluster_of[records] = labels
     missing = np.flatnonzero(cluster_of < 0)
     cluster_of[missing] = clusters + np.arange(len(missing))
     return _measured(cluster_of, truth.people, truth.births, unknown, len(missing))
