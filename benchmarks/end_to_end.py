@@ -53,11 +53,9 @@ def measure(
     """Time the line on a base; the topics and the database must be empty."""
     # A child has about 2.3 events in this world.
     stream = encoded_stream(WorldSettings(children=(base + runs * records) // 2, seed=7))
-    rates: list[float] = []
     with tempfile.TemporaryDirectory() as logs, Supervisor(STAGES, _environment(kafka, postgres), Path(logs)):
         _publish_and_drain(kafka, postgres, list(islice(stream, base)))
-        for part in _parts(stream, records, runs):
-            rates.append(len(part) / _publish_and_drain(kafka, postgres, part))
+        rates = [records / _publish_and_drain(kafka, postgres, part) for part in _parts(stream, records, runs)]
     copying = [_copy_rate(postgres, base + runs * records) for _ in range(3)]
     reading = [_read_rate(kafka) for _ in range(3)]
     return {

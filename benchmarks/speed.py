@@ -1,6 +1,8 @@
 """`make bench`: every speed measure on one machine in one go, into `benchmarks/results.json` and a table.
 
-Each benchmark runs in a process of its own with a stack of its own, so that none warms or starves another.
+    python -m benchmarks.speed [part ...]
+
+Each part runs in a process of its own with a stack of its own, so that none warms or starves another.
 """
 
 from __future__ import annotations
@@ -9,28 +11,53 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import core, end_to_end, ingest, projections, stage
 from benchmarks.measures import Measure
+from connectors.kafka import create_topics
+from contactpoint.stack import StackConfig, temporary_stack
+from schemas.settings import KafkaSettings, PostgresSettings
 
 RESULTS = Path(__file__).parent / "results.json"
-PARTS = ("core", "stage", "projections", "ingest", "end_to_end")
+
+Part = Callable[[KafkaSettings, PostgresSettings], dict[str, Any]]
+PARTS: dict[str, Part] = {
+    "core": lambda _kafka, _postgres: core.measure(),
+    "stage": lambda _kafka, postgres: stage.measure(postgres, base=100_000, records=15_000, runs=5),
+    "projections": lambda kafka, postgres: {**projections.measure(kafka, postgres)},
+    "ingest": lambda kafka, postgres: {**ingest.measure(kafka, postgres)},
+    "end_to_end": lambda kafka, postgres: {**end_to_end.measure(kafka, postgres)},
+}
 
 
 def main() -> None:
-    """Run the named parts (all of them by default), merge their measures into the results, print the table."""
-    chosen = sys.argv[1:] or list(PARTS)
-    results: dict[str, Measure] = json.loads(RESULTS.read_text()) if RESULTS.exists() and sys.argv[1:] else {}
-    for part in chosen:
-        Console(stderr=True).print(f"benchmarks.{part} ...")
-        command = [sys.executable, "-m", f"benchmarks.{part}", "--json"]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=dict(os.environ))
-        results |= json.loads(done.stdout)
+    """Run the named parts (all by default), merge their measures into the results, print the table."""
+    if sys.argv[1:2] == ["--part"]:
+        _run_here(sys.argv[2])
+        return
+    results: dict[str, Measure] = {}
+    if sys.argv[1:] and RESULTS.exists():
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    for part in sys.argv[1:] or PARTS:
+        Console(stderr=True).print(f"measuring {part} ...")
+        command = [sys.executable, "-m", "benchmarks.speed", "--part", part]
+        results |= json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     Console(width=None if sys.stdout.isatty() else 150).print(_table(results))
+
+
+def _run_here(part: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CONTACTPOINT_")}
+    with temporary_stack(StackConfig.from_env(environment)) as stack:
+        kafka, postgres = stack.addresses.kafka_settings(), stack.addresses.postgres_settings()
+        create_topics(kafka)
+        print(json.dumps(PARTS[part](kafka, postgres)))
 
 
 def _table(results: dict[str, Measure]) -> Table:
