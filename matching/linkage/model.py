@@ -121,8 +121,9 @@ class LinkageModel:
     """All that decides which records are one child, besides the records and people's decisions.
 
     Thresholds are total match weights in centibits, the prior's included, so 0 means an even chance. Pairs at or
-    above `link_threshold` connect records, clusters are joined while their mean weight is at or above it; pairs down
-    to `review_floor` are kept as edges for explanation and review. `stop_keys` are hashes of blocking keys that are
+    above `link_threshold` connect records into components; inside one, clusters are joined while their mean weight is
+    at or above `cluster_threshold` (None: the link threshold; never above it). Pairs down to `review_floor` are kept
+    as edges for explanation and review. `stop_keys` are hashes of blocking keys that are
     too common to say anything. `component_cap` is the largest connected component that is clustered as it stands
     (`components.cut`).
     """
@@ -135,6 +136,7 @@ class LinkageModel:
     probability_two_random_records_match: float
     link_threshold: int
     review_floor: int
+    cluster_threshold: int | None = None
     source_policies: tuple[SourcePolicy, ...] = ()
     stop_keys: tuple[int, ...] = ()
     component_cap: int = 300
@@ -160,6 +162,11 @@ class LinkageModel:
         """Centibits of the prior odds: what a pair weighs before any comparison."""
         prior = self.probability_two_random_records_match
         return match_weight(prior, 1.0 - prior)
+
+    @property
+    def mean_threshold(self) -> int:
+        """Centibits that the mean weight between two clusters needs for them to be joined."""
+        return self.link_threshold if self.cluster_threshold is None else self.cluster_threshold
 
     @property
     def file_name(self) -> str:
@@ -245,6 +252,8 @@ def _check(model: LinkageModel) -> None:
         problems.append(f"{len(model.comparisons)} comparisons; 1 to {MAX_COMPARISONS} are possible")
     if not 0.0 < model.probability_two_random_records_match < 1.0:
         problems.append("probability_two_random_records_match must lie between 0 and 1")
+    if model.mean_threshold > model.link_threshold:
+        problems.append("cluster_threshold is above link_threshold")
     if model.review_floor > model.link_threshold:
         problems.append("review_floor is above link_threshold")
     if problems:

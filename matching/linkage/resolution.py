@@ -68,7 +68,7 @@ def resolve(
     weights, barred = rules.apply(known.weights, nodes.sources[known.left], nodes.sources[known.right])
     links = (known.left[~barred], known.right[~barred], weights[~barred])
     components = linked_components(n, links, constraints.must_link, model.link_threshold, model.component_cap)
-    resolver = _Resolver(nodes, known, model.link_threshold, rules, constraints)
+    resolver = _Resolver(nodes, known, model.mean_threshold, rules, constraints)
     labels = components + n
     closure = 0
     for members, starts in _components_to_check(components, constraints):
