@@ -44,7 +44,7 @@ reset: install ## Stop them and delete their data
 	@$(STACK) reset
 
 status: install ## Say what runs and where
-	@$(STACK) status
+	@$(STACK) status || true
 
 ##@ Tests
 .PHONY: test test-unit test-integration soak

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, TopicMetadata
 
 from connectors.kafka.errors import Trouble, translate
@@ -136,27 +136,25 @@ def _created(name: str, future: Future[None]) -> None:
 
 
 def _offsets(settings: KafkaSettings, partitions: Sequence[Partition], which: OffsetSpec) -> dict[Partition, int]:
-    # A partition without a leader (just created, or its broker just died) gets one soon. A client that has seen none
-    # goes on saying so from its cache: each try takes a new one.
+    # These partitions exist, so one that a broker does not know of yet, or that has no leader (just created, or its
+    # broker just died), will answer soon. A client that has seen none goes on saying so from its cache: each try takes
+    # a new one.
     deadline = time.monotonic() + _SECONDS
     while True:
         try:
             return _offsets_now(_admin(settings), partitions, which)
-        except RetriableError:
-            if time.monotonic() > deadline:
-                raise
+        except KafkaException as failure:
+            error = translate(failure.args[0], "asking where topics begin and end")
+            unknown = failure.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+            if time.monotonic() > deadline or not (unknown or isinstance(error, RetriableError)):
+                raise error from failure
         time.sleep(_PAUSE_SECONDS)
 
 
 def _offsets_now(admin: AdminClient, partitions: Sequence[Partition], which: OffsetSpec) -> dict[Partition, int]:
     asked = {TopicPartition(topic, number): which for topic, number in partitions}
     futures = admin.list_offsets(asked, request_timeout=_SECONDS)
-    return {
-        (asked_for.topic, asked_for.partition): _call(
-            future.result, f"asking where topic {asked_for.topic} ends"
-        ).offset
-        for asked_for, future in futures.items()
-    }
+    return {(each.topic, each.partition): future.result().offset for each, future in futures.items()}
 
 
 def _call(call: Callable[[], Result], about: str) -> Result:

@@ -19,7 +19,7 @@ from pydantic import Field
 from contactpoint.stack.daemon import Daemon, run_to_end
 from schemas.settings import Settings
 
-START_TIMEOUT = 90.0
+START_TIMEOUT = 180.0
 STOP_TIMEOUT = 30.0
 
 

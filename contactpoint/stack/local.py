@@ -22,6 +22,7 @@ from contactpoint.stack.postgres import (
     PostgresServer,
     check_given_server,
     find_binaries,
+    plan_again,
     plan_server,
 )
 from contactpoint.stack.progress import Reporter, SilentReporter
@@ -67,7 +68,7 @@ def start(config: StackConfig, reporter: Reporter) -> LocalStack:
     with locked(config.folder):
         before = read_state(config.folder)
         java, jars = _prepare_kafka(config, reporter)
-        binaries = _prepare_postgres(config, before)
+        binaries = _prepare_postgres(config)
         state = _plan(config, before, binaries)
         write_state(config.folder, state)
         kafka = None
@@ -97,8 +98,8 @@ def reset(folder: Path, reporter: Reporter | None = None) -> None:
         state = read_state(folder)
         if state is not None:
             _stop(state, folder)
-            if state.postgres is not None:
-                shutil.rmtree(state.postgres.home, ignore_errors=False)
+            if state.postgres is not None and state.postgres.home.exists():
+                shutil.rmtree(state.postgres.home)
         for name in ("kafka", "postgres", "logs", "run"):
             if (folder / name).exists():
                 shutil.rmtree(folder / name)
@@ -177,14 +178,11 @@ def _prepare_kafka(config: StackConfig, reporter: Reporter) -> tuple[Path | None
     return java, ensure_jars(kafka_jars(), config.cache / f"kafka-{kafka_version()}", source, reporter)
 
 
-def _prepare_postgres(config: StackConfig, before: StackState | None) -> Path | None:
+def _prepare_postgres(config: StackConfig) -> Path | None:
     if config.postgres_dsn is not None:
         check_given_server(config.postgres_dsn)
         return None
-    binaries = find_binaries(config.postgres_bin)
-    if before is not None and before.postgres is not None:
-        return before.postgres.binaries
-    return binaries
+    return find_binaries(config.postgres_bin)
 
 
 def _plan(config: StackConfig, before: StackState | None, binaries: Path | None) -> StackState:
@@ -222,11 +220,13 @@ def _with_free_ports(cluster: KafkaConfig, node: NodeConfig, config: StackConfig
 
 
 def _plan_postgres(config: StackConfig, before: PostgresConfig | None, binaries: Path) -> PostgresConfig:
-    if before is None:
+    if before is None or not before.home.is_dir():
         return plan_server(binaries, config.folder, free_ports(1)[0], config.shared_buffers_mb)
-    if PostgresServer(before, config.folder).daemon.is_running() or is_free(before.port):
+    if PostgresServer(before, config.folder).daemon.is_running():
         return before
-    return before.model_copy(update={"port": free_ports(1)[0]})
+    if (before.data / "PG_VERSION").is_file():
+        before = plan_again(before, binaries)
+    return before if is_free(before.port) else before.model_copy(update={"port": free_ports(1)[0]})
 
 
 def _start_together(kafka: KafkaCluster | None, postgres: PostgresServer | None, reporter: Reporter) -> None:

@@ -28,7 +28,7 @@ from schemas.settings import Settings
 OLDEST_POSTGRES = 15
 USER = "contactpoint"
 DATABASE = "contactpoint"
-START_TIMEOUT = 60.0
+START_TIMEOUT = 120.0
 STOP_TIMEOUT = 30.0
 _BUILT_IN_LOCALE_SINCE = 17
 
@@ -104,7 +104,10 @@ def plan_server(binaries: Path, folder: Path, port: int, shared_buffers_mb: int)
     """Choose the account and the folders of a new server; copies the binaries when the account needs a copy."""
     account = _account()
     home = folder / "postgres"
-    home.mkdir(parents=True, exist_ok=True)
+    if home.exists():
+        message = f"{home} holds data of a stack whose password is lost (stack.json is gone): `make reset` first"
+        raise ConfigurationError(message)
+    home.mkdir(parents=True)
     if account is not None and not (_reaches(account, home) and _reaches(account, binaries / "postgres")):
         home.rmdir()
         home = Path(tempfile.mkdtemp(prefix="contactpoint-postgres-", dir="/var/tmp"))
@@ -118,6 +121,23 @@ def plan_server(binaries: Path, folder: Path, port: int, shared_buffers_mb: int)
         account=account,
         shared_buffers_mb=shared_buffers_mb,
     )
+
+
+def plan_again(before: PostgresConfig, binaries: Path) -> PostgresConfig:
+    """Return the plan of a server whose data exists, with the binaries of today: a new `.venv` is at another path.
+
+    Raises ConfigurationError when they are of another version than the data.
+    """
+    data = int((before.data / "PG_VERSION").read_text(encoding="ascii"))
+    found = server_version(binaries)
+    if data != found:
+        message = (
+            f"{before.data} is of PostgreSQL {data}, the binaries in {binaries} are of {found}: `make reset` first, "
+            "or name the old ones with CONTACTPOINT_PG_BIN"
+        )
+        raise ConfigurationError(message)
+    own_copy = before.binaries.is_relative_to(before.home)
+    return before if own_copy else before.model_copy(update={"binaries": binaries})
 
 
 class PostgresServer:

@@ -14,18 +14,15 @@ import pytest
 from connectors.kafka import EventProducer, PartitionReader, create_topics, end_offsets
 from contactpoint.stack import (
     LocalStack,
-    SilentReporter,
     StackConfig,
     StartError,
     down,
     reset,
     running_addresses,
-    start,
     status,
     temporary_stack,
     up,
 )
-from contactpoint.stack.daemon import Daemon
 from contactpoint.stack.jars import kafka_jars
 from contactpoint.stack.local import discard
 from schemas.errors import ConfigurationError
@@ -95,6 +92,14 @@ def test_a_stack_keeps_its_data_over_down_and_up_and_loses_it_at_reset(config: S
     assert status(config.folder) == []
 
 
+def test_data_without_its_state_is_not_touched(config: StackConfig) -> None:
+    (config.folder / "postgres").mkdir()
+    with pytest.raises(ConfigurationError, match="make reset"):
+        up(config)
+    reset(config.folder)
+    assert not (config.folder / "postgres").exists()
+
+
 def test_what_was_acknowledged_survives_a_killed_broker(kafka: KafkaSettings, stack: LocalStack) -> None:
     assert stack.kafka is not None
     send(kafka, [b"before"])
@@ -139,26 +144,12 @@ def test_three_nodes_go_on_while_one_is_dead(three_nodes: LocalStack) -> None:
 
 
 def test_a_broker_that_does_not_start_shows_the_end_of_its_log(config: StackConfig) -> None:
-    up(config)
-    down(config.folder)
-    (config.folder / "kafka" / "1" / "data" / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=x\n")
+    data = config.folder / "kafka" / "1" / "data"
+    data.mkdir(parents=True)
+    (data / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=x\n")
     with pytest.raises(StartError, match=r"kafka-1 stopped while it was starting[\s\S]+node"):
         up(config)
     assert not any(row.running for row in status(config.folder)), "the part that had started is stopped again"
-
-
-def test_a_stale_pid_file_of_another_program_is_not_taken_for_the_server(config: StackConfig) -> None:
-    up(config)
-    daemon = Daemon("kafka-1", config.folder)
-    daemon.kill()
-    other = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
-    daemon.pid_file.write_text(f'{{"pid": {other.pid}, "started": 1.0}}')
-    try:
-        assert not daemon.is_running()
-        down(config.folder)
-        assert other.poll() is None, "a stranger's process was stopped"
-    finally:
-        other.communicate()
 
 
 def test_a_stack_whose_maker_is_killed_is_stopped_and_deleted(config: StackConfig, tmp_path: Path) -> None:
@@ -185,24 +176,19 @@ def test_a_stack_whose_maker_is_killed_is_stopped_and_deleted(config: StackConfi
     assert list(config.folder.iterdir()) == []
 
 
-def test_a_temporary_stack_leaves_nothing_behind(config: StackConfig) -> None:
-    with temporary_stack(config) as stack:
-        assert stack.postgres is not None
-        server = stack.postgres.daemon.process()
-    assert server is not None
-    assert not server.is_running()
-    assert list(config.folder.iterdir()) == []
-
-
 def test_the_jars_in_the_cache_are_the_listed_ones(stack: LocalStack) -> None:
     assert stack.kafka is not None
     on_class_path = {path.name for path in stack.kafka.jars}
     assert on_class_path == {jar.file_name for jar in kafka_jars()}
 
 
-def test_a_second_stack_does_not_disturb_the_first(config: StackConfig, stack: LocalStack) -> None:
-    second = start(config, SilentReporter())
-    assert second.addresses != stack.addresses
-    down(config.folder)
+def test_a_second_stack_leaves_the_first_alone_and_nothing_behind(config: StackConfig, stack: LocalStack) -> None:
+    with temporary_stack(config) as second:
+        assert second.addresses != stack.addresses
+        assert second.postgres is not None
+        server = second.postgres.daemon.process()
+    assert server is not None
+    assert not server.is_running()
+    assert list(config.folder.iterdir()) == []
     assert stack.postgres is not None
     assert stack.postgres.answers()

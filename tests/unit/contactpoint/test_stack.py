@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import signal
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from contactpoint.stack.jars import Jar, ensure_jars, kafka_jars, kafka_version,
 from contactpoint.stack.java import find_java, parse_version
 from contactpoint.stack.kafka import KafkaConfig, NodeConfig, free_ports, is_free, server_properties
 from contactpoint.stack.local import running_addresses, up
-from contactpoint.stack.postgres import find_binaries, server_version
+from contactpoint.stack.postgres import PostgresConfig, find_binaries, plan_again, plan_server, server_version
 from contactpoint.stack.progress import SilentReporter
 from contactpoint.stack.state import StackState, read_state, state_file, write_state
 from schemas.errors import ConfigurationError, FatalError
@@ -192,3 +195,49 @@ def test_a_server_is_killed_with_its_children(tmp_path: Path) -> None:
     daemon.kill()
     assert not any(member.is_running() for member in family)
     assert not daemon.is_running()
+
+
+def test_a_stale_pid_file_of_another_program_is_not_taken_for_the_server(tmp_path: Path) -> None:
+    other = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    daemon = Daemon("server", tmp_path)
+    daemon.pid_file.parent.mkdir()
+    daemon.pid_file.write_text(f'{{"pid": {other.pid}, "started": 1.0}}')
+    try:
+        assert not daemon.is_running()
+        daemon.stop(signal.SIGTERM, timeout=10)
+        daemon.kill()
+        assert other.poll() is None, "a stranger's process was stopped"
+    finally:
+        other.communicate()
+
+
+def test_binaries_of_another_version_than_the_data_are_refused(tmp_path: Path) -> None:
+    binaries = find_binaries(None)
+    before = PostgresConfig(binaries=binaries, home=tmp_path, port=1, password="p", shared_buffers_mb=16)
+    before.data.mkdir()
+    (before.data / "PG_VERSION").write_text("14\n")
+    with pytest.raises(
+        ConfigurationError, match=r"is of PostgreSQL 14, the binaries .* are of \d+: `make reset` first"
+    ):
+        plan_again(before, binaries)
+
+
+def test_a_new_virtual_environment_brings_the_binaries_to_another_path(tmp_path: Path) -> None:
+    binaries = find_binaries(None)
+    before = PostgresConfig(binaries=Path("/old/bin"), home=tmp_path, port=1, password="p", shared_buffers_mb=16)
+    before.data.mkdir()
+    (before.data / "PG_VERSION").write_text(f"{server_version(binaries)}\n")
+    assert plan_again(before, binaries).binaries == binaries
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives PostgreSQL another account")
+def test_where_the_account_reaches_neither_clone_nor_binaries_they_are_copied(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    plan = plan_server(find_binaries(None), tmp_path, 1, 16)
+    try:
+        assert not plan.home.is_relative_to(tmp_path)
+        assert plan.binaries.is_relative_to(plan.home)
+        assert server_version(plan.binaries) >= 15
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700, "permissions of the user's folders stay as they are"
+    finally:
+        shutil.rmtree(plan.home)
