@@ -17,7 +17,7 @@ from lxml import etree
 from connectors.base import FileFormatError
 from connectors.ctf_pupil import Element, Parts, School, child, pupil_person, text
 from connectors.files import SourceFile
-from connectors.formats import NUL, FormatContext, FormatSettings, clean_id, too_long
+from connectors.formats import NUL, EncodingName, FormatContext, FormatSettings, clean_id, too_long
 from connectors.raw import Item, RawRecord, RejectedItem
 from connectors.times import ordered, parse_moment
 from connectors.xml_records import Piece, open_text, pieces
@@ -29,7 +29,7 @@ _ROOT = "CTfile"
 class CtfSettings(FormatSettings):
     """`[ctf]`: `fallback_encoding` is tried for a pupil whose bytes are not what the XML declaration says."""
 
-    fallback_encoding: str | None = None
+    fallback_encoding: EncodingName | None = None
 
 
 @dataclass(frozen=True, slots=True)

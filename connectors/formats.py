@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from string import Formatter
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from schemas.errors import ConfigurationError, RejectedError
 from schemas.settings import Settings
 
 NUL = b"\x00"
 _NOT_IN_SOURCE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def _known_encoding(name: str) -> str:
+    """Return Python's name of a text encoding."""
+    try:
+        "".encode(name)
+        return codecs.lookup(name).name
+    except LookupError:
+        msg = f"{name!r} is not an encoding; common ones are utf-8, cp1252, iso8859-1, utf-16"
+        raise ValueError(msg) from None
+
+
+EncodingName = Annotated[str, AfterValidator(_known_encoding)]
 
 
 class FormatSettings(Settings):

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from connectors.base import FileFormatError
 from connectors.er7 import RawMessage, Segment, at, messages, parse
 from connectors.files import SourceFile
-from connectors.formats import NUL, FormatContext, FormatSettings, clean_id, too_long
+from connectors.formats import NUL, EncodingName, FormatContext, FormatSettings, clean_id, too_long
 from connectors.hl7_person import dropped_fields, person_of
 from connectors.raw import Item, RawRecord, RejectedItem
 from connectors.times import ordered, parse_moment
@@ -35,7 +35,7 @@ class Hl7AdtSettings(FormatSettings):
     """
 
     processing_ids: tuple[str, ...] = ("P",)
-    encoding: str = "utf-8"
+    encoding: EncodingName = "utf-8"
     local_authority: str | None = None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, Self
@@ -11,17 +10,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from connectors.base import FileFormatError
 from connectors.csv_rows import Row
-from connectors.formats import FormatSettings
+from connectors.formats import EncodingName, FormatSettings
 from schemas.errors import RejectedError
 from schemas.settings import Settings
-
-
-def _known_encoding(name: str) -> str:
-    try:
-        return codecs.lookup(name).name
-    except LookupError:
-        msg = f"{name!r} is not an encoding; common ones are utf-8, cp1252, iso8859-1, utf-16"
-        raise ValueError(msg) from None
 
 
 def _one_group(pattern: str) -> str:
@@ -68,7 +59,7 @@ class YotCsvSettings(FormatSettings):
     """`[yot_csv]`: how this team's extracts are written."""
 
     columns: YotColumns
-    encoding: Annotated[str, AfterValidator(_known_encoding)]
+    encoding: EncodingName
     delimiter: Literal[",", ";", "\t", "|"] = ","
     date_format: str = "%d/%m/%Y"
     timestamp_format: str = "%Y-%m-%d %H:%M:%S"

@@ -13,7 +13,7 @@ from connectors.raw import RawPerson
 ITEMS: tuple[str, ...] = RawPerson.__struct_fields__
 
 
-class PartialState(msgspec.Struct, frozen=True, omit_defaults=True):
+class PartialState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What is known of a record, with the version of each item; what was said up to `floor` was withdrawn."""
 
     person: RawPerson = RawPerson()

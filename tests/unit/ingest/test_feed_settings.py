@@ -73,6 +73,9 @@ def test_a_whole_yot_feed_loads(tmp_path: Path) -> None:
         pytest.param(YOT.split("[yot_csv]", 1)[0], "the table [yot_csv] is missing", id="no table"),
         pytest.param(YOT.replace("cp1252", "utf-9"), "yot_csv.encoding: 'utf-9' is not an encoding", id="encoding"),
         pytest.param(YOT.replace("surname", "nachname"), "yot_csv.columns.nachname: no such key; allowed", id="column"),
+        pytest.param(
+            SCHOOLS + "[ctf]\nfallback_encoding = 'rot13'", "'rot13' is not an encoding", id="no text encoding"
+        ),
         pytest.param("name = ", "is not TOML in UTF-8", id="not TOML"),
     ],
 )
