@@ -86,7 +86,8 @@ def pupil(numbers: PupilNumbers, made: Claims, row: int, register: Register, ext
     corrected_at, since = int(register.mistakes.corrected_at[made.rows[row]]), int(register.since[made.rows[row]])
     is_nursery = register.unit[made.rows[row]] % SCHOOLS_IN_AN_AUTHORITY < FIRST_PRIMARY
     if is_nursery or kind == wrong.NUMBER_MISSING:
-        reference = f"A{number:08d}" if chance % 4 else ""
+        dateless = register.mistakes.birth[made.rows[row]] == wrong.BIRTH_MISSING  # then a name alone is no identity
+        reference = f"A{number:08d}" if chance % 4 or dateless else ""
         return Pupil("", reference, "", reference or _digest(made, row))
     if kind == wrong.NUMBER_DEFAULT:
         temporary = str(numbers.temporary[child])

@@ -58,9 +58,9 @@ class Coverage(Part):
 class MistakeRates(Part):
     """Shares of records whose source got an item wrong; each source multiplies them (see `mistakes.py`)."""
 
-    given_name: Rate = 0.055
-    family_name: Rate = 0.040
-    birth_date: Rate = 0.020
+    given_name: Rate = 0.09
+    family_name: Rate = 0.055
+    birth_date: Rate = 0.025
     sex: Rate = 0.008
     postcode: Rate = 0.050
     address: Rate = 0.040
@@ -85,7 +85,7 @@ class WorldSettings(Part):
     `as_of` is the day of the last of `extracts` deliveries, which are `days_between` days apart.
     """
 
-    children: int = Field(default=2000, ge=20, le=5_000_000)
+    children: int = Field(default=2000, ge=1, le=5_000_000)
     seed: int = Field(default=1, ge=0)
     as_of: date = date(2026, 11, 2)
     extracts: int = Field(default=3, ge=1, le=12)

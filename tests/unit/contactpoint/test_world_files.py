@@ -18,7 +18,7 @@ from lxml import etree
 
 from connectors.raw import RawPerson, RawRecord, RejectedItem
 from connectors.times import from_micros
-from contactpoint.world import Coverage, Delivery, WorldSettings, WorldSummary, simulate
+from contactpoint.world import Coverage, Delivery, LifeRates, MistakeRates, WorldSettings, WorldSummary, simulate
 from contactpoint.world.yot_files import layout_of
 from ingest.normalise import Policy, is_in_scope, normalise
 from ingest.settings import FeedSettings, load_feeds
@@ -215,3 +215,25 @@ def test_a_world_of_one_extract_has_one_file_a_school(tmp_path: Path) -> None:
     for tally in summary.feeds:
         assert tally.updates == 0 or tally.kind == "eborders"
     assert len(list(summary.feeds_directory.glob("yot-*/*.csv"))) <= 2
+
+
+@pytest.mark.parametrize("children", [1, 2, 7])
+def test_even_the_smallest_worlds_can_be_read(children: int, tmp_path: Path) -> None:
+    summary = simulate(WorldSettings(children=children), tmp_path / "tiny")
+    keys = set().union(*(counts_of(feed)[1] for feed in load_feeds(summary.feeds_directory)))
+    assert keys == set(truth_of(summary))
+
+
+def test_a_world_in_which_everything_goes_wrong_can_still_be_read(tmp_path: Path) -> None:
+    """Every rate at its highest: twins, moves, mistakes, duplicates, and every message late or repeated."""
+    settings = WorldSettings(
+        children=150,
+        life=LifeRates(**dict.fromkeys(LifeRates.model_fields, 1.0)),
+        coverage=Coverage(**dict.fromkeys(Coverage.model_fields, 1.0)),
+        mistakes=MistakeRates(**dict.fromkeys(MistakeRates.model_fields, 1.0)),
+        delivery=Delivery(repeated=1.0, late=1.0, deleted=1.0, broken_items=9),
+    )
+    summary = simulate(settings, tmp_path / "chaos")
+    counted = [counts_of(feed) for feed in load_feeds(summary.feeds_directory)]
+    assert set().union(*(keys for _, keys in counted)) == set(truth_of(summary))
+    assert sum(counts["rejects"] for counts, _ in counted) == sum(tally.rejects for tally in summary.feeds)
