@@ -8,6 +8,7 @@ import signal
 import socket
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -95,29 +96,29 @@ class KafkaNode:
         """Format the storage the first time, then start the process; returns before it answers."""
         data = self.home / "data"
         data.mkdir(parents=True, exist_ok=True)
-        properties = self.home / "server.properties"
-        wanted = server_properties(self.config, self.node, data)
-        properties.write_text("".join(f"{key}={value}\n" for key, value in wanted.items()), encoding="utf-8")
-        logging = self.home / "log4j2.properties"
-        logging.write_bytes(resources.files(__package__).joinpath("log4j2.properties").read_bytes())
-        base = [
-            str(java),
-            "-Djava.awt.headless=true",
-            "-XX:-UsePerfData",
-            f"-Dlog4j2.configurationFile={logging.as_uri()}",
-            "-cp",
-            os.pathsep.join(map(str, jars)),
-        ]
+        properties, logging = self._write_settings(data)
+        options = ["-Djava.awt.headless=true", "-XX:-UsePerfData", f"-Dlog4j2.configurationFile={logging.as_uri()}"]
+        program = [*options, "-cp", os.pathsep.join(map(str, jars))]
         if not (data / "meta.properties").is_file():
+            brief = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]  # half the start-up time of a short run
             formatting = ["kafka.tools.StorageTool", "format", "-t", self.config.cluster_id, "-c", str(properties)]
-            run_to_end([*base, *formatting], what=f"formatting the storage of {self.daemon.name}", cwd=self.home)
+            what = f"formatting the storage of {self.daemon.name}"
+            run_to_end([str(java), *brief, *program, *formatting], what=what, cwd=self.home)
         heap = ["-Xms128m", f"-Xmx{heap_mb}m", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError"]
-        command = [base[0], *heap, *base[1:], "kafka.Kafka", str(properties)]
+        command = [str(java), *heap, *program, "kafka.Kafka", str(properties)]
         self.daemon.start(command, cwd=self.home, env=os.environ)
 
     def stop(self) -> None:
         """Let the node hand over its partitions and end."""
         self.daemon.stop(signal.SIGTERM, STOP_TIMEOUT)
+
+    def _write_settings(self, data: Path) -> tuple[Path, Path]:
+        properties = self.home / "server.properties"
+        wanted = server_properties(self.config, self.node, data)
+        properties.write_text("".join(f"{key}={value}\n" for key, value in wanted.items()), encoding="utf-8")
+        logging = self.home / "log4j2.properties"
+        logging.write_bytes(resources.files(__package__).joinpath("log4j2.properties").read_bytes())
+        return properties, logging
 
 
 class KafkaCluster:
@@ -137,9 +138,9 @@ class KafkaCluster:
 
     def start(self) -> None:
         """Start the nodes that do not run; returns before they answer."""
-        for node_id, node in self.nodes.items():
-            if not node.daemon.is_running():
-                self.start_node(node_id)
+        stopped = [node_id for node_id, node in self.nodes.items() if not node.daemon.is_running()]
+        with ThreadPoolExecutor(len(self.nodes)) as pool:
+            list(pool.map(self.start_node, stopped))
 
     def start_node(self, node_id: int) -> None:
         """Start one node, on the same ports and data as before."""
