@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,12 +23,16 @@ from matching.stage.control import obey
 from matching.stage.model_file import read_model
 from matching.stage.owner import OwnerLoop
 from matching.stage.settings import MatchingSettings
-from schemas.errors import ContactPointError, RejectedError, RetriableError
+from schemas.errors import ConfigurationError, ContactPointError, RejectedError, RetriableError
 from schemas.topics import MATCHING_CONTROL
 
 log = structlog.get_logger(__name__)
 
+EXIT_CRASHED = 1
+EXIT_MISCONFIGURED = 78  # sysexits.h: EX_CONFIG
+
 _RETRY_SECONDS = 1.0
+_FAUST_SECONDS = 5.0
 
 
 class OwnerService(Service):
@@ -40,16 +46,24 @@ class OwnerService(Service):
         self._ended = asyncio.Event()
         self.failure: ContactPointError | None = None
 
+    def drain(self) -> None:
+        """Begin to drain: what is in flight is committed and published, and the lease given back."""
+        self._stop.set()
+
     @Service.task
     async def _own(self) -> None:
+        status = EXIT_CRASHED
         try:
             await self._loop_of_owner.run(self._stop)
+            status = 0
         except ContactPointError as error:  # a person has to read it: `run` raises it after the stop
             log.error("matching_failed", reason=str(error), error_type=type(error).__name__)  # noqa: TRY400 - no traceback
             self.failure = error
+            status = EXIT_MISCONFIGURED if isinstance(error, ConfigurationError) else EXIT_CRASHED
             signal.raise_signal(signal.SIGTERM)
         finally:
             self._ended.set()
+            _leave_within(_FAUST_SECONDS, status)
 
     @Service.task
     async def _report(self) -> None:
@@ -58,9 +72,37 @@ class OwnerService(Service):
             await self._loop_of_owner.report_lag()
 
     async def on_stop(self) -> None:
-        """Drain: what is in flight is committed and published before the process ends."""
-        self._stop.set()
+        """Wait until everything is drained."""
+        self.drain()
         await self._ended.wait()
+
+
+class MatchingWorker(faust.Worker):
+    """Faust's worker, but the owner drains as soon as the signal comes: Faust stops what it started last first."""
+
+    def __init__(self, app: faust.App, owner: OwnerService) -> None:
+        super().__init__(app, owner, quiet=True, override_logging=False, redirect_stdouts=False)
+        self._owner = owner
+        self.spinner = None
+
+    def _on_sigterm(self) -> None:
+        self._owner.drain()
+        super()._on_sigterm()
+
+    def _on_sigint(self) -> None:
+        self._owner.drain()
+        super()._on_sigint()
+
+
+def _leave_within(seconds: float, status: int) -> None:
+    """End the process after so long, should it still be there.
+
+    Faust's consumer thread, told to stop while it starts, does not: it was seen to wait a minute and then for ever.
+    Nothing of ours runs any more by then.
+    """
+    timer = threading.Timer(seconds, os._exit, (status,))
+    timer.daemon = True
+    timer.start()
 
 
 def make_app(settings: MatchingSettings, data: Path) -> faust.App:
@@ -120,10 +162,8 @@ def run(settings: MatchingSettings) -> None:
     with TemporaryDirectory(prefix="contactpoint-matching-") as folder:
         app = make_app(settings, Path(folder))
         owner = OwnerService(settings, model)
-        worker = faust.Worker(app, owner, quiet=True, override_logging=False, redirect_stdouts=False)
-        worker.spinner = None
         try:
-            worker.execute_from_commandline()
+            MatchingWorker(app, owner).execute_from_commandline()
         except SystemExit:
             if owner.failure is not None:
                 raise owner.failure from None

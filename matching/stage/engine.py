@@ -26,9 +26,20 @@ STAGE = "matching"
 class Message(Protocol):
     """What the engine needs of a message, whichever client has read it."""
 
-    offset: int
-    key: bytes | None
-    value: bytes | None
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+        ...
+
+    @property
+    def key(self) -> bytes | None:
+        """Its key as it came."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """Its value as it came; None for a tombstone."""
+        ...
 
 
 Messages = Mapping[tuple[str, int], Sequence[Message]]

@@ -29,7 +29,7 @@ from matching.stage.messages import Position, ReplayTarget
 from matching.stage.relay import Relay, RelaySettings
 from matching.stage.settings import MatchingSettings
 from matching.stage.source import SourceReader
-from schemas.errors import FencedError, RetriableError
+from schemas.errors import ContactPointError, FencedError, RetriableError
 from schemas.topics import DECISIONS, SOURCE_TOPICS
 
 log = structlog.get_logger(__name__)
@@ -118,7 +118,11 @@ class OwnerLoop:
         work = self._work
         if work is None:
             return
-        ends = await work.reader.ends()
+        try:
+            ends = await work.reader.ends()
+        except ContactPointError as error:
+            log.warning("lag_unknown", reason=str(error))
+            return
         lag = sum(max(0, end - work.engine.committed.get(tp, 0)) for tp, end in ends.items())
         totals = work.engine.totals
         log.info(

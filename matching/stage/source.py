@@ -15,6 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import (
     AuthenticationFailedError,
+    ConsumerStoppedError,
     KafkaError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
@@ -93,7 +94,7 @@ class SourceReader:
         """Return the offset after the last message of every partition, as of now."""
         try:
             ends: dict[TopicPartition, int] = await self._consumer.end_offsets(sorted(self._consumer.assignment()))
-        except KafkaError as error:
+        except (KafkaError, ConsumerStoppedError) as error:
             raise translate(error) from error
         return ends
 
@@ -124,7 +125,7 @@ class SourceReader:
         await self._consumer.stop()
 
 
-def translate(error: KafkaError) -> ContactPointError:
+def translate(error: KafkaError | ConsumerStoppedError) -> ContactPointError:
     """Return our error for aiokafka's. What it says itself is left out: it can quote an address with a password."""
     text = f"reading the source topics: {type(error).__name__}"
     if isinstance(error, (TopicAuthorizationFailedError, AuthenticationFailedError)):
