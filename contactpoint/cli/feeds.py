@@ -112,7 +112,7 @@ def register(root: typer.Typer) -> None:
 
 def simulate_command(
     out: Annotated[Path, typer.Argument(help="Folder to write into; made if it is missing.", show_default=False)],
-    children: Annotated[int, typer.Option(help="Children in the world.", min=1)] = 2000,
+    children: Annotated[int, typer.Option(help="Children in the made-up world.", min=1, max=5_000_000)] = 2000,
     seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")] = 1,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -121,9 +121,7 @@ def simulate_command(
 
     with progress("simulate") as shown:
         summary = simulate(WorldSettings(children=children, seed=seed), out, shown)
-    facts = {"children": summary.children, "households": summary.households, "records": summary.record_keys}
-    files = {"feeds": str(summary.feeds_directory), "truth": str(summary.truth), "expected": str(summary.expected)}
-    show(output, facts | {"items": summary.items} | files, "a made-up world")
+    show(output, summary.as_dict(), "a made-up world")
 
 
 def _feeds(paths: list[Path]) -> list[FeedSettings]:

@@ -35,7 +35,7 @@ def link_command(
 
 
 def demo_command(
-    children: Annotated[int, typer.Option(help="Children in the made-up world.", min=10)] = 2000,
+    children: Annotated[int, typer.Option(help="Children in the made-up world.", min=10, max=5_000_000)] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of the made-up world.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack and its data up.")] = False,
 ) -> None:
