@@ -121,7 +121,12 @@ def simulate_command(
 
     with progress("simulate") as shown:
         summary = simulate(WorldSettings(children=children, seed=seed), out, shown)
-    show(output, summary.as_dict(), "a made-up world")
+    facts = summary.as_dict()
+    if output is Output.JSON:
+        show(output, facts)
+        return
+    show(output, facts.pop("feeds"), "feeds: what is in the files")
+    show(output, facts)
 
 
 def _feeds(paths: list[Path]) -> list[FeedSettings]:
