@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 
 from connectors.kafka import EventProducer, PartitionReader, end_offsets
 from connectors.postgres import connect
+from projections.audit_trail.changes import changes
 from projections.audit_trail.projection import AuditTrailProjection
 from projections.audit_trail.reader import AuditReader
 from projections.base import Projection
@@ -128,6 +129,15 @@ def test_events_become_an_entry_a_lineage_and_a_trail(
         ("health-1:1", ("names", "birth_date")),
         ("school-1:1", ("names", "birth_date")),
     ]
+
+
+def test_what_a_version_changed_is_worked_out_from_the_log(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    publish(kafka, [observed("yot-1:1"), observed("school-1:1", "Smith", 2), observed("school-1:1", "Doe", 1)])
+    fold_to_end(AUDIT_TRAIL, kafka, postgres)
+    steps = AuditReader(connection).records(["school-1:1"])
+    assert list(changes(kafka, steps).values()) == [["names", "birth_date"], ["names"]]
 
 
 @pytest.mark.parametrize("projection", BOTH, ids=lambda projection: str(projection.name))

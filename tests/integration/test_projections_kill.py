@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 
 from connectors.kafka import EventProducer
 from connectors.postgres import connect
+from contactpoint.stack import LocalStack
 from projections import checkpoint
 from projections.base import Projection
 from projections.rebuild import verify
@@ -121,6 +122,33 @@ def test_a_frozen_writer_that_wakes_up_after_another_took_over_changes_nothing(
                 process.terminate()
                 assert process.wait(30) == 0
     assert verify(projection, kafka, postgres).equal
+
+
+@pytest.mark.parametrize("server", ["postgres", "kafka"])
+def test_a_projection_goes_on_after_a_server_was_killed_and_came_back(
+    server: str, stack: LocalStack, kafka: KafkaSettings, postgres: PostgresSettings
+) -> None:
+    projection = PROJECTIONS["directory"]
+    publish(kafka, long_history(seed=3, records=300))
+    with running(projection, kafka, postgres, batch=20) as process:
+        with connect(postgres, autocommit=True) as connection:
+            wait_for_commits(connection, projection, 2)
+        kill_a_server(stack, server)
+        stack.restore()
+        with connect(postgres, autocommit=True) as connection:
+            wait_for_the_end(connection, kafka, projection)
+        process.terminate()
+        assert process.wait(30) == 0
+    assert verify(projection, kafka, postgres).equal
+
+
+def kill_a_server(stack: LocalStack, server: str) -> None:
+    assert stack.kafka is not None
+    assert stack.postgres is not None
+    if server == "kafka":
+        stack.kafka.kill_node(1)
+    else:
+        stack.postgres.kill()
 
 
 def end_sessions_of_frozen_processes(connection: Connection[TupleRow]) -> None:
