@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from matching.changes import IdentityChange, SourceChange
 from matching.features import ChangeReader
 from matching.resident import ResidentOwner
-from matching.stage.committer import IN_FLIGHT, Committer
+from matching.stage.committer import IN_FLIGHT
 from matching.stage.messages import Batch, Outcome, Position
 from schemas.dead_letter import DeadLetter, dead_letter
 from schemas.errors import RejectedError
@@ -39,6 +39,23 @@ class Message(Protocol):
     @property
     def value(self) -> bytes | None:
         """Its value as it came; None for a tombstone."""
+        ...
+
+
+class BatchWriter(Protocol):
+    """What the engine hands its batches to: the committer, or a test's list. It answers in order."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches were submitted and not yet answered."""
+        ...
+
+    def submit(self, batch: Batch) -> list[Outcome]:
+        """Take a batch over; return what was committed meanwhile."""
+        ...
+
+    def settle(self, most: int = 0) -> list[Outcome]:
+        """Wait until at most `most` batches are in flight; return what was committed."""
         ...
 
 
@@ -83,7 +100,7 @@ class Engine:
         self,
         owner: ResidentOwner,
         reader: ChangeReader,
-        committer: Committer,
+        committer: BatchWriter,
         *,
         start: Start,
         publishing: bool = True,
