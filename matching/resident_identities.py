@@ -6,7 +6,7 @@ function of the founder's key, so a number follows the founder through merges an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from matching.changes import EvidencePair, FormerChild, IdentityChange, IdentityKind
@@ -48,48 +48,63 @@ class ChildNumbers:
 def identity_changes(change: Regrouping, keys: list[str], numbers: ChildNumbers, batch: int) -> list[IdentityChange]:
     """Return one identity change for each child number that came, went or changed, in order of child number."""
     causes = _Causes(change)
-    changes: list[IdentityChange] = []
-    for founder, members in change.after.items():
-        origins = change.origins[founder]
-        kind: IdentityKind = "created"
-        if founder in change.before:
-            kind = "split" if change.moved.get(founder) else "changed"
-        changes.append(
-            IdentityChange(
-                kind,
-                numbers(founder),
-                batch,
-                keys[founder],
-                _sorted_keys(members, keys),
-                tuple([FormerChild(numbers(o), _sorted_keys(change.before[o], keys)) for o in origins]),
-                tuple(sorted(map(numbers, change.moved.get(founder, ())))),
-                causes.of(founder, members, origins),
-                tuple(change.evidence.get(founder, ())),
-            )
-        )
+    changes = [
+        _alone(founder, change, keys[founder], numbers(founder), batch)
+        if len(members) == 1 and not change.origins[founder]
+        else _present(founder, change, keys, numbers, (batch, causes))
+        for founder, members in change.after.items()
+    ]
     changes.extend(
-        _gone(founder, change, keys, numbers, batch, causes) for founder in change.before if founder not in change.after
+        _gone(founder, change, keys, numbers, (batch, causes))
+        for founder in change.before
+        if founder not in change.after
     )
     changes.sort(key=_by_number)
     return changes
 
 
+def _alone(founder: int, change: Regrouping, key: str, number: str, batch: int) -> IdentityChange:
+    """Return the creation of a child from one new record: most changes of most batches, so built without detours."""
+    return IdentityChange("created", number, batch, key, (key,), (), (), change.events.get(founder, ()), ())
+
+
+def _present(
+    founder: int, change: Regrouping, keys: list[str], numbers: ChildNumbers, context: tuple[int, _Causes]
+) -> IdentityChange:
+    """Return what became of a number that a cluster has now."""
+    members, origins = change.after[founder], change.origins[founder]
+    moved = change.moved.get(founder, set())
+    kind: IdentityKind = "created" if founder not in change.before else "split" if moved else "changed"
+    return IdentityChange(
+        kind,
+        numbers(founder),
+        context[0],
+        keys[founder],
+        _sorted_keys(members, keys),
+        tuple([FormerChild(numbers(origin), _sorted_keys(change.before[origin], keys)) for origin in origins]),
+        tuple(sorted(map(numbers, moved))),
+        context[1].of(founder, members, origins),
+        tuple(change.evidence.get(founder, ())),
+    )
+
+
 def _gone(
-    founder: int, change: Regrouping, keys: list[str], numbers: ChildNumbers, batch: int, causes: _Causes
+    founder: int, change: Regrouping, keys: list[str], numbers: ChildNumbers, context: tuple[int, _Causes]
 ) -> IdentityChange:
     """Return what became of a number that no cluster has any more."""
     successors = change.moved.get(founder, set())
     kind: IdentityKind = "merged" if len(successors) == 1 else "split" if successors else "retired"
     members = change.before[founder]
+    number = numbers(founder)
     return IdentityChange(
         kind,
-        numbers(founder),
-        batch,
+        number,
+        context[0],
         keys[founder],
         (),
-        (FormerChild(numbers(founder), _sorted_keys(members, keys)),),
+        (FormerChild(number, _sorted_keys(members, keys)),),
         tuple(sorted(map(numbers, successors))),
-        causes.of(founder, members, [founder]),
+        context[1].of(founder, members, []),
         (),
     )
 
@@ -97,20 +112,21 @@ def _gone(
 class _Causes:
     """Which source events brought a change about.
 
-    Those of the cluster's own records, before or after. If it has none, records that changed took a member away in
-    passing: then those of all clusters between which members moved, step by step.
+    Those of the cluster's own records, before or after, and of the clusters that its members went to. If there are
+    none, a record that changed set off a chain: then those of all clusters between which members moved, step by step.
     """
 
     def __init__(self, change: Regrouping) -> None:
         self._change = change
         self._by_region: dict[int, tuple[str, ...]] | None = None
 
-    def of(self, founder: int, members: Iterable[int], origins: list[int]) -> tuple[str, ...]:
-        events = self._change.events
-        own = [event for rid in members for event in events.get(rid, ())]
-        for origin in origins:
-            own += [event for rid in self._change.before[origin] for event in events.get(rid, ())]
-        return tuple(sorted(set(own))) if own else self._regions()[founder]
+    def of(self, founder: int, members: list[int], origins: list[int]) -> tuple[str, ...]:
+        """Return the causes of a cluster's change, sorted."""
+        change = self._change
+        groups = [members, *(change.before[origin] for origin in origins)]
+        groups += [change.after[successor] for successor in change.moved.get(founder, ())]
+        own = {event for group in groups for rid in group for event in change.events.get(rid, ())}
+        return tuple(sorted(own)) if own else self._regions()[founder]
 
     def _regions(self) -> dict[int, tuple[str, ...]]:
         """Return, for each cluster before or after, the events of its region (or of the whole batch)."""

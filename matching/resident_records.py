@@ -101,24 +101,21 @@ class RecordTable:
 
     def fold(self, changes: Iterable[SourceChange]) -> Fold:
         """Apply the newest-version rule to a batch. Versions, liveness and merges are updated; `columns` are not."""
-        touched: dict[str, _Touched] = {}
-        n_changes = 0
+        fold = Fold()
+        known: dict[str, _Touched] = {}
+        fresh: dict[str, _Touched] = {}
+        rid_of, n_changes = self.rid_of, 0
         for change in changes:
             n_changes += 1
-            known = touched.get(change.key)
-            if known is None:
-                touched[change.key] = _Touched(change)
+            states = known if change.key in rid_of else fresh
+            state = states.get(change.key)
+            if state is None:
+                states[change.key] = _Touched(change)
             else:
-                known.add(change)
-        fold = Fold()
-        fresh = [state for key, state in touched.items() if key not in self.rid_of]
-        self._insert(fresh, fold)
-        if len(fresh) < len(touched):
-            inserted = set(fold.inserted)
-            for key, state in touched.items():
-                rid = self.rid_of[key]
-                if rid not in inserted:
-                    self._update(rid, state, fold)
+                state.add(change)
+        self._insert(list(fresh.values()), fold)
+        for key, state in known.items():
+            self._update(rid_of[key], state, fold)
         fold.ignored = n_changes - len(fold.events)
         return fold
 

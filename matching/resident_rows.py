@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -45,38 +44,26 @@ def whole_rows(
 ) -> list[RecordRow]:
     """Return the whole rows of records."""
     at = np.array(rids, np.int64)
-    founders = records.founders[at].tolist()
-    merges = [records.merges.get(rid, NO_MERGE) for rid in rids] if records.merges else repeat(NO_MERGE, len(rids))
+    merges = [records.merges.get(rid, NO_MERGE) for rid in rids] if records.merges else [NO_MERGE] * len(rids)
+    live = records.live[at].tolist()
+    row = records.columns.row
+    # In the order of RecordRow's fields; zipped at once because this runs for every record of every batch.
     columns = zip(
         rids,
+        [records.keys[rid] for rid in rids],
+        [records.sources[rid] for rid in rids],
         records.versions[at].tolist(),
+        [records.fingerprints[rid] for rid in rids],
         records.ingested[at].tolist(),
-        records.live[at].tolist(),
-        merges,
+        live,
+        *zip(*merges, strict=True),
         records.content_versions[at].tolist(),
-        [None if founder == NO_CLUSTER else numbers(founder) for founder in founders],
+        [None if founder == NO_CLUSTER else numbers(founder) for founder in records.founders[at].tolist()],
+        [row(rid).encode() if is_live else b"" for rid, is_live in zip(rids, live, strict=True)],
+        [edges.get(rid, b"") for rid in rids],
         strict=True,
     )
-    keys, sources, fingerprints, row = records.keys, records.sources, records.fingerprints, records.columns.row
-    return [
-        RecordRow(
-            rid,
-            keys[rid],
-            sources[rid],
-            version,
-            fingerprints[rid],
-            ingested,
-            live,
-            merge[0],
-            merge[1],
-            merge[2],
-            content_version,
-            number,
-            row(rid).encode() if live else b"",
-            edges.get(rid, b""),
-        )
-        for rid, version, ingested, live, merge, content_version, number in columns
-    ]
+    return list(map(RecordRow._make, columns)) if rids else []
 
 
 def row_labels(rids: Iterable[int], records: RecordTable, numbers: ChildNumbers) -> list[RowLabel]:

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from matching.linkage.columns import RecordColumns, Texts, with_alternates
+from matching.linkage.columns import RecordColumns, with_alternates
 from matching.linkage.hashing import MISSING, Hashes, Indices, combine, combine_unordered, hash_text, hash_texts, mix
 from matching.linkage.model import LinkageModel
 from matching.linkage.normalise import ALTERNATE
@@ -122,14 +122,11 @@ class _PartHashes:
         self._rids = rids
         self._hashes = columns.hashes(rids)
         self._flags = columns.flags(rids)
-        self._texts: Texts | None = None
         self._known: dict[_Part, Hashes] = {}
 
-    @property
-    def texts(self) -> Texts:
-        if self._texts is None:
-            self._texts = self._columns.texts(self._rids)
-        return self._texts
+    def texts(self, rows: Indices, field: int) -> list[str]:
+        """Return one field's values of some of the rows, given by position."""
+        return self._columns.texts(self._rids[rows], field)
 
     def several(self, rule: _Rule) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Tell which rows have alternates in a field of the rule."""
@@ -157,11 +154,11 @@ class _PartHashes:
             return first
         if part.function == "sorted":
             return combine_unordered(first, self._hashes[:, part.fields[1]])
-        return _hash_derived(PARTS[part.function], self.texts[:, part.fields[0]].tolist())
+        return _hash_derived(PARTS[part.function], self._columns.texts(self._rids, part.fields[0]))
 
 
 def _hash_derived(function: Callable[[str], str], values: Sequence[str]) -> Hashes:
-    return hash_texts(function(value) if value else "" for value in values)
+    return hash_texts([function(value) if value else "" for value in values])
 
 
 def _keys_of_alternates(rule: _Rule, parts: _PartHashes, which: Indices) -> tuple[Indices, Hashes]:
@@ -169,8 +166,9 @@ def _keys_of_alternates(rule: _Rule, parts: _PartHashes, which: Indices) -> tupl
     owners: list[int] = []
     fields = sorted({field for part in rule.parts for field in part.fields})
     chosen: list[tuple[str, ...]] = []
-    for row in which.tolist():
-        ways = list(product(*(parts.texts[row, field].split(ALTERNATE) for field in fields)))
+    texts = [parts.texts(which, field) for field in fields]
+    for row, *alternates in zip(which.tolist(), *texts, strict=True):
+        ways = list(product(*(text.split(ALTERNATE) for text in alternates)))
         chosen.extend(ways)
         owners.extend([row] * len(ways))
     keys = np.full(len(owners), rule.seed)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.linkage.hashing import Hashes, Indices, hash_bytes
+from matching.linkage.hashing import Hashes, Indices, hash_all
 from matching.linkage.model import LinkageModel
 from matching.linkage.normalise import ALTERNATE
 
@@ -83,19 +83,22 @@ class RecordColumns:
         """Return the flags of rows; see `with_alternates` and `vague`."""
         return self._flags[rids]
 
-    def texts(self, rids: Indices) -> Texts:
-        """Return the values of rows, shape (rows, fields)."""
+    def texts(self, rids: Indices, field: int) -> list[str]:
+        """Return the values of rows in one field."""
+        if self._spread is not None:
+            column: list[str] = self._spread[1][rids, field].tolist()
+            return column
         rows = self._rows
-        texts = np.empty((len(rids), self.n_fields), dtype=np.object_)
-        if len(rids):
-            texts[:] = [rows[rid].split(SEPARATOR) for rid in rids.tolist()]
-        return texts
+        return [rows[rid].split(SEPARATOR)[field] for rid in rids.tolist()]
 
     def spread(self) -> None:
         """Lay hashes and texts out by column, for the comparison of a whole table. Ends at the next change."""
         if self._spread is None:
             rids = np.arange(len(self._rows), dtype=np.int64)
-            self._spread = np.asfortranarray(self.hashes(rids)), np.asfortranarray(self.texts(rids))
+            texts = np.empty((len(rids), self.n_fields), dtype=np.object_, order="F")
+            if len(rids):
+                texts[:] = [row.split(SEPARATOR) for row in self._rows]
+            self._spread = np.asfortranarray(self.hashes(rids)), texts
 
     @property
     def whole(self) -> tuple[Hashes, Texts] | None:
@@ -109,8 +112,7 @@ class RecordColumns:
         if len(values) != n_values * len(rows):
             msg = f"every row needs {n_values} values"
             raise ValueError(msg)
-        hashes = np.array([hash_bytes(value) for value in values], np.uint64)
-        self._hashes[rids] = hashes.reshape(len(rows), n_values)
+        self._hashes[rids] = hash_all(values).reshape(len(rows), n_values)
         flags = np.zeros(len(rows), np.uint32)
         for i, row in enumerate(rows):
             if ALTERNATE in row:

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from matching.linkage import similarity as sim
-from matching.linkage.columns import RecordColumns, Texts, vague, with_alternates
-from matching.linkage.hashing import Hashes, Indices, combine
+from matching.linkage.columns import RecordColumns, vague, with_alternates
+from matching.linkage.hashing import Hashes, Indices, combine_unordered
 from matching.linkage.model import NULL_LEVEL, Comparison, ComparisonLevel, LinkageModel
 from matching.linkage.normalise import ALTERNATE
 from matching.linkage.similarity import DIFFERENT, Kernel, Levels
@@ -165,32 +165,29 @@ def compare(columns: RecordColumns, left: Indices, right: Indices, model: Linkag
 
 
 class _Pairs:
-    """The rows that a set of pairs touches, gathered once; of a spread table simply all rows."""
+    """The rows that a set of pairs touches, their hashes gathered once; of a spread table simply all rows."""
 
     def __init__(self, columns: RecordColumns, left: Indices, right: Indices) -> None:
         self._columns = columns
-        self._texts: Texts | None
         if columns.whole is not None:
             self._rids = np.arange(len(columns), dtype=np.int64)
             self.left, self.right = left, right
-            self._hashes, self._texts = columns.whole
+            self._hashes = columns.whole[0]
         else:
             self._rids, inverse = np.unique(np.concatenate([left, right]), return_inverse=True)
             self.left, self.right = inverse[: len(left)], inverse[len(left) :]
-            self._hashes, self._texts = np.asfortranarray(columns.hashes(self._rids)), None
+            self._hashes = np.asfortranarray(columns.hashes(self._rids))
         self.sources = columns.sources[self._rids]
         self.flags = columns.flags(self._rids)
 
     def hashes(self, field: int) -> tuple[Hashes, Hashes]:
-        """The hashes of one field on both sides of each pair."""
+        """Return the hashes of one field on both sides of each pair."""
         column = self._hashes[:, field]
         return column[self.left], column[self.right]
 
-    def texts(self, field: int) -> Texts:
-        """The values of one field by row (not by pair)."""
-        if self._texts is None:
-            self._texts = self._columns.texts(self._rids)
-        return self._texts[:, field]
+    def texts(self, rows: Indices, field: int) -> list[str]:
+        """Return the values of one field of rows (as in `left` and `right`)."""
+        return self._columns.texts(self._rids[rows], field)
 
 
 def _same_source(pairs: _Pairs) -> Levels:
@@ -227,41 +224,33 @@ def _closest(pairs: _Pairs, kind: ComparisonKind, field: int, which: Indices, ha
     forward = hashes[0] <= hashes[1]
     first = np.where(forward, pairs.left[which], pairs.right[which])
     second = np.where(forward, pairs.right[which], pairs.left[which])
-    single = np.flatnonzero(~either)
+    single, many = np.flatnonzero(~either), np.flatnonzero(either)
     if kind.kernel is not None and len(single):
-        levels[single] = _by_unique_values(
-            kind.kernel,
-            pairs.texts(field),
-            first[single],
-            second[single],
-            combine(*(h[single] for h in _ordered(hashes))),
-        )
-    many = np.flatnonzero(either)
+        rows, codes = (first[single], second[single]), (hashes[0][single], hashes[1][single])
+        levels[single] = _by_unique_values(kind.kernel, pairs, field, rows, codes)
     if len(many):
-        texts = pairs.texts(field)
-        levels[many] = _over_alternates(kind, texts[first[many]], texts[second[many]])
+        levels[many] = _over_alternates(kind, pairs.texts(first[many], field), pairs.texts(second[many], field))
     return levels
 
 
-def _ordered(hashes: tuple[Hashes, Hashes]) -> tuple[Hashes, Hashes]:
-    return np.minimum(*hashes), np.maximum(*hashes)
-
-
-def _by_unique_values(kernel: Kernel, texts: Texts, first: Indices, second: Indices, codes: Hashes) -> Levels:
+def _by_unique_values(
+    kernel: Kernel, pairs: _Pairs, field: int, rows: tuple[Indices, Indices], hashes: tuple[Hashes, Hashes]
+) -> Levels:
     """Run the kernel once for each different pair of values."""
-    if len(codes) < _FEW:
-        return kernel(texts[first].tolist(), texts[second].tolist())
+    if len(rows[0]) < _FEW:
+        return kernel(pairs.texts(rows[0], field), pairs.texts(rows[1], field))
+    codes = combine_unordered(*hashes)
     _, index, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    levels = kernel(texts[first[index]].tolist(), texts[second[index]].tolist())
+    levels = kernel(pairs.texts(rows[0][index], field), pairs.texts(rows[1][index], field))
     return levels[inverse]
 
 
-def _over_alternates(kind: ComparisonKind, left: Texts, right: Texts) -> Levels:
+def _over_alternates(kind: ComparisonKind, left: list[str], right: list[str]) -> Levels:
     """Return the closest level over all alternates of both values of each pair."""
     owners: list[int] = []
     firsts: list[str] = []
     seconds: list[str] = []
-    for i, (a, b) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
+    for i, (a, b) in enumerate(zip(left, right, strict=True)):
         for x in a.split(ALTERNATE):
             for y in b.split(ALTERNATE):
                 owners.append(i)

@@ -185,6 +185,8 @@ def _all_pairs(members: Indices, starts: Indices, sizes: Indices) -> tuple[Indic
 
 def _inside(pairs: Indices, members: Indices) -> Indices:
     """Return the pairs of which both nodes are members, as positions among the (sorted) members."""
+    if not len(pairs):
+        return pairs
     inside = pairs[np.isin(pairs, members).all(axis=1)]
     positions: Indices = np.searchsorted(members, inside)
     return positions

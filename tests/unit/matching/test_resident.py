@@ -12,8 +12,11 @@ from matching.linkage.model import LinkageModel, SourcePolicy
 from matching.resident import ResidentOwner
 from tests.unit.matching.worlds import DurableRows, logs, model, one_batch
 
-SOFT_WORLD = model(link_threshold=300, policies=(SourcePolicy("*", "soft", 400),))
-WORLDS = st.sampled_from([model(), SOFT_WORLD, model(link_threshold=-100, review_floor=-100, policies=())])
+WORLDS = [
+    model(),
+    model(link_threshold=300, cluster_threshold=100, policies=(SourcePolicy("*", "soft", 400),)),
+    model(link_threshold=-100, review_floor=-100, policies=(), component_cap=5),
+]
 
 
 def run(
@@ -38,7 +41,7 @@ def run(
     st.randoms(use_true_random=False),
     st.lists(st.integers(1, 9), min_size=1, max_size=4),
     st.lists(st.booleans(), min_size=1, max_size=4),
-    WORLDS,
+    st.sampled_from(WORLDS),
 )
 def test_any_order_and_any_batches_end_where_one_batch_does(
     log: list[SourceChange], rng: random.Random, cuts: list[int], restarts: list[bool], world: LinkageModel

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from matching.changes import Delta, RecordRow, SourceChange
+from matching.changes import ChangeKind, Delta, RecordRow, SourceChange
 from matching.linkage.batch import link_all
 from matching.linkage.columns import columns_of
 from matching.linkage.comparisons import untrained_comparison
@@ -30,9 +30,10 @@ NUMBERS = ("9434765919", "9434765918", "1234567881", "")
 SOURCES = ("school-1", "school-2", "health-1", "yot-1")
 
 
-def model(  # noqa: PLR0913  every part of a world can be asked for
+def model(
     *,
     link_threshold: int = 200,
+    cluster_threshold: int | None = None,
     review_floor: int = -400,
     policies: tuple[SourcePolicy, ...] = (SourcePolicy("school", "hard"), SourcePolicy("health", "soft", 300)),
     component_cap: int = 300,
@@ -56,9 +57,19 @@ def model(  # noqa: PLR0913  every part of a world can be asked for
         BlockingRule("first letter, sound, place", ("first(given_name)", "soundex(surname)", "postcode")),
     )
     return LinkageModel(
-        "test world", "2026-11-23", FIELDS, comparisons, rules, prior, link_threshold, review_floor, policies, stop_keys,
-        component_cap,
-    )  # fmt: skip
+        description="test world",
+        created_on="2026-11-23",
+        fields=FIELDS,
+        comparisons=comparisons,
+        blocking_rules=rules,
+        probability_two_random_records_match=prior,
+        link_threshold=link_threshold,
+        cluster_threshold=cluster_threshold,
+        review_floor=review_floor,
+        source_policies=policies,
+        stop_keys=stop_keys,
+        component_cap=component_cap,
+    )
 
 
 values = st.tuples(*(st.sampled_from(pool) for pool in (GIVEN, SURNAMES, DATES, POSTCODES, NUMBERS)))
@@ -69,7 +80,8 @@ values = st.tuples(*(st.sampled_from(pool) for pool in (GIVEN, SURNAMES, DATES, 
 def logs(draw: st.DrawFn, most_records: int = 14, most_changes: int = 40) -> list[SourceChange]:
     """Draw a log: versions of some records, observed, withdrawn and merged, in any order, with repeats."""
     keys = [f"{SOURCES[i % len(SOURCES)]}:{i:02}" for i in range(draw(st.integers(2, most_records)))]
-    kinds = st.sampled_from(["observed"] * 6 + ["withdrawn", "merged"])
+    often: list[ChangeKind] = ["observed"] * 6
+    kinds = st.sampled_from([*often, "withdrawn", "merged"])
     log = []
     for i in range(draw(st.integers(1, most_changes))):
         key, kind, version = draw(st.sampled_from(keys)), draw(kinds), draw(st.integers(1, 4))
@@ -77,12 +89,9 @@ def logs(draw: st.DrawFn, most_records: int = 14, most_changes: int = 40) -> lis
         row = draw(values) if kind == "observed" else None
         # As the codec makes them: the fingerprint is a function of what the event says, the id of all of it.
         fingerprint = f"{kind}{into}{row}"
-        log.append(
-            SourceChange(
-                key, key.partition(":")[0], kind, version, fingerprint, draw(st.integers(0, 6)),
-                f"{key} {version} {fingerprint} {i}", row, into,
-            )  # fmt: skip
-        )
+        event_id = f"{key} {version} {fingerprint} {i}"
+        ingested_at, source = draw(st.integers(0, 6)), key.partition(":")[0]
+        log.append(SourceChange(key, source, kind, version, fingerprint, ingested_at, event_id, row, into))
     return log
 
 
