@@ -1,0 +1,1 @@
+"""SQL of the directory: tables, what a connection needs, the batch's statements and the reader's."""

@@ -1,0 +1,118 @@
+"""PostgreSQL and the in-memory twin keep the same state, however the log is cut and ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from connectors.kafka import Partition, ReadMessage
+from connectors.postgres import connect
+from projections.audit_trail.fold import earliest, source_event_row
+from projections.audit_trail.projection import AuditTrailProjection
+from projections.audit_trail.views import RecordEventView
+from projections.base import Projection
+from projections.directory.fold import add_identity, add_record, changes
+from projections.directory.memory import InMemoryDirectory
+from projections.directory.projection import DirectoryProjection
+from projections.directory.state import Batch, EntryRow, Membership
+from projections.directory.views import IdentityView, RecordView
+from projections.worker import start
+from schemas.codec import AnyEvent, decode_as, encode
+from schemas.events import RecordObserved, record_event_id
+from schemas.records import PersonRecord
+from schemas.settings import PostgresSettings
+from tests.unit.projections.histories import kind_of, long_history, messages_of
+
+DIRECTORY, AUDIT_TRAIL = DirectoryProjection(), AuditTrailProjection()
+
+
+@pytest.fixture
+def connection(postgres: PostgresSettings) -> Iterator[Connection[TupleRow]]:
+    with connect(postgres, autocommit=True) as opened:
+        yield opened
+
+
+def apply(projection: Projection, connection: Connection[TupleRow], messages: Sequence[ReadMessage]) -> None:
+    partitions: list[Partition] = [(topic, 0) for topic in projection.topics]
+    start(connection, projection, projection.live, partitions)
+    random, begin = Random(5), 0
+    while begin < len(messages):
+        end = begin + random.randint(1, 150)
+        with connection.transaction():
+            assert projection.apply(connection, messages[begin:end]) == []
+        begin = end
+
+
+def folded_at_once(events: Sequence[AnyEvent]) -> InMemoryDirectory:
+    state, batch = InMemoryDirectory(), Batch()
+    for event in events:
+        value = encode(event).value
+        if event.event_type.startswith("identity."):
+            add_identity(batch, decode_as(value, IdentityView))
+        else:
+            add_record(batch, decode_as(value, RecordView), kind_of(event.subject))
+    state.save(changes(batch, state))
+    return state
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_shuffled_log_in_small_batches_leaves_in_postgresql_what_one_batch_leaves_in_memory(
+    seed: int, connection: Connection[TupleRow]
+) -> None:
+    events = long_history(seed, records=400)
+    expected = folded_at_once(events)
+    messages = messages_of(events)
+    Random(seed).shuffle(messages)
+    apply(DIRECTORY, connection, messages)
+    entries = connection.execute(
+        "select child_number, surname, forename, birth_date, postcode, document::text from directory.entry"
+    )
+    assert {row[0]: EntryRow._make(row) for row in entries} == expected.entries
+    memberships = connection.execute("select record_key, child_number from projection.membership")
+    assert set(map(Membership._make, memberships)) == expected.memberships
+    identities = connection.execute("select child_number, version, members from projection.identity")
+    assert {row[0]: (row[1], tuple(row[2])) for row in identities} == {
+        child: (identity.version, identity.members) for child, identity in expected.children.items()
+    }
+    lineage = connection.execute("select event_id, kind, successors from directory.lineage")
+    assert {row[0]: (row[1], tuple(row[2])) for row in lineage} == {
+        event_id: (step.kind, step.successors) for event_id, step in expected.lineage.items()
+    }
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_of_repeated_receipts_postgresql_keeps_the_one_that_the_fold_keeps(
+    seed: int, connection: Connection[TupleRow]
+) -> None:
+    random = Random(seed)
+    receipts = [receipt(number % 3, random.randint(1, 5), random.choice([None, "a", "b"])) for number in range(60)]
+    messages = messages_of(receipts)
+    random.shuffle(messages)
+    rows = [
+        source_event_row(decode_as(message.value, RecordEventView), message.topic, message.partition, message.offset)
+        for message in messages
+    ]
+    apply(AUDIT_TRAIL, connection, messages)
+    kept = connection.execute("select event_id, ingested_at, correlation_id from audit.source_event")
+    assert {row[0]: (row[1], row[2]) for row in kept} == {
+        event_id: (row.ingested_at, row.correlation_id) for event_id, row in earliest(rows).items()
+    }
+
+
+def receipt(number: int, day: int, run: str | None) -> RecordObserved:
+    key = f"school-1:{number}"
+    return RecordObserved(
+        event_id=record_event_id(key, "record.observed", 1, "ff"),
+        subject=key,
+        feed="feed-1",
+        source_version=1,
+        fingerprint="ff",
+        ingested_at=datetime(2026, 6, day, tzinfo=UTC),
+        correlation_id=run,
+        data=PersonRecord(),
+    )
