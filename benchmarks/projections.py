@@ -24,6 +24,7 @@ from connectors.kafka import EventProducer, PartitionReader, Positions, create_t
 from connectors.postgres import connect
 from contactpoint.stack import StackConfig, temporary_stack
 from projections import schema
+from projections.__main__ import collect_garbage_rarely
 from projections.base import Namespace, Projection, Rows
 from projections.registry import PROJECTIONS
 from projections.runner import Runner
@@ -208,6 +209,7 @@ def _identity(child: int, members: list[str], came: list[tuple[str, str]], batch
 def main() -> None:
     """Measure on a stack of its own and print the results as JSON."""
     configure_logging()
+    collect_garbage_rarely()  # as the projections' own process does
     records = int(sys.argv[1]) if len(sys.argv) > 1 else 60_000
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CONTACTPOINT_")}
     with temporary_stack(StackConfig.from_env(environment)) as stack:

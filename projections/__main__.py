@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -17,10 +18,18 @@ from schemas.telemetry import configure_logging
 
 def run(name: str, kafka: KafkaSettings, postgres: PostgresSettings, pace: Pace | None = None) -> None:
     """Fold the projection of this name until the process is told to stop; the batch at hand is finished first."""
+    collect_garbage_rarely()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     Runner(projection(name), kafka, postgres, pace=pace).run(stop)
+
+
+def collect_garbage_rarely() -> None:
+    """Let the garbage collector look at what a batch makes rarely: none of it has cycles, and looking costs a tenth."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
 
 
 def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
