@@ -1,0 +1,116 @@
+"""The command line: its answers to mistakes, its forms of output, and its supervisor."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from contactpoint.cli import output
+from contactpoint.cli.app import app
+from contactpoint.cli.output import Output, fail, show
+from contactpoint.entry_view import entry_lines
+from contactpoint.supervisor import StageCommand, Supervisor
+from schemas.errors import ConfigurationError, ContactPointError, FencedError, RejectedError, RetriableError
+
+GROUPS = ["feeds", "matching", "projections", "stack"]
+NOWHERE = {"CONTACTPOINT_LOCAL": "/nonexistent/contactpoint"}
+
+
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does."""
+    command = [sys.executable, "-m", "contactpoint", *arguments]
+    clean = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **NOWHERE, **env}
+    return subprocess.run(command, env=clean, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("group", ["", *GROUPS])
+def test_help_describes_every_command(group: str) -> None:
+    done = CliRunner().invoke(app, [group, "--help"] if group else ["--help"])
+    assert done.exit_code == 0
+    assert "Usage" in done.stdout
+
+
+def test_without_a_stack_a_command_says_how_to_start_one() -> None:
+    done = run("lag")
+    assert done.returncode == 78
+    assert "make up" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_feed_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "feed.toml"
+    path.write_text("name = ", encoding="utf-8")
+    done = run("feeds", "check", str(path))
+    assert done.returncode == 78
+    assert "feed.toml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("x"), 78),
+        (RejectedError("code", "x"), 65),
+        (RetriableError("x"), 75),
+        (FencedError("x"), 70),
+        (ContactPointError("x"), 70),
+    ],
+)
+def test_the_exit_status_tells_what_to_do_next(error: ContactPointError, code: int) -> None:
+    assert fail(error) == code
+
+
+def test_json_output_is_json_whatever_the_values(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    rows: list[dict[str, Any]] = [{"path": Path("a"), "count": 3, "none": None, "list": [1, "b"]}]
+    show(Output.JSON, rows)
+    assert json.loads(capfdbinary.readouterr().out) == [{"path": "a", "count": 3, "none": None, "list": [1, "b"]}]
+
+
+def test_a_table_shows_every_column_of_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    with output.console.capture() as captured:
+        show(Output.TABLE, [{"a": 1}, {"b": True}], "title")
+    text = captured.get()
+    assert all(word in text for word in ("title", "a", "b", "1", "yes"))
+
+
+def test_an_entry_hides_the_source_of_what_a_sensitive_service_says() -> None:
+    entry = {
+        "sources": [{"event": "e1"}, {"event": "e2", "record": "school-1:2", "time": "2026-03-01T00:00:00Z"}],
+        "names": [{"value": {"kind": "legal", "given": "A", "family": "B"}, "source": 1}],
+        "involvements": [{"value": {"service": "a sensitive service", "sensitive": True}, "source": 0}],
+    }
+    assert entry_lines(entry) == [
+        {"what": "legal name", "said": "A B", "record": "school-1:2", "as of": "2026-03-01"},
+        {"what": "service", "said": "a sensitive service", "record": "a sensitive service", "as of": ""},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("whereabouts", "said"),
+    [
+        ({"status": "none_known"}, "no address known"),
+        ({"status": "withheld"}, "address withheld"),
+        ({"status": "left_england", "intends_return": "unknown"}, "left England, not known whether to return"),
+        ({"status": "last_known", "address": {"lines": ["1 A St"], "town": "T"}}, "last known: 1 A St, T"),
+        ({"status": "current", "address": {"lines": ["1 A St"], "postcode": "ZB1 1AA"}}, "1 A St, ZB1 1AA"),
+    ],
+)
+def test_whereabouts_are_told_as_the_law_distinguishes_them(whereabouts: dict[str, Any], said: str) -> None:
+    entry = {"sources": [{"event": "e", "record": "r"}], "whereabouts": {"value": whereabouts, "source": 0}}
+    assert [row["said"] for row in entry_lines(entry)] == [said]
+
+
+def test_a_stage_that_crashes_is_started_again_and_all_stages_end_with_the_supervisor(tmp_path: Path) -> None:
+    failing = StageCommand("failing", ("no-such-command",))
+    with Supervisor([failing], {"PATH": "/usr/bin:/bin", "PYTHONPATH": "."}, tmp_path) as supervisor:
+        while supervisor.restarts("failing") == 0:
+            pass
+        last = supervisor.pid("failing")
+    assert "No such command" in supervisor.log_tail("failing", lines=50)
+    assert not Path(f"/proc/{last}").exists()
