@@ -124,7 +124,7 @@ class ResidentOwner:
                 resolution.largest_component,
             ),
         )
-        self._edges.compact(len(records), records.content_versions)
+        self._edges.compact(records.content_versions)
         return delta
 
     def _old_neighbours(self, rids: Indices) -> list[int]:
@@ -172,10 +172,10 @@ class ResidentOwner:
         records.columns.overwrite(
             np.array(fold.rewritten, np.int64), [rows.get(rid, records.blank) for rid in fold.rewritten]
         )
+        self._edges.reserve(len(records))
+        self._edges.drop(gone, records.content_versions)
         records.content_versions[compared] += 1
         records.content_versions[fold.ended] += 1
-        self._edges.reserve(len(records))
-        self._edges.drop(gone)
         owners, keys = self._blocker.keys(records.columns, compared)
         rids = compared[owners]
         if len(gone):

@@ -27,7 +27,7 @@ class EdgeTable:
         self._heads: Ints = np.full(_FIRST, _END, np.int32)
         self._columns: Ints = np.zeros((4, _FIRST), np.int32)  # other record, its content version, weight, next
         self._count = 0
-        self._live = 0
+        self._stale = 0  # at least about so many entries no longer hold
 
     def reserve(self, n_records: int) -> None:
         """Make room for records 0 .. n_records - 1."""
@@ -51,8 +51,9 @@ class EdgeTable:
         self._heads[rids[starts]] = np.append(starts[1:], len(rids)) - 1 + first
         self._count = last
 
-    def drop(self, rids: Indices) -> None:
-        """Forget the edges of records, which must get a new content version (or none) as well."""
+    def drop(self, rids: Indices, content_versions: Ints) -> None:
+        """Forget the edges of records, which get a new content version after this."""
+        self._stale += 2 * len(self.of(rids, content_versions)[0])
         self._heads[rids] = _END
 
     def of(self, rids: Indices, content_versions: Ints) -> tuple[Indices, Indices, Weights]:
@@ -72,17 +73,16 @@ class EdgeTable:
         holds = self._columns[1][at] == content_versions[others]
         return owner[holds], others[holds], self._columns[2][at[holds]].astype(np.int64)
 
-    def compact(self, n_records: int, content_versions: Ints) -> None:
-        """Make the table again without edges that no longer hold, if they may be more than half of it."""
-        if self._count < max(2 * self._live, _FIRST):
+    def compact(self, content_versions: Ints) -> None:
+        """Make the table again once most of its edges no longer hold."""
+        if 2 * self._stale <= max(self._count, _FIRST):
             return
-        rids = np.arange(n_records, dtype=np.int64)
+        rids = np.flatnonzero(self._heads != _END)
         owner, other, weights = self.of(rids, content_versions)
         once = owner < other
         fresh = EdgeTable()
         fresh.reserve(len(self._heads))
         fresh.add(owner[once], other[once], weights[once], content_versions)
-        fresh._live = max(fresh._count, _FIRST)
         self.__dict__.update(fresh.__dict__)
 
     def _reserve_edges(self, n: int) -> None:

@@ -6,7 +6,7 @@ function of the founder's key, so a number follows the founder through merges an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from matching.changes import EvidencePair, FormerChild, IdentityChange, IdentityKind
@@ -122,11 +122,19 @@ class _Causes:
 
     def of(self, founder: int, members: list[int], origins: list[int]) -> tuple[str, ...]:
         """Return the causes of a cluster's change, sorted."""
-        change = self._change
-        groups = [members, *(change.before[origin] for origin in origins)]
-        groups += [change.after[successor] for successor in change.moved.get(founder, ())]
-        own = {event for group in groups for rid in group for event in change.events.get(rid, ())}
-        return tuple(sorted(own)) if own else self._regions()[founder]
+        before, after, moved = self._change.before, self._change.after, self._change.moved
+        own = self._events_of(members)
+        for origin in origins:
+            own += self._events_of(before[origin])
+        for successor in moved.get(founder, ()):
+            own += self._events_of(after[successor])
+        if len(own) == 1:
+            return (own[0],)
+        return tuple(sorted(set(own))) if own else self._regions()[founder]
+
+    def _events_of(self, records: Iterable[int]) -> list[str]:
+        events = self._change.events
+        return [event for rid in records if rid in events for event in events[rid]]
 
     def _regions(self) -> dict[int, tuple[str, ...]]:
         """Return, for each cluster before or after, the events of its region (or of the whole batch)."""
@@ -139,13 +147,10 @@ class _Causes:
             everything = tuple(sorted({e for events in self._change.events.values() for e in events}))
             self._by_region = {}
             for region in _connected(neighbours):
-                events = self._events_of(region) or everything
-                self._by_region.update(dict.fromkeys(region, events))
+                both = (self._change.before, self._change.after)
+                own = self._events_of(rid for founder in region for group in both for rid in group.get(founder, ()))
+                self._by_region.update(dict.fromkeys(region, tuple(sorted(set(own))) or everything))
         return self._by_region
-
-    def _events_of(self, founders: set[int]) -> tuple[str, ...]:
-        records = {r for f in founders for group in (self._change.before, self._change.after) for r in group.get(f, ())}
-        return tuple(sorted({event for rid in records for event in self._change.events.get(rid, ())}))
 
 
 def _connected(neighbours: dict[int, set[int]]) -> list[set[int]]:

@@ -73,8 +73,9 @@ class Clusters:
         for i in np.flatnonzero(~_unchanged(groups, former, former_of_ended)).tolist():
             founder, span = founders[i], slice(starts[i], ends[i])
             change.after[founder] = members[span]
-            origins = sorted(set(former_list[span]) - {NO_CLUSTER})
-            change.origins[founder] = origins
+            came_from = set(former_list[span])
+            came_from.discard(NO_CLUSTER)
+            origins = change.origins[founder] = sorted(came_from)
             for origin in origins:
                 if origin not in change.before:
                     change.before[origin] = self.members_of(origin)
