@@ -1,0 +1,119 @@
+"""LINK.toml: what the columns of a table mean, and where the model comes from."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from schemas.errors import ConfigurationError
+from schemas.settings import Settings, explain_validation
+
+FieldKind = Literal[
+    "given_name", "surname", "date", "sex", "postcode", "address", "identifier", "short_string", "exact"
+]
+
+
+class FieldConfig(Settings):
+    """One field: its comparison kind, and the column (or columns, joined by a space) that hold it.
+
+    A date may stand in one column or in `year`, `month` and `day` columns. `alternates` are columns with other values
+    of the same field (a former surname): the closest agreement counts.
+    """
+
+    kind: FieldKind
+    column: str | None = None
+    columns: tuple[str, ...] = ()
+    alternates: tuple[str, ...] = ()
+    year: str | None = None
+    month: str | None = None
+    day: str | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        parts = (self.year, self.month, self.day)
+        if any(parts) and (self.kind != "date" or self.year is None):
+            msg = "year, month and day are for a field of kind 'date', and year is needed"
+            raise ValueError(msg)
+        if (self.column is not None) + bool(self.columns) + any(parts) != 1:
+            msg = "give one of: column, columns, or year/month/day"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Every column that the field reads."""
+        named = (self.column, self.year, self.month, self.day)
+        return (*(name for name in named if name is not None), *self.columns, *self.alternates)
+
+
+class TrainConfig(Settings):
+    """How to train on the table: `unsupervised`; by agreement of `identifiers`; or with `labels`.
+
+    Labels are either `pairs`, a file with columns `left`, `right` (record ids) and optionally `match` (1 or 0, default
+    1), or `person`, a column of the table that names the person where known.
+    """
+
+    method: Literal["unsupervised", "identifiers", "labels"] = "unsupervised"
+    pairs: Path | None = None
+    person: str | None = None
+    seed: int = Field(default=1, ge=0)
+
+    @model_validator(mode="after")
+    def _labels(self) -> Self:
+        given = (self.pairs is not None) + (self.person is not None)
+        if given != (1 if self.method == "labels" else 0):
+            msg = "method 'labels' needs one of: pairs (a file), person (a column); the other methods need neither"
+            raise ValueError(msg)
+        return self
+
+
+class LinkConfig(Settings):
+    """The whole file. `unique_in_source`: whether a source holds each person once (`yes`, `mostly`, `no`)."""
+
+    record_id: str
+    source: str | None = None
+    unique_in_source: Literal["yes", "mostly", "no"] = "no"
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    model: Path | None = None
+    train: TrainConfig | None = None
+    fields: dict[str, FieldConfig] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _model_or_training(self) -> Self:
+        if (self.model is None) == (self.train is None):
+            msg = 'give either model = "FILE.json" or a [train] table, not both'
+            raise ValueError(msg)
+        if self.unique_in_source != "no" and self.source is None:
+            msg = "unique_in_source says something about sources, but `source` names no column"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Every column that the configuration names."""
+        person = self.train.person if self.train else None
+        named = [name for name in (self.record_id, self.source, person) if name is not None]
+        named += [column for field in self.fields.values() for column in field.used]
+        return tuple(dict.fromkeys(named))
+
+
+def load_link_config(path: Path) -> LinkConfig:
+    """Read LINK.toml; paths in it are relative to it. Raises ConfigurationError naming file, key and what is allowed."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path}: cannot be read as TOML: {error}"
+        raise ConfigurationError(message) from error
+    try:
+        config = LinkConfig.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError(explain_validation(error, str(path))) from error
+    train = config.train
+    if train is not None and train.pairs is not None:
+        train = train.model_copy(update={"pairs": path.parent / train.pairs})
+    model = path.parent / config.model if config.model is not None else None
+    return config.model_copy(update={"model": model, "train": train})

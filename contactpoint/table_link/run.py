@@ -1,0 +1,150 @@
+"""`contactpoint link`: read, train or load the model, link, write. The core and the training are the live ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contactpoint.table_link.config import LinkConfig, TrainConfig, load_link_config
+from contactpoint.table_link.table import (
+    Table,
+    read_pairs,
+    read_table,
+    record_ids,
+    table_columns,
+    texts,
+    write_clusters,
+    write_pairs,
+)
+from matching.estimation.labelled import UNLABELLED
+from matching.estimation.specification import untrained_model
+from matching.estimation.training import (
+    Trained,
+    train_by_identifiers,
+    train_unsupervised,
+    train_with_labels,
+    train_with_pairs,
+)
+from matching.linkage.batch import LinkedTable, link_all
+from matching.linkage.columns import RecordColumns
+from matching.linkage.model import CENTIBITS, Field, LinkageModel, SourcePolicy
+from matching.linkage.scoring import match_probability
+from matching.stage.model_file import read_model
+
+Progress = Callable[[int, int | None], None]
+
+_UNIQUE = {"yes": "hard", "mostly": "soft", "no": "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReport:
+    """What a run did; precision and recall are what training expects at the threshold, None with a given model."""
+
+    records: int
+    clusters: int
+    largest_cluster: int
+    compared_pairs: int
+    scored_pairs: int
+    model: str
+    threshold_bits: float
+    expected_precision: float | None
+    expected_recall: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain values."""
+        return asdict(self)
+
+
+def run_link(source: Path, config: Path, out: Path, pairs: Path | None, progress: Progress) -> LinkReport:
+    """Link the table in `source` as `config` says; write clusters to `out` and, if named, scored pairs to `pairs`.
+
+    Raises ConfigurationError that names the file and the key or column, and what is there or allowed.
+    """
+    settings = load_link_config(config)
+    table = read_table(source, settings)
+    linked, columns, trained, model = link_table(table, settings, progress)
+    ids = record_ids(table, settings)
+    write_clusters(out, ids, linked.clusters)
+    if pairs is not None:
+        write_pairs(pairs, _pair_columns(ids, linked, model))
+    sizes = np.unique(linked.clusters, return_counts=True)[1]
+    return LinkReport(
+        records=len(columns),
+        clusters=len(sizes),
+        largest_cluster=int(sizes.max(initial=0)),
+        compared_pairs=linked.compared_pairs,
+        scored_pairs=len(linked.pairs.left),
+        model=model.model_id,
+        threshold_bits=model.link_threshold / CENTIBITS,
+        expected_precision=trained.expected.precision if trained else None,
+        expected_recall=trained.expected.recall if trained else None,
+    )
+
+
+def link_table(
+    table: Table, config: LinkConfig, progress: Progress
+) -> tuple[LinkedTable, RecordColumns, Trained | None, LinkageModel]:
+    """Link a table in memory; return the outcome, the folded columns, the training (if any) and the model."""
+    trained = None
+    if config.model is not None:
+        model = read_model(config.model)
+        columns = table_columns(table, config, model)
+    else:
+        model = _untrained(config)
+        columns = table_columns(table, config, model)
+        trained = _train(table, columns, model, config, config.train or TrainConfig())
+        model = trained.model
+    ids = [str(each) for each in record_ids(table, config).to_pylist()]
+    linked = link_all(columns, model, keys=ids, progress=lambda done: progress(done, None))
+    return linked, columns, trained, model
+
+
+def _untrained(config: LinkConfig) -> LinkageModel:
+    fields = [Field(name, field.kind) for name, field in config.fields.items()]
+    unique = _UNIQUE[config.unique_in_source]
+    policies = [SourcePolicy("*", unique)] if unique != "none" else []  # type: ignore[arg-type] # keyed by a Literal
+    return untrained_model("table", fields, policies)
+
+
+def _train(
+    table: Table, columns: RecordColumns, model: LinkageModel, config: LinkConfig, train: TrainConfig
+) -> Trained:
+    today = date.today()  # noqa: DTZ011 - the day on the user's calendar names the model
+    if train.method == "unsupervised":
+        return train_unsupervised(columns, model, seed=train.seed, on=today)
+    if train.method == "identifiers":
+        return train_by_identifiers(columns, model, seed=train.seed, on=today)
+    if train.person is not None:
+        return train_with_labels(columns, model, _people(texts(table, train.person)), seed=train.seed, on=today)
+    ids = [str(each) for each in record_ids(table, config).to_pylist()]
+    left, right, match = read_pairs(train.pairs or Path(), ids)
+    labelled = (np.array(left, np.int64), np.array(right, np.int64), np.array(match, dtype=bool))
+    return train_with_pairs(columns, model, labelled, seed=train.seed, on=today)
+
+
+def _people(names: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return a number for each person, UNLABELLED where the name is missing."""
+    numbers: dict[str, int] = {}
+    coded = [numbers.setdefault(name, len(numbers)) if name else UNLABELLED for name in names]
+    return np.array(coded, np.int64)
+
+
+def _pair_columns(ids: Table, linked: LinkedTable, model: LinkageModel) -> dict[str, Any]:
+    """Return the scored pairs as columns: ids, weight in bits, probability, and each comparison's level in words."""
+    pairs = linked.pairs
+    columns: dict[str, Any] = {
+        "left": ids.take(pairs.left),
+        "right": ids.take(pairs.right),
+        "match_weight": pairs.weights / CENTIBITS,
+        "match_probability": [match_probability(weight) for weight in pairs.weights.tolist()],
+        "together": linked.clusters[pairs.left] == linked.clusters[pairs.right],
+    }
+    for place, comparison in enumerate(model.comparisons):
+        words = np.array([level.label for level in comparison.levels], dtype=object)
+        columns[comparison.name] = words[pairs.levels[:, place]].tolist()
+    return columns
