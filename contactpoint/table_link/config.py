@@ -102,7 +102,7 @@ class LinkConfig(Settings):
 
 
 def load_link_config(path: Path) -> LinkConfig:
-    """Read LINK.toml; paths in it are relative to it. Raises ConfigurationError naming file, key and what is allowed."""
+    """Read LINK.toml; its paths are relative to it. Raises ConfigurationError naming file, key and what is allowed."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
