@@ -1,0 +1,5 @@
+"""Training of linkage models: m and u by EM without labels, from identifiers or from labelled records; thresholds.
+
+Read in this order: `specification` (the untrained model of a table), `rules` (blocking for any table), `sampling` (the
+pairs that training looks at), `em`, `ecm` (recordlinkage), `unsupervised`, `labelled`, `thresholds`, `training`, `store`.
+"""

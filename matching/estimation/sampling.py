@@ -1,0 +1,199 @@
+"""The pairs that training looks at: blocked pairs with the rules that found them, and random pairs; a fixed sample of
+them where there are too many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from matching.estimation.em import Levels, Vectors
+from matching.linkage.blocking import Blocker
+from matching.linkage.candidates import candidate_pairs, encode_pairs
+from matching.linkage.columns import RecordColumns
+from matching.linkage.comparisons import compare
+from matching.linkage.hashing import MISSING, Hashes, Indices, mix
+from matching.linkage.model import LinkageModel
+
+_LARGEST: Final = 2.0**64
+_LEVEL_BITS: Final = np.uint64(4)
+_CHUNK: Final = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPairs:
+    """Pairs of rows with their level codes (pairs, comparisons), and a bit for each blocking rule that gives the pair.
+
+    `known_non_match` marks pairs of two records of one source that holds each person once. `share` of all candidate
+    pairs is here.
+    """
+
+    left: Indices
+    right: Indices
+    levels: Levels
+    rules: Hashes
+    known_non_match: npt.NDArray[np.bool_]
+    share: float
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+
+def blocked_pairs(columns: RecordColumns, model: LinkageModel, most: int, seed: int) -> TrainingPairs:
+    """Return the candidate pairs of a table, or a sample of about `most` of them that depends on `seed` alone."""
+    keys = _keys_of_rules(columns, model)
+    share = min(1.0, most / max(1, count_blocked(keys)))
+    found = [
+        (left[kept], right[kept])
+        for left, right in candidate_pairs(columns, model)
+        for kept in [_sampled(left, right, share, seed)]
+    ]
+    left = np.concatenate([np.empty(0, np.int64), *(pair[0] for pair in found)])
+    right = np.concatenate([np.empty(0, np.int64), *(pair[1] for pair in found)])
+    order = np.argsort(encode_pairs(left, right), kind="stable")
+    left, right = left[order], right[order]
+    return TrainingPairs(
+        left,
+        right,
+        compare_in_chunks(columns, left, right, model),
+        _rules_of_pairs(keys, left, right),
+        same_unique_source(columns, left, right, model),
+        share,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RandomPairs:
+    """Level codes (pairs, comparisons) of random pairs of different records."""
+
+    levels: Levels
+
+
+def random_pairs(columns: RecordColumns, model: LinkageModel, most: int, seed: int) -> RandomPairs:
+    """Return about `most` random pairs, or all pairs of a small table."""
+    n = len(columns)
+    if n * (n - 1) // 2 <= most:
+        left, right = np.triu_indices(n, 1)
+    else:
+        left, right = np.random.default_rng(seed).integers(0, n, (2, most))
+        left, right = left[left != right], right[left != right]
+    return RandomPairs(compare_in_chunks(columns, left.astype(np.int64), right.astype(np.int64), model))
+
+
+def compare_in_chunks(columns: RecordColumns, left: Indices, right: Indices, model: LinkageModel) -> Levels:
+    """Compare many pairs a part at a time, so that memory stays bounded."""
+    levels = np.empty((len(left), len(model.comparisons)), np.int8)
+    for start in range(0, len(left), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        levels[part] = compare(columns, left[part], right[part], model)
+    return levels
+
+
+def count_blocked(keys: list[Hashes]) -> int:
+    """Return how many pairs share a key, counted once for each rule: what blocking will cost at most."""
+    total = 0
+    for by_record in keys:
+        _, sizes = np.unique(by_record[by_record != MISSING], return_counts=True)
+        total += int((sizes * (sizes - 1) // 2).sum())
+    return total
+
+
+def same_unique_source(
+    columns: RecordColumns, left: Indices, right: Indices, model: LinkageModel
+) -> npt.NDArray[np.bool_]:
+    """Tell which pairs are two records of one source that is said to hold each person once."""
+    hard = np.array([model.uniqueness(name).unique == "hard" for name in columns.source_names], dtype=bool)
+    sources = columns.sources
+    same: npt.NDArray[np.bool_] = (sources[left] == sources[right]) & hard[sources[left]]
+    return same
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Pairs grouped by comparison vector, rules and whether they are known not to match.
+
+    `vectors` are the unique comparison vectors (vectors, comparisons), `vector` the one of each group, `inverse` the
+    group of each pair.
+    """
+
+    vectors: Levels
+    vector: Indices
+    rules: Hashes
+    known_non_match: npt.NDArray[np.bool_]
+    counts: npt.NDArray[np.float64]
+    inverse: Indices
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @property
+    def levels(self) -> Levels:
+        """The comparison vector of each group."""
+        return self.vectors[self.vector]
+
+    def of_rule(self, rule: int) -> npt.NDArray[np.bool_]:
+        """Tell which groups a rule gives."""
+        given: npt.NDArray[np.bool_] = (self.rules >> np.uint64(rule)) & np.uint64(1) == 1
+        return given
+
+    def counted(self, rule: int) -> Vectors:
+        """Return the comparison vectors of the pairs that one rule gives."""
+        given = self.of_rule(rule)
+        known = given & self.known_non_match
+        given &= ~known
+        counts = np.bincount(self.vector[given], self.counts[given], len(self.vectors))
+        non_matches = np.bincount(self.vector[known], self.counts[known], len(self.vectors))
+        there = np.flatnonzero(counts + non_matches)
+        return Vectors(self.vectors[there], counts[there], non_matches[there])
+
+
+def group(pairs: TrainingPairs) -> Groups:
+    """Group pairs that training cannot tell apart."""
+    vectors = np.zeros(len(pairs), np.uint64)
+    for column in pairs.levels.T:
+        vectors = (vectors << _LEVEL_BITS) | column.astype(np.uint64)
+    _, first_of_vector, vector = np.unique(vectors, return_index=True, return_inverse=True)
+    masks, mask = np.unique(pairs.rules, return_inverse=True)
+    codes = (vector.astype(np.int64) * max(1, len(masks)) + mask) * 2 + pairs.known_non_match
+    _, first, inverse, counts = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)
+    return Groups(
+        pairs.levels[first_of_vector],
+        vector[first].astype(np.int64),
+        pairs.rules[first],
+        pairs.known_non_match[first],
+        counts.astype(np.float64),
+        inverse.astype(np.int64),
+    )
+
+
+def _keys_of_rules(columns: RecordColumns, model: LinkageModel) -> list[Hashes]:
+    """Return each record's key of each rule (one of them, where alternates give it several), MISSING if none."""
+    rids = np.arange(len(columns), dtype=np.int64)
+    keys = []
+    for owners, values in Blocker(model).keys_by_rule(columns, rids):
+        by_record = np.full(len(columns), MISSING, np.uint64)
+        by_record[owners] = values
+        keys.append(by_record)
+    return keys
+
+
+def _rules_of_pairs(keys: list[Hashes], left: Indices, right: Indices) -> Hashes:
+    """Return for each pair the bits of the rules under which both records have the same key."""
+    bits = np.zeros(len(left), np.uint64)
+    for rule, by_record in enumerate(keys):
+        first = by_record[left]
+        shared = (first == by_record[right]) & (first != MISSING)
+        bits |= shared.astype(np.uint64) << np.uint64(rule)
+    return bits
+
+
+def _sampled(left: Indices, right: Indices, share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Choose a share of pairs by a hash of each, so that the choice does not depend on their order."""
+    if share >= 1.0:
+        return np.ones(len(left), dtype=bool)
+    scrambled = mix(mix(encode_pairs(left, right)) ^ np.uint64(seed))
+    chosen: npt.NDArray[np.bool_] = scrambled.astype(np.float64) < share * _LARGEST
+    return chosen

@@ -1,0 +1,124 @@
+"""The link threshold that is expected to serve best, chosen by clustering with several and asking the labels.
+
+Without truth the labels are probabilities that pairs match, from training: at each threshold the expected precision is
+the mean label of the blocked pairs that fell into one cluster, the expected recall their share of all expected matches.
+Where the truth of some records is known, both are counted on these. Either way the threshold takes into account what
+clustering does with the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from matching.linkage.batch import cluster_pairs, score_pairs
+from matching.linkage.columns import RecordColumns
+from matching.linkage.components import Labels
+from matching.linkage.hashing import Indices
+from matching.linkage.model import LinkageModel
+
+LOWEST: Final = -600
+HIGHEST: Final = 2400
+"""Thresholds are looked for between these total weights, in centibits."""
+
+_STEPS: Final = (400, 200, 100, 50)
+_AS_GOOD: Final = 2e-5  # differences of expected F1 that mean nothing: the threshold nearer an even chance is taken
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """What is expected of one link threshold."""
+
+    threshold: int
+    precision: float
+    recall: float
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of precision and recall."""
+        total = self.precision + self.recall
+        return 2.0 * self.precision * self.recall / total if total > 0.0 else 0.0
+
+
+Judge = Callable[[Labels], tuple[float, float]]
+"""Precision and recall of clusters, given as a number for each row."""
+
+
+def judge_by_pairs(left: Indices, right: Indices, labels: npt.NDArray[np.float64]) -> Judge:
+    """Return a judge that expects the pair (left, right) to match with the probability in `labels`."""
+    there = labels.sum()
+
+    def judge(clusters: Labels) -> tuple[float, float]:
+        together = clusters[left] == clusters[right]
+        found, joined = labels[together].sum(), together.sum()
+        return _ratio(found, joined), _ratio(found, there)
+
+    return judge
+
+
+def judge_by_truth(truth: Indices, unknown: int) -> Judge:
+    """Return a judge over all pairs of the records whose person is known (`truth` is not `unknown`)."""
+    known = truth != unknown
+    people = truth[known]
+    there = _pairs_together(people)
+
+    def judge(clusters: Labels) -> tuple[float, float]:
+        own = clusters[known]
+        both = _pairs_together(people * (own.max(initial=0) + 1) + own)
+        return _ratio(both, _pairs_together(own)), _ratio(both, there)
+
+    return judge
+
+
+def choose_threshold(
+    columns: RecordColumns, model: LinkageModel, judge: Judge
+) -> tuple[LinkageModel, tuple[OperatingPoint, ...]]:
+    """Return the model with the best threshold, and all operating points that were tried, in order of threshold."""
+    pairs, _ = score_pairs(columns, model, floor=LOWEST)
+    tried: dict[int, OperatingPoint] = {}
+
+    def point(threshold: int) -> OperatingPoint:
+        if threshold not in tried:
+            clusters = cluster_pairs(columns, pairs, with_threshold(model, threshold)).labels
+            tried[threshold] = OperatingPoint(threshold, *judge(clusters))
+        return tried[threshold]
+
+    best = _climb(point)
+    return with_threshold(model, best.threshold), tuple(tried[threshold] for threshold in sorted(tried))
+
+
+def with_threshold(model: LinkageModel, threshold: int, review_band: int = 500) -> LinkageModel:
+    """Return the model with this link threshold and the review floor `review_band` centibits below it."""
+    return replace(model, link_threshold=threshold, review_floor=threshold - review_band)
+
+
+def _climb(point: Callable[[int], OperatingPoint]) -> OperatingPoint:
+    """Find the best threshold from 0 in smaller and smaller steps, each as long as it gets better."""
+    best = point(0)
+    for step in _STEPS:
+        for direction in (-step, step):
+            while LOWEST <= best.threshold + direction <= HIGHEST:
+                beside = point(best.threshold + direction)
+                if not _better(beside, best):
+                    break
+                best = beside
+    return best
+
+
+def _better(beside: OperatingPoint, best: OperatingPoint) -> bool:
+    if abs(beside.f1 - best.f1) <= _AS_GOOD:
+        return abs(beside.threshold) < abs(best.threshold)
+    return beside.f1 > best.f1
+
+
+def _pairs_together(labels: Indices) -> int:
+    _, sizes = np.unique(labels, return_counts=True)
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole > 0 else 1.0

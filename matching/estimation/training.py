@@ -1,0 +1,166 @@
+"""Training of a linkage model on one table: the three ways, each ending in a model with its threshold.
+
+`train_unsupervised` needs nothing but the table, `train_by_identifiers` identifiers that some records carry,
+`train_with_labels` records whose person is known. All are deterministic for a given seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from matching.estimation.calibration import calibrated
+from matching.estimation.labelled import (
+    UNLABELLED,
+    Counted,
+    count_by_identifiers,
+    count_labelled,
+    labels_of_clusters,
+    labels_of_pairs,
+)
+from matching.estimation.probabilities import with_probabilities
+from matching.estimation.rules import bounded, needed_rules
+from matching.estimation.sampling import Groups, TrainingPairs, blocked_pairs, group, random_pairs
+from matching.estimation.thresholds import Judge, OperatingPoint, choose_threshold, judge_by_pairs, judge_by_truth
+from matching.estimation.unsupervised import label_without_truth
+from matching.linkage.columns import RecordColumns
+from matching.linkage.hashing import Indices
+from matching.linkage.model import LinkageModel
+
+MOST_PAIRS: Final = 4_000_000
+"""Blocked pairs that training looks at."""
+
+RANDOM_PAIRS: Final = 1_000_000
+
+RIDGE_PER_MATCH: Final = 0.01
+FEWEST_RIDGE: Final = 3.0
+"""How strongly calibrated weights are held to those that were counted: more where independence cost little."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained model with what training saw: its expected operating points, and how many pairs it learned from."""
+
+    model: LinkageModel
+    curve: tuple[OperatingPoint, ...]
+    pairs: int
+    expected_matches: float
+
+    @property
+    def expected(self) -> OperatingPoint:
+        """What is expected at the threshold that was chosen."""
+        return next(point for point in self.curve if point.threshold == self.model.link_threshold)
+
+
+def train_unsupervised(
+    columns: RecordColumns, model: LinkageModel, *, seed: int = 1, on: date, progress: Progress | None = None
+) -> Trained:
+    """Train an untrained model on a table without labels (`unsupervised`)."""
+    say = progress or _silent
+    model, pairs, groups = _prepare(columns, model, seed, say)
+    say("estimating m and u")
+    randoms = random_pairs(columns, model, RANDOM_PAIRS, seed)
+    found = label_without_truth(model, groups, randoms, seed)
+    counted = Counted(found.probabilities, found.prior, found.labels[groups.inverse])
+    return _finish(columns, _described(model, "unsupervised", on, seed), pairs, groups, counted, say)
+
+
+def train_by_identifiers(
+    columns: RecordColumns, model: LinkageModel, *, seed: int = 1, on: date, progress: Progress | None = None
+) -> Trained:
+    """Train on pairs labelled by agreement of their identifiers (`labelled.count_by_identifiers`)."""
+    say = progress or _silent
+    model, pairs, groups = _prepare(columns, model, seed, say)
+    say("estimating m and u")
+    counted = count_by_identifiers(model, pairs)
+    return _finish(columns, _described(model, "identifiers", on, seed), pairs, groups, counted, say)
+
+
+def train_with_labels(
+    columns: RecordColumns,
+    model: LinkageModel,
+    clusters: Indices,
+    *,
+    seed: int = 1,
+    on: date,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train on records whose person is known: `clusters` holds a number for each, or UNLABELLED."""
+    say = progress or _silent
+    model, pairs, groups = _prepare(columns, model, seed, say)
+    say("counting m and u")
+    labels = labels_of_clusters(pairs.left, pairs.right, clusters)
+    counted = count_labelled(model, pairs, labels)
+    judge = judge_by_truth(clusters, UNLABELLED)
+    return _finish(columns, _described(model, "labels", on, seed), pairs, groups, counted, say, judge)
+
+
+def train_with_pairs(
+    columns: RecordColumns,
+    model: LinkageModel,
+    labelled: tuple[Indices, Indices, npt.NDArray[np.bool_]],
+    *,
+    seed: int = 1,
+    on: date,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train on labelled pairs: the rows of both records, and whether they are one person.
+
+    Raises ConfigurationError when blocking brings none of them together, or only matches, or none.
+    """
+    say = progress or _silent
+    model, pairs, groups = _prepare(columns, model, seed, say)
+    say("counting m and u")
+    counted = count_labelled(model, pairs, labels_of_pairs(pairs.left, pairs.right, *labelled))
+    return _finish(columns, _described(model, "labelled pairs", on, seed), pairs, groups, counted, say)
+
+
+def _prepare(
+    columns: RecordColumns, model: LinkageModel, seed: int, say: Progress
+) -> tuple[LinkageModel, TrainingPairs, Groups]:
+    say("blocking")
+    columns.spread()
+    model = bounded(columns, model)
+    say("comparing")
+    pairs = blocked_pairs(columns, model, MOST_PAIRS, seed)
+    return model, pairs, group(pairs)
+
+
+def _finish(
+    columns: RecordColumns,
+    model: LinkageModel,
+    pairs: TrainingPairs,
+    groups: Groups,
+    counted: Counted,
+    say: Progress,
+    judge: Judge | None = None,
+) -> Trained:
+    """Calibrate the weights, drop rules that add nothing, choose the threshold."""
+    of_groups = np.bincount(groups.inverse, counted.labels, len(groups)) / groups.counts
+    ridge = max(FEWEST_RIDGE, RIDGE_PER_MATCH * float(counted.labels.sum()))
+    fitted = calibrated(groups, of_groups, counted.probabilities, counted.prior, ridge)
+    kept = needed_rules(groups, of_groups, len(model.blocking_rules))
+    rules = tuple(model.blocking_rules[i] for i in kept) or model.blocking_rules
+    trained = with_probabilities(replace(model, blocking_rules=rules, stop_keys=()), fitted.probabilities, fitted.prior)
+    trained = bounded(columns, trained)
+    say("choosing the threshold")
+    judge = judge or judge_by_pairs(pairs.left, pairs.right, counted.labels)
+    trained, curve = choose_threshold(columns, trained, judge)
+    matches = float(counted.labels.sum() / pairs.share)
+    return Trained(trained, curve, len(pairs), matches)
+
+
+def _described(model: LinkageModel, method: str, on: date, seed: int) -> LinkageModel:
+    notes = {"trained": method, "seed": str(seed)}
+    return replace(model, description=f"{model.description}, trained: {method}", created_on=on.isoformat(), notes=notes)
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
