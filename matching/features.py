@@ -6,7 +6,7 @@ the bytes. Values are folded by `matching.linkage.normalise` and joined where a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Final
@@ -19,8 +19,8 @@ from matching.linkage.normalise import FOLDERS, join_alternates
 from schemas.codec import EventView, decode_as
 from schemas.errors import ConfigurationError, RejectedError
 
-LONGEST_KEY: Final = 500
-"""Characters of a record key: PostgreSQL's index takes no value of more than a third of a page."""
+LONGEST_NAMES: Final = 600
+"""Characters of an event's keys, fingerprint and id together: PostgreSQL indexes no key above a third of a page."""
 
 
 class NameView(msgspec.Struct, frozen=True, gc=False):
@@ -82,52 +82,51 @@ class RecordEventView(EventView, frozen=True, gc=False):
     data: DataView
 
 
-Reader = Callable[[DataView], str]
+_GIVEN = FOLDERS["given_name"]
+_SURNAME = FOLDERS["surname"]
+_DATE = FOLDERS["date"]
+_SEX = lru_cache(maxsize=16)(FOLDERS["sex"])
+_POSTCODE = FOLDERS["postcode"]
+_ADDRESS = FOLDERS["address"]
+_CARER = FOLDERS["short_string"]
+_IDENTIFIER = FOLDERS["identifier"]
+
+FIELDS: Final[Mapping[str, str]] = {
+    "given": "given_name",
+    "surname": "surname",
+    "birth_date": "date",
+    "sex": "sex",
+    "postcode": "postcode",
+    "address": "address",
+    "carer": "short_string",
+    "nhs": "identifier",
+    "upn": "identifier",
+}
+"""What a model's field may be called when it reads record events, and the kind that it is then of."""
 
 
-# The readers below run for every record: lists rather than generators, which cost more than what they would yield.
+def person_values(data: DataView) -> tuple[str, ...]:
+    """Return the folded values of a person, one for each of FIELDS: "" for missing, alternates joined.
 
-
-def _given(data: DataView) -> str:
-    return _joined([_GIVEN(name.given) for name in data.names if name.given])
-
-
-def _surname(data: DataView) -> str:
-    return _joined([_SURNAME(name.family) for name in data.names if name.family])
-
-
-def _birth_date(data: DataView) -> str:
-    # An expected date of delivery says when a mother is due, not when a child was born.
-    return _DATE(data.birth_date) if data.birth_date and data.birth_date_basis != "expected" else ""
-
-
-def _sex(data: DataView) -> str:
-    return _SEX(data.sex) if data.sex else ""
-
-
-def _postcode(data: DataView) -> str:
+    Runs for every record, hence one pass, and lists rather than generators, which cost more than they would yield.
+    """
     address = data.whereabouts.address if data.whereabouts else None
-    return _POSTCODE(address.postcode) if address and address.postcode else ""
+    return (
+        _joined([_GIVEN(name.given) for name in data.names if name.given]),
+        _joined([_SURNAME(name.family) for name in data.names if name.family]),
+        # An expected date of delivery says when a mother is due, not when a child was born.
+        _DATE(data.birth_date) if data.birth_date and data.birth_date_basis != "expected" else "",
+        _SEX(data.sex) if data.sex else "",
+        _POSTCODE(address.postcode) if address and address.postcode else "",
+        _ADDRESS(" ".join([*address.lines, address.town or ""])) if address else "",
+        _joined([_CARER(f"{carer.name.given or ''} {carer.name.family or ''}") for carer in data.carers]),
+        _joined([_number(each) for each in data.identifiers if each.scheme == "nhs"]),
+        # A temporary UPN is the school's own stopgap and may be given out again elsewhere: it identifies nobody.
+        _joined([_number(each) for each in data.identifiers if each.scheme in _UPN_SCHEMES]),
+    )
 
 
-def _address(data: DataView) -> str:
-    address = data.whereabouts.address if data.whereabouts else None
-    if address is None:
-        return ""
-    return _ADDRESS(" ".join([*address.lines, address.town or ""]))
-
-
-def _carer(data: DataView) -> str:
-    return _joined([_CARER(f"{carer.name.given or ''} {carer.name.family or ''}") for carer in data.carers])
-
-
-def _nhs(data: DataView) -> str:
-    return _joined([_number(each) for each in data.identifiers if each.scheme == "nhs"])
-
-
-def _upn(data: DataView) -> str:
-    # A temporary UPN is the school's own stopgap and may be given out again elsewhere: it identifies nobody.
-    return _joined([_number(each) for each in data.identifiers if each.scheme in _UPN_SCHEMES])
+_UPN_SCHEMES = ("upn", "former_upn")
 
 
 def _number(identifier: IdentifierView) -> str:
@@ -151,29 +150,6 @@ def _join_several(values: tuple[str, ...]) -> str:
     return join_alternates(values)
 
 
-_UPN_SCHEMES = ("upn", "former_upn")
-_GIVEN = FOLDERS["given_name"]
-_SURNAME = FOLDERS["surname"]
-_DATE = FOLDERS["date"]
-_SEX = lru_cache(maxsize=16)(FOLDERS["sex"])
-_POSTCODE = FOLDERS["postcode"]
-_ADDRESS = FOLDERS["address"]
-_CARER = FOLDERS["short_string"]
-_IDENTIFIER = FOLDERS["identifier"]
-
-READERS: Final[Mapping[str, tuple[str, Reader]]] = {
-    "given": ("given_name", _given),
-    "surname": ("surname", _surname),
-    "birth_date": ("date", _birth_date),
-    "sex": ("sex", _sex),
-    "postcode": ("postcode", _postcode),
-    "address": ("address", _address),
-    "carer": ("short_string", _carer),
-    "nhs": ("identifier", _nhs),
-    "upn": ("identifier", _upn),
-}
-"""What a model's field may be called when it reads record events: its kind, and where its value comes from."""
-
 _KINDS: Final[Mapping[str, ChangeKind]] = {
     "record.observed": "observed",
     "record.withdrawn": "withdrawn",
@@ -185,12 +161,14 @@ class ChangeReader:
     """Reads source changes for one model. Raises ConfigurationError for a model that asks for what no event has."""
 
     def __init__(self, model: LinkageModel) -> None:
-        wrong = [f"{f.name} ({f.kind})" for f in model.fields if READERS.get(f.name, ("", None))[0] != f.kind]
+        wrong = [f"{field.name} ({field.kind})" for field in model.fields if FIELDS.get(field.name) != field.kind]
         if wrong:
-            known = ", ".join(f"{name} ({kind})" for name, (kind, _) in READERS.items())
+            known = ", ".join(f"{name} ({kind})" for name, kind in FIELDS.items())
             message = f"the model reads fields that record events do not have: {', '.join(wrong)}; known: {known}"
             raise ConfigurationError(message)
-        self._readers = [READERS[f.name][1] for f in model.fields]
+        names = list(FIELDS)
+        self._order = [names.index(field.name) for field in model.fields]
+        self._all_in_order = self._order == list(range(len(names)))
 
     def read(self, value: bytes | None) -> SourceChange:
         """Return the change that a source event makes; raise RejectedError (a code, no content) when it is not one."""
@@ -198,28 +176,29 @@ class ChangeReader:
         kind = _KINDS.get(event.event_type)
         if kind is None:
             raise RejectedError("event_type_unexpected", "the event is not about a source record")
+        _check_names(event)
         return SourceChange(
             event.subject,
             _source(event.subject),
             kind,
             event.source_version,
-            _storable("fingerprint", event.fingerprint),
+            event.fingerprint,
             round(event.ingested_at.timestamp() * 1_000_000),
-            _storable("event_id", event.event_id),
+            event.event_id,
             self.values(event.data) if kind == "observed" else None,
             _survivor(event) if kind == "merged" else None,
         )
 
     def values(self, data: DataView) -> tuple[str, ...]:
         """Return the folded values of a person in the order of the model's fields."""
-        return tuple([read(data) for read in self._readers])
+        values = person_values(data)
+        return values if self._all_in_order else tuple([values[index] for index in self._order])
 
 
 def _source(key: str) -> str:
     source, colon, source_id = key.partition(":")
     if not (source and colon and source_id):
         raise RejectedError("record_key_invalid", "a record key has the form <source>:<source_id>")
-    _storable("record key", key)
     return source
 
 
@@ -231,8 +210,8 @@ def _survivor(event: RecordEventView) -> str:
     return survivor
 
 
-def _storable(what: str, text: str) -> str:
-    """Return a text that may be a name of something: of bounded length and without control characters."""
-    if len(text) > LONGEST_KEY or not text.isprintable():
-        raise RejectedError("name_invalid", f"the {what} is too long or has control characters")
-    return text
+def _check_names(event: RecordEventView) -> None:
+    """Refuse names that PostgreSQL could not store or index, such as one with a NUL."""
+    names = event.subject + event.fingerprint + event.event_id + (event.data.survivor or "")
+    if len(names) > LONGEST_NAMES or not names.isprintable():
+        raise RejectedError("name_invalid", "a key, fingerprint or id is too long or has control characters")

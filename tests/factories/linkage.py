@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from matching.features import READERS
+from matching.features import FIELDS
 from matching.linkage.comparisons import untrained_comparison
 from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy
 from schemas.events import MergedInto, RecordMerged, RecordObserved, RecordWithdrawn, record_event_id
@@ -33,7 +33,7 @@ def hand_made_model() -> LinkageModel:
     return LinkageModel(
         description="hand-made, for tests",
         created_on="2026-11-23",
-        fields=tuple(Field(name, kind) for name, (kind, _) in READERS.items()),
+        fields=tuple(Field(name, kind) for name, kind in FIELDS.items()),
         comparisons=(
             untrained_comparison("given", "given_name", ("given", "surname")),
             untrained_comparison("surname", "surname", ("surname", "given")),

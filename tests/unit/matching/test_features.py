@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from matching import features
 from matching.changes import SourceChange
-from matching.features import READERS, ChangeReader
+from matching.features import FIELDS, ChangeReader
 from matching.linkage.model import Field, LinkageModel
 from matching.linkage.normalise import fold_identifier
 from schemas.codec import encode
@@ -42,7 +42,7 @@ def observed(**data: Any) -> RecordObserved:
 def value_of(field: str, **data: Any) -> str:
     values = READER.read(encode(observed(**data)).value).values
     assert values is not None
-    return values[list(READERS).index(field)]
+    return values[list(FIELDS).index(field)]
 
 
 def test_the_golden_event_gives_the_values_that_linkage_compares() -> None:
