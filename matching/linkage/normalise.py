@@ -61,7 +61,7 @@ def _plain(text: str) -> str:
 
 def _spellings(text: str, separators: re.Pattern[str]) -> tuple[str, ...]:
     """Fold to capitals in the plain form and, where it differs, the form of ICAO Doc 9303 (MÜLLER: MULLER, MUELLER)."""
-    capitals = unicodedata.normalize("NFC", text).upper()
+    capitals = unicodedata.normalize("NFKC", text).upper()
     forms = (capitals,) if capitals.isascii() else (_plain(capitals), _plain(capitals.translate(_ICAO)))
     return tuple(separators.sub(" ", _APOSTROPHES.sub("", form)).strip() for form in forms)
 
@@ -90,13 +90,13 @@ def fold_date(text: str) -> str:
     numbers = re.findall(r"[0-9]+", parts)
     if len(numbers) in {2, 3}:
         year_first = numbers if len(numbers[0]) == 4 else numbers[::-1]
-    elif len(numbers) == 1 and len(parts) in {4, 6, 8}:
-        year_first = [parts[:4], parts[4:6], parts[6:8]]
+    elif len(numbers) == 1 and len(numbers[0]) in {4, 6, 8}:
+        year_first = [numbers[0][:4], numbers[0][4:6], numbers[0][6:8]]
     else:
         return ""
     year, month, day = (*(number or "01" for number in year_first), "01")[:3]
-    folded = f"{year:0>4}{month:0>2}{day:0>2}"
-    return folded if len(folded) == 8 and folded not in _PLACEHOLDER_DATES else ""
+    folded = f"{year}{month:0>2}{day:0>2}"
+    return folded if len(year) == 4 and len(folded) == 8 and folded not in _PLACEHOLDER_DATES else ""
 
 
 def fold_date_value(value: date | None) -> str:
@@ -112,7 +112,7 @@ def fold_sex(text: str) -> str:
 @lru_cache(maxsize=_CACHE)
 def fold_postcode(text: str) -> str:
     """Fold a postcode to capitals and digits without space; the default postcodes ZZ99 (ODS) are missing."""
-    folded = _NOT_ALNUM.sub("", _plain(text.upper()))
+    folded = _NOT_ALNUM.sub("", _plain(unicodedata.normalize("NFKC", text).upper()))
     return "" if folded.startswith("ZZ99") or not folded.strip("0X") else folded
 
 
@@ -125,7 +125,7 @@ def fold_address(text: str) -> str:
 
 def fold_identifier(text: str) -> str:
     """Fold an identifier to capitals and digits; one digit repeated (0000000000, 9999999999) is missing."""
-    folded = _NOT_ALNUM.sub("", text.upper())
+    folded = _NOT_ALNUM.sub("", unicodedata.normalize("NFKC", text).upper())
     return folded if len(set(folded)) > 1 else ""
 
 
