@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from contactpoint.cli import feeds, look, stack_commands, stages, tables
+from contactpoint.cli import feeds, look, model, stack_commands, stages, tables
 from contactpoint.cli.output import fail
 from schemas.errors import ContactPointError
 from schemas.telemetry import configure_logging
@@ -30,6 +30,7 @@ app.add_typer(stack_commands.app, name="stack")
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(stages.matching, name="matching")
 app.add_typer(stages.projections, name="projections")
+app.add_typer(model.app, name="model")
 feeds.register(app)
 stages.register(app)
 look.register(app)
