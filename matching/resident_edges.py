@@ -29,6 +29,11 @@ class EdgeTable:
         self._count = 0
         self._stale = 0  # at least about so many entries no longer hold
 
+    @property
+    def capacity(self) -> int:
+        """How many entries, two an edge, have room before the table has to grow."""
+        return int(self._columns.shape[1])
+
     def reserve(self, n_records: int) -> None:
         """Make room for records 0 .. n_records - 1."""
         if n_records > len(self._heads):
@@ -86,7 +91,6 @@ class EdgeTable:
         self.__dict__.update(fresh.__dict__)
 
     def _reserve_edges(self, n: int) -> None:
-        capacity = self._columns.shape[1]
-        if n > capacity:
-            more = max(n, capacity + capacity // 2) - capacity
+        if n > self.capacity:
+            more = max(n, self.capacity + self.capacity // 2) - self.capacity
             self._columns = np.concatenate([self._columns, np.zeros((4, more), np.int32)], axis=1)
