@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from matching.linkage.explain import explain_levels
 from matching.linkage.model import CENTIBITS, LinkageModel
 from matching.stage.explain import explain_link
 from projections.audit_trail.explanation import ComparisonInWords, PlainVocabulary
@@ -26,11 +27,9 @@ class ModelVocabulary:
         """Return one finding a comparison."""
         if model != self._model.model_id:
             return PlainVocabulary().describe(model, levels)
-        chosen = [each.levels[code] for each, code in zip(self._model.comparisons, levels, strict=True)]
-        return [
-            ComparisonInWords(comparison.name, level.label, level.match_weight / CENTIBITS)
-            for comparison, level in zip(self._model.comparisons, chosen, strict=True)
-        ]
+        found = explain_levels(self._model, levels)
+        words = [ComparisonInWords(row.comparison, row.level, row.match_weight / CENTIBITS) for row in found.rows]
+        return words + [ComparisonInWords(each.name, each.label, each.weight / CENTIBITS) for each in found.adjustments]
 
 
 def explain_child(connection: Connection[TupleRow], model: LinkageModel, child_number: str) -> dict[str, Any]:
@@ -51,6 +50,9 @@ def explain_pair(connection: Connection[TupleRow], model: LinkageModel, left: st
     findings += [
         {"comparison": row.comparison, "finding": row.level, "weight": row.match_weight / CENTIBITS}
         for row in pair.rows
+    ]
+    findings += [
+        {"comparison": each.name, "finding": each.label, "weight": each.weight / CENTIBITS} for each in pair.adjustments
     ]
     return {
         "left": left,

@@ -9,16 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
-from contactpoint.quality import Quality, measure_labels
+import numpy as np
+
+from contactpoint.quality import Quality, Truth, measure
 from contactpoint.world import WorldSettings
+from contactpoint.world.population import populate
 from contactpoint.world.stream import value_stream
+from contactpoint.world.truth import birth_groups, person_id
 from matching.changes import SourceChange
 from matching.estimation.specification import untrained_model
 from matching.estimation.training import Trained, train_by_identifiers
 from matching.features import FIELDS, ChangeReader
+from matching.linkage import similarity as sim
 from matching.linkage.batch import link_all
 from matching.linkage.columns import RecordColumns, columns_of
-from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy
+from matching.linkage.model import NULL_LEVEL, Adjustment, BlockingRule, Field, LinkageModel, SourcePolicy
 
 Report = Callable[[str], None]
 
@@ -31,6 +36,22 @@ POLICIES = (
     SourcePolicy("health", "soft"),
     SourcePolicy("yot", "soft"),
     SourcePolicy("eborders", "none"),
+)
+
+# Twins agree on all but the forename, and more often than a child is known by two forenames that are nothing alike
+# (the rule of HMPPS' Core Person Record, `shared/facts/linkage-anchors.md` §1). A shared number says it is one child.
+_NOT_SHARED = (NULL_LEVEL, sim.DIFFERENT)
+TWINS = Adjustment(
+    name="twins",
+    label="born on one day with one surname, but forenames that are not alike, and no number in common",
+    when=(
+        ("given", (sim.DIFFERENT, sim.NAME_SLIGHT)),
+        ("surname", (sim.NAME_VARIANT, sim.NAME_NEAR, sim.NAME_EXACT)),
+        ("birth_date", (sim.DATE_VAGUE, sim.DATE_EXACT)),
+        ("nhs", _NOT_SHARED),
+        ("upn", _NOT_SHARED),
+    ),
+    weight=-1500,
 )
 
 # Few pairs a record, so that linking keeps up with the feeds: each rule stands on two or more exact or coarse parts.
@@ -61,7 +82,8 @@ def untrained_children_model() -> LinkageModel:
     """Return the model's fields, comparisons and source policies before training."""
     fields = [Field(name, kind) for name, kind in FIELDS.items()]
     rules = tuple(BlockingRule("+".join(parts), parts) for parts in BLOCKING)
-    return replace(untrained_model("children", fields, POLICIES), blocking_rules=rules)
+    model = untrained_model("children", fields, POLICIES)
+    return replace(model, blocking_rules=rules, adjustments=(TWINS,))
 
 
 def train_children_model(children: int, seed: int, on: date, say: Report) -> Trained:
@@ -78,7 +100,12 @@ def train_children_model(children: int, seed: int, on: date, say: Report) -> Tra
 def try_children_model(model: LinkageModel, children: int, seed: int) -> Quality:
     """Link another world with the model and compare with its truth."""
     records = simulated_records(model, children, seed)
-    return measure_labels(link_all(records.columns, model, keys=records.keys).clusters, records.people)
+    clusters = link_all(records.columns, model, keys=records.keys).clusters.tolist()
+    members: dict[int, list[str]] = {}
+    for cluster, key in zip(clusters, records.keys, strict=True):
+        members.setdefault(cluster, []).append(key)
+    people = {key: person_id(child) for key, child in zip(records.keys, records.people, strict=True)}
+    return measure(members.values(), Truth.of(people, _births(children, seed)))
 
 
 def simulated_records(model: LinkageModel, children: int, seed: int) -> Records:
@@ -93,3 +120,10 @@ def simulated_records(model: LinkageModel, children: int, seed: int) -> Records:
     live = [(change, child) for change, child in newest.values() if change.values is not None]
     columns = columns_of(model, [change.values or () for change, _ in live], [change.source for change, _ in live])
     return Records([change.key for change, _ in live], columns, [child for _, child in live])
+
+
+def _births(children: int, seed: int) -> dict[str, int]:
+    """Return the number of the multiple birth of each person who is a twin or triplet."""
+    population = populate(WorldSettings(children=children, seed=seed))
+    groups = birth_groups(population, np.arange(len(population.children), dtype=np.int64))
+    return {person_id(child): int(groups[child]) for child in np.flatnonzero(groups >= 0).tolist()}

@@ -91,6 +91,19 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Adjustment:
+    """Evidence that comparisons give only together, which their separate weights miss.
+
+    A pair weighs `weight` centibits more when each comparison named in `when` shows one of the level codes beside it.
+    """
+
+    name: str
+    label: str
+    when: tuple[tuple[str, tuple[int, ...]], ...]
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
 class BlockingRule:
     """Records that agree on every part of a rule are compared with each other.
 
@@ -137,6 +150,7 @@ class LinkageModel:
     link_threshold: int
     review_floor: int
     cluster_threshold: int | None = None
+    adjustments: tuple[Adjustment, ...] = ()
     source_policies: tuple[SourcePolicy, ...] = ()
     stop_keys: tuple[int, ...] = ()
     component_cap: int = 300
@@ -217,6 +231,10 @@ def _from_json(content: dict[str, Any]) -> LinkageModel:
                 for c in content["comparisons"]
             ),
             "blocking_rules": tuple(BlockingRule(r["name"], tuple(r["parts"])) for r in content["blocking_rules"]),
+            "adjustments": tuple(
+                Adjustment(a["name"], a["label"], tuple((name, tuple(codes)) for name, codes in a["when"]), a["weight"])
+                for a in content.get("adjustments", ())
+            ),
             "source_policies": tuple(SourcePolicy(**p) for p in content.get("source_policies", ())),
             "stop_keys": tuple(int(key, 16) for key in content.get("stop_keys", ())),
         }
@@ -241,6 +259,12 @@ def _check(model: LinkageModel) -> None:
             f"comparison {c.name!r} has {len(c.levels)} levels; 2 to {MAX_LEVELS} are possible"
             for c in model.comparisons
             if not 2 <= len(c.levels) <= MAX_LEVELS
+        ),
+        *(
+            f"adjustment {a.name!r} asks for comparison {name!r}, or for levels of it, that the model does not have"
+            for a in model.adjustments
+            for name, codes in a.when
+            if not any(c.name == name and set(codes) <= set(range(len(c.levels))) for c in model.comparisons)
         ),
         *(
             f"policy of source {p.source!r} is {p.unique!r}; known: hard, soft, none"

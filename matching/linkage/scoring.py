@@ -1,7 +1,8 @@
 """What agreement is worth: level codes to match weights, match weight to match probability (Fellegi and Sunter 1969).
 
 The total weight of a pair is the prior's weight plus the weight of the observed level of each comparison, in centibits:
-100 log2 of the odds that the two records are one child. Comparisons are taken as independent given match or non-match.
+100 log2 of the odds that the two records are one child. Comparisons are taken as independent given match or non-match;
+where that is plainly wrong (twins), the model's adjustments add what the levels say together.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from matching.linkage.columns import RecordColumns
 from matching.linkage.comparisons import compare
 from matching.linkage.hashing import Indices
-from matching.linkage.model import CENTIBITS, MAX_LEVELS, LinkageModel
+from matching.linkage.model import CENTIBITS, MAX_LEVELS, Adjustment, LinkageModel
 from matching.linkage.similarity import Levels
 
 Weights = npt.NDArray[np.int64]
@@ -33,7 +34,20 @@ def total_weights(levels: Levels, model: LinkageModel) -> Weights:
     total = np.full(len(levels), model.prior_weight, np.int64)
     for codes, table in zip(levels.T, weight_table(model), strict=True):
         total += table[codes]
+    for adjustment in model.adjustments:
+        total[applies(adjustment, levels, model)] += adjustment.weight
     return total
+
+
+def applies(adjustment: Adjustment, levels: Levels, model: LinkageModel) -> npt.NDArray[np.bool_]:
+    """Tell for which pairs an adjustment holds, from their level codes, shape (pairs, comparisons)."""
+    places = {comparison.name: place for place, comparison in enumerate(model.comparisons)}
+    holds = np.ones(len(levels), dtype=bool)
+    for name, codes in adjustment.when:
+        wanted = np.zeros(MAX_LEVELS, dtype=bool)
+        wanted[list(codes)] = True
+        holds &= wanted[levels[:, places[name]]]
+    return holds
 
 
 def score(columns: RecordColumns, left: Indices, right: Indices, model: LinkageModel) -> Weights:

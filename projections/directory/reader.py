@@ -94,7 +94,7 @@ class DirectoryReader:
             return [row[0] for row in self._connection.execute(_SQL["child_of_record"], (record_key,))]
 
     def best_known(self, limit: int) -> list[str]:
-        """Return child numbers with the most records, for demonstrations."""
+        """Return child numbers that the most kinds of source know, for demonstrations."""
         with wrap_errors():
             return [row[0] for row in self._connection.execute(_SQL["some_children"], (limit,))]
 

@@ -18,9 +18,13 @@ limit %s;
 select child_number from projection.membership where record_key = %s order by child_number;
 
 -- name: some_children
-select child_number
-from projection.identity
-order by cardinality(members) desc, child_number
+-- Those whom the most kinds of source know come first, of these the ones with the fewest records.
+select m.child_number
+from projection.membership m
+join projection.record_version v using (record_key)
+where v.person is not null
+group by m.child_number
+order by count(distinct v.source_kind) desc, count(*), m.child_number
 limit %s;
 
 -- name: counts
