@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from projections.digest import digest
 from projections.directory.reader import DirectoryReader
 from projections.rebuild import verify
 from projections.registry import PROJECTIONS
+from schemas.telemetry import configure_logging
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class _Demo:
 
 def run_demo(*, children: int, seed: int, keep: bool) -> None:
     """Run the demo on a fresh stack of its own under `.local/demo`; with `keep` the stack and its data stay up."""
+    configure_logging(level=logging.WARNING)
     config = StackConfig.from_env(os.environ)
     folder = config.folder / "demo"
     config = config.model_copy(update={"folder": folder / "stack"})
@@ -137,7 +140,7 @@ def _show_child(entry: dict[str, Any]) -> None:
 
 def _show_links(explanation: dict[str, Any]) -> None:
     for link in explanation["links"][:1]:
-        console.print(f"{link['left']}  and  {link['right']}: {link['weight']:+.2f} bits by {link['model']}")
+        console.print(f"{link['left']}  and  {link['right']}: {link['weight']:+.2f} bits by model {link['model']}")
         show(Output.TABLE, list(link["findings"]))
 
 

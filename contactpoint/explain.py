@@ -16,6 +16,8 @@ from projections.audit_trail.explanation import ComparisonInWords, PlainVocabula
 from projections.audit_trail.reader import AuditReader
 from schemas.errors import RejectedError
 
+PRIOR = "two records that a blocking rule brings together, before they are compared"
+
 
 class ModelVocabulary:
     """Says what level codes mean, in the words of this model; of another model it knows only the codes."""
@@ -28,7 +30,8 @@ class ModelVocabulary:
         if model != self._model.model_id:
             return PlainVocabulary().describe(model, levels)
         found = explain_levels(self._model, levels)
-        words = [ComparisonInWords(row.comparison, row.level, row.match_weight / CENTIBITS) for row in found.rows]
+        words = [ComparisonInWords("prior", PRIOR, found.prior_weight / CENTIBITS)]
+        words += [ComparisonInWords(row.comparison, row.level, row.match_weight / CENTIBITS) for row in found.rows]
         return words + [ComparisonInWords(each.name, each.label, each.weight / CENTIBITS) for each in found.adjustments]
 
 
@@ -45,7 +48,7 @@ def explain_pair(connection: Connection[TupleRow], model: LinkageModel, left: st
     found = explain_link(connection, model, left, right)
     pair = found.explanation
     findings: list[dict[str, Any]] = [
-        {"comparison": "prior", "finding": "two records picked at random", "weight": pair.prior_weight / CENTIBITS}
+        {"comparison": "prior", "finding": PRIOR, "weight": pair.prior_weight / CENTIBITS}
     ]
     findings += [
         {"comparison": row.comparison, "finding": row.level, "weight": row.match_weight / CENTIBITS}
