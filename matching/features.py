@@ -108,24 +108,35 @@ FIELDS: Final[Mapping[str, str]] = {
 def person_values(data: DataView) -> tuple[str, ...]:
     """Return the folded values of a person, one for each of FIELDS: "" for missing, alternates joined.
 
-    Runs for every record, hence one pass, and lists rather than generators, which cost more than they would yield.
+    Runs for every record: plain loops, because a comprehension of mostly one item costs more than the item.
     """
+    given = surname = carer = nhs = upn = ""
+    for name in data.names:
+        given = _and(given, _GIVEN(name.given)) if name.given else given
+        surname = _and(surname, _SURNAME(name.family)) if name.family else surname
+    for each in data.carers:
+        carer = _and(carer, _CARER(f"{each.name.given or ''} {each.name.family or ''}"))
+    for identifier in data.identifiers:
+        if identifier.scheme == "nhs":
+            nhs = _and(nhs, _number(identifier))
+        elif identifier.scheme in _UPN_SCHEMES:
+            upn = _and(upn, _number(identifier))
     address = data.whereabouts.address if data.whereabouts else None
     return (
-        _joined([_GIVEN(name.given) for name in data.names if name.given]),
-        _joined([_SURNAME(name.family) for name in data.names if name.family]),
+        given,
+        surname,
         # An expected date of delivery says when a mother is due, not when a child was born.
         _DATE(data.birth_date) if data.birth_date and data.birth_date_basis != "expected" else "",
         _SEX(data.sex) if data.sex else "",
         _POSTCODE(address.postcode) if address and address.postcode else "",
         _ADDRESS(" ".join([*address.lines, address.town or ""])) if address else "",
-        _joined([_CARER(f"{carer.name.given or ''} {carer.name.family or ''}") for carer in data.carers]),
-        _joined([_number(each) for each in data.identifiers if each.scheme == "nhs"]),
-        # A temporary UPN is the school's own stopgap and may be given out again elsewhere: it identifies nobody.
-        _joined([_number(each) for each in data.identifiers if each.scheme in _UPN_SCHEMES]),
+        carer,
+        nhs,
+        upn,
     )
 
 
+# A temporary UPN is the school's own stopgap and may be given out again elsewhere: it identifies nobody.
 _UPN_SCHEMES = ("upn", "former_upn")
 
 
@@ -138,16 +149,9 @@ def _number(identifier: IdentifierView) -> str:
     return _IDENTIFIER(plain)
 
 
-def _joined(values: list[str]) -> str:
-    """Join folded values; one value, the usual case, is itself."""
-    if len(values) == 1:
-        return values[0]
-    return _join_several(tuple(values)) if values else ""
-
-
-@lru_cache(maxsize=1 << 16)
-def _join_several(values: tuple[str, ...]) -> str:
-    return join_alternates(values)
+def _and(before: str, more: str) -> str:
+    """Return a field's value with one more alternate; the first is itself."""
+    return join_alternates((before, more)) if before else more
 
 
 _KINDS: Final[Mapping[str, ChangeKind]] = {

@@ -14,6 +14,7 @@ from schemas.errors import RejectedError
 # Crockford's base 32: no I, L, O, U, so that a number read aloud or from paper is not mistaken.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _BODY_LENGTH = 12  # 60 bits: for 11 million children the chance of any collision is about 5 in 100,000
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]  # two symbols at a time: half the work
 _CHECK_ALPHABET = ALPHABET + "*~$=U"  # Crockford's check symbols for the values 32 to 36
 
 
@@ -38,8 +39,8 @@ class RecordKey(NamedTuple):
 def child_number(founder_key: str) -> str:
     """Return the child number (13 symbols, the last a check symbol) of the cluster founded by this record."""
     value = int.from_bytes(blake2b(founder_key.encode(), digest_size=8, person=b"child-number").digest()) >> 4
-    body = "".join(ALPHABET[(value >> shift) & 31] for shift in range(55, -5, -5))
-    return body + _CHECK_ALPHABET[value % 37]
+    pairs = [_PAIRS[(value >> shift) & 1023] for shift in (50, 40, 30, 20, 10, 0)]
+    return "".join(pairs) + _CHECK_ALPHABET[value % 37]
 
 
 def is_child_number(text: str) -> bool:

@@ -32,7 +32,7 @@ EXIT_CRASHED = 1
 EXIT_MISCONFIGURED = 78  # sysexits.h: EX_CONFIG
 
 _RETRY_SECONDS = 1.0
-_FAUST_SECONDS = 5.0
+_FAUST_SECONDS = 3.0
 
 
 class OwnerService(Service):

@@ -6,6 +6,7 @@ ends; the owner then drops its state and builds it again from the tables.
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from multiprocessing.connection import Connection
@@ -26,6 +27,8 @@ from schemas.settings import PostgresSettings, Settings
 log = structlog.get_logger(__name__)
 
 IN_FLIGHT = 2
+
+_GARBAGE = 200_000  # objects: a batch makes tens of thousands, and nothing that only the collector could free
 
 _ENCODER = msgspec.msgpack.Encoder()
 _BATCHES = msgspec.msgpack.Decoder(Batch)
@@ -97,6 +100,7 @@ _FAILURES = {"fenced": FencedError, "retriable": RetriableError, "fatal": FatalE
 def work(connection: Connection, inbox: SimpleQueue[bytes | None]) -> None:
     """Write batch after batch until the owner closes the channel or one fails."""
     settings = CommitterSettings.model_validate_json(inbox.get() or b"")
+    gc.set_threshold(_GARBAGE)
     outcome = Outcome(0)
     database: psycopg.Connection | None = None
     try:
