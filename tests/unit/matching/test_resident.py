@@ -223,6 +223,13 @@ def test_a_newer_merge_replaces_the_older() -> None:
     assert (changes[C].kind, changes[C].members) == ("changed", ("b:1", "c:1"))
 
 
+def test_a_merged_record_that_came_back_and_is_withdrawn_leaves_the_survivor() -> None:
+    before = [observed("b:1", BEN, 3, at=0), merged("b:1", "a:1", 2), observed("a:1", ANNA)]
+    changes = {change.child_number: change for change in story(before, [withdrawn("b:1", 4)])}
+    assert (changes[B].kind, changes[B].successors) == ("merged", (A,))
+    assert (changes[A].kind, changes[A].members) == ("created", ("a:1",))
+
+
 def test_siblings_stay_apart() -> None:
     changes = story([observed("a:1", ANNA), observed("b:1", SISTER)])
     assert {change.members for change in changes} == {("a:1",), ("b:1",)}
