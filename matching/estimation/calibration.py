@@ -61,7 +61,8 @@ def _by_vector(groups: Groups, labels: Array) -> tuple[Array, Array]:
     known = ~np.isnan(labels)
     vector, counts = groups.vector[known], groups.counts[known]
     n = len(groups.vectors)
-    return np.bincount(vector, counts, n), np.bincount(vector, counts * labels[known], n)
+    matched = np.bincount(vector, counts * labels[known], n)
+    return np.bincount(vector, counts, n).astype(np.float64), matched.astype(np.float64)
 
 
 def _newton(design: Array, offset: Array, counts: Array, matched: Array, ridge: Array) -> Array:

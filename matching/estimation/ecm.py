@@ -1,5 +1,6 @@
-"""Starting values by `recordlinkage`: its ECM classifier on agree / disagree vectors, a rough cut that our own EM over
-levels then refines. This is the only place that knows `recordlinkage` and pandas.
+"""Starting values by `recordlinkage`: its ECM classifier on vectors of agree and disagree.
+
+A rough cut, which our own EM over levels then refines. This is the only place that knows `recordlinkage` and pandas.
 
 Faults of recordlinkage 0.16 that this module works around (measured): an `ECMClassifier` cannot be fitted twice, so
 each fit makes a new one; it takes binary vectors only; a column without variation stops it; and with a poor start it

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.estimation.probabilities import Counts, Probabilities, estimate, level_table, log_ratios
+from matching.estimation.probabilities import Counts, Probabilities, Table, estimate, level_table, log_ratios
 
 Levels = npt.NDArray[np.int8]
 Posteriors = npt.NDArray[np.float64]
@@ -52,28 +52,92 @@ class Fit:
     posteriors: Posteriors
 
 
-def posteriors(levels: Levels, probabilities: Probabilities, prior: float, used: npt.NDArray[np.bool_]) -> Posteriors:
-    """Return P(match | vector) of each row of `levels` from the comparisons in `used`."""
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """People who moved house between two records: then postcode and address both are those of strangers.
+
+    `places` tells which comparisons compare where somebody lives, `elsewhere` is P(level) of two unrelated homes
+    (comparisons, MAX_LEVELS), `share` how many matches have moved. Without this, pairs of movers look like non-matches
+    twice over, and fill a rule's class of non-matches where it has few others.
+    """
+
+    places: npt.NDArray[np.bool_]
+    elsewhere: Table
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """P(match | vector) of each vector, and P(match and not moved | vector)."""
+
+    matched: Posteriors
+    stayed: Posteriors
+
+
+def judge(
+    levels: Levels,
+    probabilities: Probabilities,
+    prior: float,
+    used: npt.NDArray[np.bool_],
+    moves: Moves | None = None,
+) -> Judged:
+    """Return what the comparisons in `used` say about each row of `levels`."""
     ratios = log_ratios(probabilities)
-    total = np.full(len(levels), np.log(prior) - np.log1p(-prior))
+    odds = np.full(len(levels), np.log(prior) - np.log1p(-prior))
+    if moves is None or not (moves.places & used).any() or moves.share <= 0.0:
+        matched = _probability(odds + _summed(ratios, levels, used))
+        return Judged(matched, matched)
+    elsewhere = np.log(moves.elsewhere) - np.log(probabilities.u)
+    stay = np.log1p(-moves.share) + _summed(ratios, levels, used & moves.places)
+    either = np.logaddexp(stay, np.log(moves.share) + _summed(elsewhere, levels, used & moves.places))
+    matched = _probability(odds + _summed(ratios, levels, used & ~moves.places) + either)
+    return Judged(matched, matched * np.exp(stay - either))
+
+
+def posteriors(
+    levels: Levels,
+    probabilities: Probabilities,
+    prior: float,
+    used: npt.NDArray[np.bool_],
+    moves: Moves | None = None,
+) -> Posteriors:
+    """Return P(match | vector) of each row of `levels` from the comparisons in `used`."""
+    return judge(levels, probabilities, prior, used, moves).matched
+
+
+def _summed(table: Table, levels: Levels, used: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return the sum over the comparisons in `used` of the table's entry for each row's level."""
+    total = np.zeros(len(levels))
     for column in np.flatnonzero(used):
-        total += ratios[column][levels[:, column]]
-    return 1.0 / (1.0 + np.exp(-np.clip(total, -500.0, 500.0)))
+        total += table[column][levels[:, column]]
+    return total
 
 
-def fit(vectors: Vectors, start: Probabilities, belief: Probabilities, free: Free, steps: int = 100) -> Fit:
+def _probability(log_odds: npt.NDArray[np.float64]) -> Posteriors:
+    probability: Posteriors = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -500.0, 500.0)))
+    return probability
+
+
+def fit(
+    vectors: Vectors,
+    start: Probabilities,
+    belief: Probabilities,
+    free: Free,
+    moves: Moves | None = None,
+    steps: int = 100,
+) -> Fit:
     """Run EM from `start` until the share of matches stands still, at most `steps` times.
 
     `belief` is what little data falls back on (`probabilities.estimate`).
     """
     current, prior, pairs = start, 0.5, max(vectors.counts.sum(), _EDGE)
-    matched = posteriors(vectors.levels, current, prior, free.comparisons)
+    matched = posteriors(vectors.levels, current, prior, free.comparisons, moves)
     for _ in range(steps):
         current = _maximise(vectors, matched, current, belief, free)
         updated = float(np.clip((matched * vectors.counts).sum() / pairs, _EDGE, 1.0 - _EDGE))
         settled = abs(updated - prior) < _TOLERANCE
         prior = updated
-        matched = posteriors(vectors.levels, current, prior, free.comparisons)
+        matched = posteriors(vectors.levels, current, prior, free.comparisons, moves)
         if settled:
             break
     return Fit(current, prior, matched)

@@ -41,7 +41,7 @@ class Counted:
 
 def labels_of_clusters(left: Indices, right: Indices, clusters: Indices) -> Labels:
     """Return 1.0 for pairs of one cluster, 0.0 for pairs of two, nan where either record is UNLABELLED."""
-    labels = (clusters[left] == clusters[right]).astype(np.float64)
+    labels: Labels = (clusters[left] == clusters[right]).astype(np.float64)
     labels[(clusters[left] == UNLABELLED) | (clusters[right] == UNLABELLED)] = np.nan
     return labels
 
@@ -96,39 +96,22 @@ def count_labelled(model: LinkageModel, pairs: TrainingPairs, labels: Labels) ->
     )
 
 
-def count_by_identifiers(model: LinkageModel, pairs: TrainingPairs, rounds: int = 3) -> Counted:
-    """Return m, u and prior from pairs labelled by identifiers.
+def corrected_by_identifiers(model: LinkageModel, pairs: TrainingPairs, guessed: Counted) -> Counted:
+    """Return m, u and prior where identifiers overrule the guessed label of a pair.
 
-    The other comparisons are counted on those pairs. The identifiers' own m and u cannot be (they made the labels):
-    they are counted on all pairs, labelled by the other comparisons alone. The prior is the mean probability of all
-    pairs, and is settled in a few rounds.
+    Few pairs carry a number of one kind on both sides, and those that do are not like the rest; so the other pairs keep
+    the label that unsupervised training gave them. The identifiers' own m and u stay as guessed: they made the labels.
     """
     start = starting_probabilities(model)
-    identifiers = identifier_columns(model)
-    labels = labels_of_identifiers(pairs, model)
-    known = ~np.isnan(labels)
-    by_label = _count(pairs, labels, known, start)
-    prior = float(np.clip(labels[known].mean() if known.any() else 0.5, 1e-6, 1.0 - 1e-6))
-    everything = np.ones(len(start.m), dtype=bool)
-    matched = posteriors(pairs.levels, by_label, prior, ~identifiers)
-    probabilities = by_label
-    for _ in range(rounds):
-        matched[pairs.known_non_match] = 0.0
-        by_others = _count(pairs, matched, everything_known(pairs), start)
-        probabilities = Probabilities(
-            np.where(identifiers[:, None], by_others.m, by_label.m),
-            np.where(identifiers[:, None], by_others.u, by_label.u),
-        )
-        prior = float(np.clip(posteriors(pairs.levels, probabilities, prior, everything).mean(), 1e-6, 1.0 - 1e-6))
-        matched = posteriors(pairs.levels, by_label, prior, ~identifiers)
-    own = posteriors(pairs.levels, probabilities, prior, everything)
-    own[pairs.known_non_match] = 0.0
-    return Counted(probabilities, prior, np.where(known, labels, own))
-
-
-def everything_known(pairs: TrainingPairs) -> npt.NDArray[np.bool_]:
-    """Return a mask of all pairs."""
-    return np.ones(len(pairs), dtype=bool)
+    by_number = labels_of_identifiers(pairs, model)
+    labels = np.where(np.isnan(by_number), guessed.labels, by_number)
+    counted = _count(pairs, labels, np.ones(len(pairs), dtype=bool), start)
+    identifiers = identifier_columns(model)[:, None]
+    probabilities = Probabilities(
+        np.where(identifiers, guessed.probabilities.m, counted.m),
+        np.where(identifiers, guessed.probabilities.u, counted.u),
+    )
+    return Counted(probabilities, float(np.clip(labels.mean(), 1e-6, 1.0 - 1e-6)), labels)
 
 
 def _count(pairs: TrainingPairs, labels: Labels, which: npt.NDArray[np.bool_], start: Probabilities) -> Probabilities:

@@ -1,5 +1,7 @@
-"""Blocking rules for a table that nobody has seen before: many cheap rules from the kinds of its fields, a bound on
-block size from a budget of pairs, and then only those that add expected matches.
+"""Blocking rules for a table that nobody has seen before.
+
+Many cheap rules from the kinds of its fields, a bound on block size from a budget of pairs, and then only those rules
+that add expected matches.
 
 On dirty data what blocking misses is the ceiling of accuracy, so training starts wide (`propose_rules`) and drops what
 turned out to add nothing (`needed_rules`).
@@ -99,6 +101,12 @@ def rule_fields(rule: BlockingRule) -> frozenset[str]:
         inner = part.partition("(")[2].rstrip(")") or part
         names.update(name.strip() for name in inner.split(","))
     return frozenset(names)
+
+
+def whole_fields(rule: BlockingRule) -> frozenset[str]:
+    """Return the fields that a rule makes agree in whole (`sorted(a, b)` settles both)."""
+    settled = [BlockingRule(part, (part,)) for part in rule.parts if "(" not in part or part.startswith("sorted")]
+    return frozenset().union(*map(rule_fields, settled))
 
 
 def _block_sizes(columns: RecordColumns, model: LinkageModel) -> npt.NDArray[np.int64]:

@@ -1,5 +1,6 @@
-"""The pairs that training looks at: blocked pairs with the rules that found them, and random pairs; a fixed sample of
-them where there are too many.
+"""The pairs that training looks at: blocked pairs with the rules that found them, and random pairs.
+
+Where there are too many, a fixed sample of them.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ class Groups:
         counts = np.bincount(self.vector[given], self.counts[given], len(self.vectors))
         non_matches = np.bincount(self.vector[known], self.counts[known], len(self.vectors))
         there = np.flatnonzero(counts + non_matches)
-        return Vectors(self.vectors[there], counts[there], non_matches[there])
+        return Vectors(self.vectors[there], counts[there].astype(np.float64), non_matches[there].astype(np.float64))
 
 
 def group(pairs: TrainingPairs) -> Groups:

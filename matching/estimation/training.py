@@ -18,7 +18,7 @@ from matching.estimation.calibration import calibrated
 from matching.estimation.labelled import (
     UNLABELLED,
     Counted,
-    count_by_identifiers,
+    corrected_by_identifiers,
     count_labelled,
     labels_of_clusters,
     labels_of_pairs,
@@ -65,21 +65,17 @@ def train_unsupervised(
     """Train an untrained model on a table without labels (`unsupervised`)."""
     say = progress or _silent
     model, pairs, groups = _prepare(columns, model, seed, say)
-    say("estimating m and u")
-    randoms = random_pairs(columns, model, RANDOM_PAIRS, seed)
-    found = label_without_truth(model, groups, randoms, seed)
-    counted = Counted(found.probabilities, found.prior, found.labels[groups.inverse])
+    counted = _guess(columns, model, groups, seed, say)
     return _finish(columns, _described(model, "unsupervised", on, seed), pairs, groups, counted, say)
 
 
 def train_by_identifiers(
     columns: RecordColumns, model: LinkageModel, *, seed: int = 1, on: date, progress: Progress | None = None
 ) -> Trained:
-    """Train on pairs labelled by agreement of their identifiers (`labelled.count_by_identifiers`)."""
+    """Train without labels, but let agreement of identifiers overrule (`labelled.corrected_by_identifiers`)."""
     say = progress or _silent
     model, pairs, groups = _prepare(columns, model, seed, say)
-    say("estimating m and u")
-    counted = count_by_identifiers(model, pairs)
+    counted = corrected_by_identifiers(model, pairs, _guess(columns, model, groups, seed, say))
     return _finish(columns, _described(model, "identifiers", on, seed), pairs, groups, counted, say)
 
 
@@ -131,6 +127,14 @@ def _prepare(
     say("comparing")
     pairs = blocked_pairs(columns, model, MOST_PAIRS, seed)
     return model, pairs, group(pairs)
+
+
+def _guess(columns: RecordColumns, model: LinkageModel, groups: Groups, seed: int, say: Progress) -> Counted:
+    """Train without labels; return the label of every pair."""
+    say("estimating m and u")
+    randoms = random_pairs(columns, model, RANDOM_PAIRS, seed)
+    found = label_without_truth(model, groups, randoms, seed)
+    return Counted(found.probabilities, found.prior, found.labels[groups.inverse])
 
 
 def _finish(
