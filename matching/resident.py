@@ -22,7 +22,7 @@ from matching.linkage.candidates import decode_pairs, encode_pairs
 from matching.linkage.comparisons import check_kinds, compare
 from matching.linkage.constraints import Constraints, SourceRules
 from matching.linkage.edges import model_tag
-from matching.linkage.hashing import Hashes, Indices, combine, mix
+from matching.linkage.hashing import Hashes, Indices, combine, mix, sorted_unique
 from matching.linkage.model import LinkageModel
 from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
 from matching.linkage.scoring import Weights, score, total_weights
@@ -193,7 +193,7 @@ class ResidentOwner:
         at, others = self._index.candidates(keys)
         firsts = rids[at]
         different = firsts != others
-        codes = np.unique(encode_pairs(firsts[different], others[different]))
+        codes = sorted_unique(encode_pairs(firsts[different], others[different]))
         left, right = decode_pairs(codes)
         levels = compare(records.columns, left, right, model)
         weights = total_weights(levels, model)
@@ -210,7 +210,7 @@ class ResidentOwner:
         """
         records, threshold = self.records, self.model.link_threshold
         reached = np.zeros(len(records), dtype=bool)
-        frontier = np.unique(seeds[records.live[seeds]])
+        frontier = sorted_unique(seeds[records.live[seeds]])
         reached[frontier] = True
         nodes, edges = [frontier], []
         while len(frontier):
@@ -220,7 +220,7 @@ class ResidentOwner:
             if self._merge_links:
                 merged = np.array(self._merged_with(frontier), np.int64)
                 near = np.concatenate([near, merged[records.live[merged]]])
-            frontier = np.unique(near[~reached[near]])
+            frontier = sorted_unique(near[~reached[near]])
             reached[frontier] = True
             nodes.append(frontier)
         rids = np.sort(np.concatenate(nodes))

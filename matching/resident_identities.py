@@ -82,7 +82,7 @@ def _present(
         keys[founder],
         _sorted_keys(members, keys),
         tuple([FormerChild(numbers(origin), _sorted_keys(change.before[origin], keys)) for origin in origins]),
-        tuple(sorted(map(numbers, moved))),
+        tuple(sorted(map(numbers, moved))) if moved else (),
         context[1].of(founder, members, origins),
         tuple(change.evidence.get(founder, ())),
     )

@@ -44,7 +44,7 @@ class BlockIndex:
         """Record that each of `rids` has the key beside it. No (key, rid) may be added twice."""
         if not len(keys):
             return
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys)
         keys, rids = keys[order], rids[order]
         firsts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
         slots = self._slots_for(keys[firsts])

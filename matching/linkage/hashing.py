@@ -7,7 +7,7 @@ stores.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from xxhash import xxh3_64_intdigest
 
 Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.int64]
+
+_Number = TypeVar("_Number", bound=np.integer[Any])
 
 MISSING: Final = 0
 """The hash of the missing value."""
@@ -48,6 +50,14 @@ def hash_all(values: Iterable[bytes]) -> Hashes:
 def hash_texts(texts: Iterable[str]) -> Hashes:
     """Return the hash of each value."""
     return hash_all(map(str.encode, texts))
+
+
+def sorted_unique(values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
+    """Return the different values in order: np.unique, which since numpy 2.3 takes ten times as long for few values."""
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
 
 
 def mix(values: Hashes) -> Hashes:
