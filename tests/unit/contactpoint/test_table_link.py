@@ -1,0 +1,169 @@
+"""`contactpoint link`: any table in, clusters out, and a clear answer to a mistake."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from contactpoint.quality import measure_labels
+from contactpoint.table_link import LinkReport, link_table, load_link_config, run_link
+from matching.linkage.model import dump_model
+from schemas.errors import ConfigurationError
+
+FIELDS = """
+[fields.given]
+kind = "given_name"
+column = "first"
+[fields.family]
+kind = "surname"
+column = "last"
+[fields.born]
+kind = "date"
+year = "y"
+month = "m"
+day = "d"
+[fields.code]
+kind = "postcode"
+column = "code"
+"""
+UNSUPERVISED = 'record_id = "id"\nsource = "place"\n[train]\nmethod = "unsupervised"\n' + FIELDS
+SYLLABLES = [c + v for c in "bdfgklmnrstv" for v in "aeiou"]
+
+
+def people(count: int, seed: int = 1) -> pa.Table:
+    """Return a table of people with one to three records each, one in ten values mistyped."""
+    dice = random.Random(seed)
+    rows: list[dict[str, str]] = []
+    for person in range(count):
+        word = ["".join(dice.choices(SYLLABLES, k=3)).title() for _ in range(2)]
+        true = {"first": word[0], "last": word[1], "code": f"ZB{dice.randrange(60)} {dice.randrange(9)}AA"}
+        true |= {"y": str(dice.randrange(2008, 2024)), "m": str(dice.randrange(1, 13)), "d": str(dice.randrange(1, 29))}
+        for copy in range(dice.choice([1, 2, 2, 3])):
+            said = {name: _mistyped(value, dice) if dice.random() < 0.1 else value for name, value in true.items()}
+            rows.append({"id": f"{person:05d}-{copy}", "place": f"s{copy}", "person": f"p{person}", **said})
+    dice.shuffle(rows)
+    return pa.Table.from_pylist(rows)
+
+
+def _mistyped(value: str, dice: random.Random) -> str:
+    place = dice.randrange(len(value))
+    return value[:place] + dice.choice("aeiou" if value.isalpha() else "123456789") + value[place + 1 :]
+
+
+def link(folder: Path, config: str, table: pa.Table, name: str = "people.parquet") -> LinkReport:
+    """Write table and configuration, and link them."""
+    path = folder / name
+    if path.suffix == ".csv":
+        pa_csv.write_csv(table, path)
+    else:
+        pq.write_table(table, path)
+    (folder / "LINK.toml").write_text(config, encoding="utf-8")
+    return run_link(path, folder / "LINK.toml", folder / "out.parquet", folder / "pairs.parquet", lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def table() -> pa.Table:
+    return people(500)
+
+
+@pytest.mark.parametrize("name", ["people.parquet", "people.csv"])
+def test_people_are_found_without_labels(name: str, table: pa.Table, tmp_path: Path) -> None:
+    report = link(tmp_path, UNSUPERVISED, table, name)
+    out = pq.read_table(tmp_path / "out.parquet")
+    assert out.column_names == ["record_id", "cluster_id"]
+    assert out["record_id"].to_pylist() == table["id"].to_pylist(), "leading zeros stay, and so does the order"
+    assert measure_labels(out["cluster_id"].to_pylist(), table["person"].to_pylist()).f1 > 0.95
+    assert report.records == table.num_rows
+    assert report.expected_precision is not None
+
+
+def test_the_scored_pairs_come_with_weights_and_findings_in_words(table: pa.Table, tmp_path: Path) -> None:
+    report = link(tmp_path, UNSUPERVISED, table)
+    pairs = pq.read_table(tmp_path / "pairs.parquet")
+    assert pairs.num_rows == report.scored_pairs > 0
+    assert {"left", "right", "match_weight", "match_probability", "together", "given"} <= set(pairs.column_names)
+    assert all(isinstance(word, str) for word in pairs["given"].to_pylist())
+
+
+def test_the_order_of_the_rows_does_not_matter(table: pa.Table, tmp_path: Path) -> None:
+    link(tmp_path, UNSUPERVISED, table)
+    first = _groups(tmp_path)
+    order = list(range(table.num_rows))
+    random.Random(3).shuffle(order)
+    link(tmp_path, UNSUPERVISED, table.take(order))
+    assert _groups(tmp_path) == first
+
+
+def _groups(folder: Path) -> set[frozenset[str]]:
+    groups: dict[str, set[str]] = {}
+    for row in pq.read_table(folder / "out.parquet").to_pylist():
+        groups.setdefault(row["cluster_id"], set()).add(row["record_id"])
+    return set(map(frozenset, groups.values()))
+
+
+def test_labels_may_be_a_column_or_a_file_of_pairs(table: pa.Table, tmp_path: Path) -> None:
+    link(tmp_path, UNSUPERVISED.replace('"unsupervised"', '"labels"\nperson = "person"'), table)
+    clusters = pq.read_table(tmp_path / "out.parquet")["cluster_id"].to_pylist()
+    assert measure_labels(clusters, table["person"].to_pylist()).f1 > 0.97
+
+    rows = {row["id"]: row["person"] for row in table.to_pylist()}
+    keys = sorted(rows)
+    near = list(pairwise(keys))
+    far = list(zip(keys, keys[7:], strict=False))
+    pairs = [{"left": a, "right": b, "match": int(rows[a] == rows[b])} for a, b in near + far]
+    pa_csv.write_csv(pa.Table.from_pylist(pairs), tmp_path / "labels.csv")
+    link(tmp_path, UNSUPERVISED.replace('"unsupervised"', '"labels"\npairs = "labels.csv"'), table)
+    clusters = pq.read_table(tmp_path / "out.parquet")["cluster_id"].to_pylist()
+    assert measure_labels(clusters, table["person"].to_pylist()).f1 > 0.9
+
+
+def test_a_source_that_holds_each_person_once_never_has_two_records_in_a_cluster(
+    table: pa.Table, tmp_path: Path
+) -> None:
+    link(tmp_path, UNSUPERVISED.replace("[train]", 'unique_in_source = "yes"\n[train]'), table)
+    place = dict(zip(table["id"].to_pylist(), table["place"].to_pylist(), strict=True))
+    for group in _groups(tmp_path):
+        places = [place[key] for key in group]
+        assert len(places) == len(set(places))
+
+
+def test_a_trained_model_links_again_without_training(table: pa.Table, tmp_path: Path) -> None:
+    link(tmp_path, UNSUPERVISED, table)
+    first = _groups(tmp_path)
+    _, _, _, model = link_table(table, load_link_config(tmp_path / "LINK.toml"), lambda *_: None)
+    (tmp_path / "model.json").write_text(dump_model(model), encoding="utf-8")
+    config = UNSUPERVISED.replace('[train]\nmethod = "unsupervised"\n', 'model = "model.json"\n')
+    report = link(tmp_path, config, table)
+    assert _groups(tmp_path) == first
+    assert report.expected_precision is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(('"given_name"', '"forename"'), "fields.given.kind.*given_name", id="unknown kind"),
+        pytest.param(('column = "first"', 'column = "frist"'), "no column 'frist'.*there are:.*first", id="no column"),
+        pytest.param(('year = "y"', 'column = "y"\nyear = "y"'), "give one of", id="two places"),
+        pytest.param(("[train]", "[training]"), "training", id="unknown table"),
+        pytest.param(('method = "unsupervised"', 'method = "labels"'), "needs one of: pairs", id="no labels"),
+        pytest.param(('record_id = "id"', 'record_id = "first"'), "must name each row once", id="id repeats"),
+    ],
+)
+def test_a_mistake_is_answered_with_place_and_remedy(
+    change: tuple[str, str], message: str, table: pa.Table, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"(?s){message}"):
+        link(tmp_path, UNSUPERVISED.replace(*change), table)
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "LINK.toml").write_text(UNSUPERVISED, encoding="utf-8")
+    (tmp_path / "bad.parquet").write_bytes(b"no parquet")
+    with pytest.raises(ConfigurationError, match=r"bad\.parquet: cannot be read"):
+        run_link(tmp_path / "bad.parquet", tmp_path / "LINK.toml", tmp_path / "out", None, lambda *_: None)
