@@ -26,7 +26,7 @@ from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DECISIONS, SOURCE_TOPICS
 from tests.factories.linkage import SourceEvent, hand_made_model, topic_of
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 Found = TypeVar("Found")
 
 
@@ -100,7 +100,7 @@ class Bench:
             for event in events:
                 producer.send_event(topic_of(event), encode(event))
 
-    def wait_until(self, condition: Callable[[], Found], what: str) -> Found:
+    def wait_until(self, condition: Callable[[], Found | None], what: str) -> Found:
         """Look again and again until the condition holds; fail with the workers' logs when it takes too long."""
         deadline = time.monotonic() + PATIENCE
         while True:
