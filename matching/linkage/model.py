@@ -138,7 +138,7 @@ class LinkageModel:
     at or above `cluster_threshold` (None: the link threshold; never above it). Pairs down to `review_floor` are kept
     as edges for explanation and review. `stop_keys` are hashes of blocking keys that are
     too common to say anything. `component_cap` is the largest connected component that is clustered as it stands
-    (`components.cut`).
+    (`components.linked_components`).
     """
 
     description: str
@@ -272,6 +272,8 @@ def _check(model: LinkageModel) -> None:
             if p.unique not in {"hard", "soft", "none"}
         ),
     ]
+    if any(policy.penalty < 0 for policy in model.source_policies):
+        problems.append("a source policy has a negative penalty")
     if not 1 <= len(model.comparisons) <= MAX_COMPARISONS:
         problems.append(f"{len(model.comparisons)} comparisons; 1 to {MAX_COMPARISONS} are possible")
     if not 0.0 < model.probability_two_random_records_match < 1.0:

@@ -86,8 +86,11 @@ def date_levels(left: Sequence[str], right: Sequence[str]) -> Levels:
 def postcode_levels(left: Sequence[str], right: Sequence[str]) -> Levels:
     """Postcodes without space: one edit apart, same sector (all but the last two signs), same area (first letters)."""
     levels = np.full(len(left), DIFFERENT, np.int8)
-    levels[[postcode_area(a) == postcode_area(b) != "" for a, b in zip(left, right, strict=True)]] = POSTCODE_AREA
-    levels[[a[:-2] == b[:-2] != "" for a, b in zip(left, right, strict=True)]] = POSTCODE_SECTOR
+    for i, (a, b) in enumerate(zip(left, right, strict=True)):
+        if a[:1] == b[:1] and postcode_area(a) == postcode_area(b) != "":
+            levels[i] = POSTCODE_AREA
+        if a[:-2] == b[:-2] != "":
+            levels[i] = POSTCODE_SECTOR
     levels[one_edit_apart(left, right)] = POSTCODE_ONE_EDIT
     return levels
 
@@ -122,7 +125,8 @@ def _share_a_word(left: str, right: str) -> bool:
 
 def _digits(dates: Sequence[str]) -> npt.NDArray[np.uint8]:
     # Folded dates have eight digits; anything else is cut or filled, so that it stops no batch.
-    text = "".join(value if len(value) == 8 else value[:8].ljust(8) for value in dates)
+    fits = set(map(len, dates)) <= {8}
+    text = "".join(dates if fits else [value[:8].ljust(8) for value in dates])
     return np.frombuffer(text.encode("ascii", "replace"), np.uint8).reshape(len(dates), 8)
 
 

@@ -13,7 +13,7 @@ from matching.linkage.model import LinkageModel, SourcePolicy
 from matching.resident import ResidentOwner
 from schemas.errors import ConfigurationError, FatalError
 from schemas.identity import child_number
-from tests.unit.matching.worlds import DurableRows, logs, model, one_batch
+from tests.unit.matching.worlds import DurableRows, batch_edges, logs, model, one_batch
 
 WORLDS = [
     model(),
@@ -56,6 +56,7 @@ def test_any_order_and_any_batches_end_where_one_batch_does(
     assert owner.memberships() == expected
     assert rows.memberships == expected
     assert {number: members for number, members in rows.identities.items() if members} == expected
+    assert rows.edges == batch_edges(log, world)
 
 
 @pytest.mark.parametrize("size", [1, 1000])

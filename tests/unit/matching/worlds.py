@@ -8,10 +8,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from matching.changes import ChangeKind, Delta, RecordRow, SourceChange
-from matching.linkage.batch import link_all
+from matching.linkage.batch import link_all, score_pairs
 from matching.linkage.columns import columns_of
 from matching.linkage.comparisons import untrained_comparison
 from matching.linkage.constraints import Constraints
+from matching.linkage.edges import read_edges
 from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy
 from schemas.identity import child_number
 
@@ -123,6 +124,14 @@ def one_batch(changes: Sequence[SourceChange], world: LinkageModel) -> dict[str,
     return memberships
 
 
+def batch_edges(changes: Iterable[SourceChange], world: LinkageModel) -> dict[tuple[str, str], int]:
+    """Return the weights of all candidate pairs at or above the review floor that one batch run finds."""
+    live = sorted((c for c in newest(changes).values() if c.kind == "observed"), key=lambda c: c.key)
+    pairs, _ = score_pairs(columns_of(world, [c.values or () for c in live], [c.source for c in live]), world)
+    found = zip(pairs.left.tolist(), pairs.right.tolist(), pairs.weights.tolist(), strict=True)
+    return {(live[a].key, live[b].key): weight for a, b, weight in found}
+
+
 def _merged_pairs(changes: Iterable[SourceChange], live: dict[str, SourceChange]) -> list[tuple[str, str]]:
     """Return all pairs of live records that the newest merges connect."""
     merges: dict[str, SourceChange] = {}
@@ -159,6 +168,19 @@ class DurableRows:
                 child_number=label.child_number,
             )
         self.identities.update((change.child_number, change.members) for change in delta.identities)
+
+    @property
+    def edges(self) -> dict[tuple[str, str], int]:
+        """The weights of the edges that still hold, by pair of record keys."""
+        held = {}
+        for row in self.rows.values():
+            for edge in read_edges(row.edges) if row.live else ():
+                other = self.rows[int(edge["rid"])]
+                if other.content_version == edge["content_version"]:
+                    first, second = sorted((row.key, other.key))
+                    assert (first, second) not in held
+                    held[first, second] = int(edge["weight"])
+        return held
 
     @property
     def memberships(self) -> dict[str, tuple[str, ...]]:

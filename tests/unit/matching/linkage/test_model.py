@@ -84,6 +84,10 @@ def test_a_model_that_cannot_be_used_says_why() -> None:
         replace(good, review_floor=good.link_threshold + 1)
     with pytest.raises(ConfigurationError, match="reads field 'shoe_size'"):
         replace(good, comparisons=(replace(good.comparisons[0], fields=("shoe_size",)),))
+    with pytest.raises(ConfigurationError, match="negative penalty"):
+        model(policies=(SourcePolicy("*", "soft", -1),))
+    with pytest.raises(ConfigurationError, match="cluster_threshold is above"):
+        model(cluster_threshold=good.link_threshold + 1)
     with pytest.raises(ConfigurationError, match="between 0 and 1"):
         replace(good, probability_two_random_records_match=1.0)
 
