@@ -35,6 +35,27 @@ def matching_command() -> None:
     run(MatchingSettings.from_env(stage_environment()))
 
 
+@matching.command("pause")
+def pause_command() -> None:
+    """Pause linkage, whichever worker owns it; records wait in their topics and nothing is lost."""
+    _command("pause")
+
+
+@matching.command("resume")
+def resume_command() -> None:
+    """Let paused linkage go on where it stopped."""
+    _command("resume")
+
+
+def _command(command: str) -> None:
+    from matching.stage.control import send_command
+
+    kafka = addresses().kafka_settings()
+    create_topics(kafka)
+    send_command(kafka, command)
+    typer.echo(f"{command} sent: the owner obeys within its lease renewal, `contactpoint lag` shows it")
+
+
 @projections.command("run")
 def projection_command(name: ProjectionName) -> None:
     """Fold one projection until told to stop (SIGTERM)."""
