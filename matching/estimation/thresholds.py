@@ -26,6 +26,7 @@ HIGHEST: Final = 2400
 """Thresholds are looked for between these total weights, in centibits."""
 
 _STEPS: Final = (400, 200, 100, 50)
+_LEAST_PRECISION: Final = 0.7
 _AS_GOOD: Final = 2e-5  # differences of expected F1 that mean nothing: the threshold nearer an even chance is taken
 
 
@@ -42,6 +43,11 @@ class OperatingPoint:
         """The harmonic mean of precision and recall."""
         total = self.precision + self.recall
         return 2.0 * self.precision * self.recall / total if total > 0.0 else 0.0
+
+    @property
+    def value(self) -> float:
+        """F1, less where precision is so low that most links would have to be undone (few or no true matches)."""
+        return self.f1 * min(1.0, self.precision / _LEAST_PRECISION)
 
 
 Judge = Callable[[Labels], tuple[float, float]]
@@ -110,9 +116,9 @@ def _climb(point: Callable[[int], OperatingPoint]) -> OperatingPoint:
 
 
 def _better(beside: OperatingPoint, best: OperatingPoint) -> bool:
-    if abs(beside.f1 - best.f1) <= _AS_GOOD:
+    if abs(beside.value - best.value) <= _AS_GOOD:
         return abs(beside.threshold) < abs(best.threshold)
-    return beside.f1 > best.f1
+    return beside.value > best.value
 
 
 def _pairs_together(labels: Indices) -> int:

@@ -30,7 +30,9 @@ from matching.linkage.model import LinkageModel
 
 _ROUNDS: Final = 4
 _RELIABLE: Final = 2.0  # power of a rule's share of matches in the mean of m: a rule of mostly namesakes hardly counts
-_FEWEST_FREE: Final = 2  # comparisons that a rule must leave free to be judged
+_FEWEST_USED: Final = 2  # comparisons that a rule must leave open to be judged, if the table has three
+_DOUBT: Final = 0.1  # the say that the starting m keeps beside rules that have at most 1 each
+_STRANGE: Final = 1.0
 _PLACES: Final = frozenset({"postcode", "address"})
 _MOVED: Final = 0.1
 _ENOUGH: Final = 100.0  # matches from which a rule has its full say
@@ -74,6 +76,12 @@ class _Rule:
                 conditional[column, seen] = m[column, seen] / m[column, seen].sum()
         return conditional
 
+    def starting_u(self, u: Table) -> Table:
+        """Return u half way between strangers and all of the rule's pairs."""
+        own = estimate(level_table(self.vectors.levels, self.vectors.counts + self.vectors.non_matches), u)
+        middle: Table = (own + u) / 2.0
+        return middle
+
     def moves(self, moves: Moves) -> Moves | None:
         """Return what may be assumed of moves among its pairs."""
         return None if self.at_one_place else moves
@@ -107,23 +115,38 @@ def _judgeable(model: LinkageModel, groups: Groups, places: npt.NDArray[np.bool_
     for i in range(len(model.blocking_rules)):
         rule, vectors = model.blocking_rules[i], groups.counted(i)
         free, used = _comparisons_beside(model, rule_fields(rule)), _comparisons_beside(model, whole_fields(rule))
-        if used.sum() >= _FEWEST_FREE and vectors.counts.sum() > 0.0:
+        if used.sum() >= min(_FEWEST_USED, max(1, len(used) - 1)) and vectors.counts.sum() > 0.0:
             rules.append(_Rule(i, vectors, free, used, at_one_place=not free[places].all()))
     return rules
 
 
 def _fit_rules(rules: list[_Rule], start: Probabilities, belief: Probabilities, moves: Moves) -> list[Fit]:
     """Fit each rule's share of matches and its u, m fixed."""
-    return [
-        fit(
-            rule.vectors,
-            Probabilities(rule.given_rule(start.m), start.u),
-            belief,
-            Free(m=False, u=True, comparisons=rule.used),
-            rule.moves(moves),
-        )
-        for rule in rules
-    ]
+    return [_fit_rule(rule, start, belief, moves) for rule in rules]
+
+
+def _fit_rule(rule: _Rule, start: Probabilities, belief: Probabilities, moves: Moves) -> Fit:
+    """Fit one rule from the u of strangers; if what it then calls matches is not like people, from a u nearer its own pairs.
+
+    From strangers, for whom a shared home is one in thousands, EM may take households for people where nobody is
+    recorded twice. Started from the rule's own pairs it would not, but it would miss matches where nearly all match.
+    """
+    m, free = rule.given_rule(start.m), Free(m=False, u=True, comparisons=rule.used)
+    found = fit(rule.vectors, Probabilities(m, start.u), belief, free, rule.moves(moves))
+    if _strangeness(rule, found, belief) <= _STRANGE:
+        return found
+    return fit(rule.vectors, Probabilities(m, rule.starting_u(start.u)), belief, free, rule.moves(moves))
+
+
+def _strangeness(rule: _Rule, found: Fit, belief: Probabilities) -> float:
+    """Return how unlike people the matches of a fit are, in the comparison that differs most from the starting m.
+
+    The divergence of Kullback and Leibler, in nats: about 0.2 for dirty data, 2 for siblings' forenames.
+    """
+    m = belief.m
+    seen = estimate(level_table(rule.vectors.levels, found.posteriors * rule.vectors.counts), belief.m)
+    divergence = (seen * np.log(seen / m)).sum(axis=1)
+    return float(divergence[rule.free].max(initial=0.0))
 
 
 def _learn(rules: list[_Rule], fits: list[Fit], belief: Probabilities, moves: Moves) -> _State:
@@ -142,8 +165,8 @@ def _learn(rules: list[_Rule], fits: list[Fit], belief: Probabilities, moves: Mo
         if not rule.at_one_place:
             moved += weight * float((matched - stayed).sum() / max(matched.sum(), 1.0))
             seen += weight
-    m = belief.m.copy()
-    m[total > 0.0] = weighted[total > 0.0] / total[total > 0.0, None]
+    # Where no rule finds many matches there is nothing to learn m from, and what there is may be households.
+    m = (weighted + _DOUBT * belief.m) / (total + _DOUBT)[:, None]
     return _State(m, replace(moves, share=moved / seen if seen > 0.0 else moves.share))
 
 
