@@ -72,16 +72,16 @@ def _present(
     founder: int, change: Regrouping, keys: list[str], numbers: ChildNumbers, context: tuple[int, _Causes]
 ) -> IdentityChange:
     """Return what became of a number that a cluster has now."""
-    members, origins = change.after[founder], change.origins[founder]
-    moved = change.moved.get(founder, set())
-    kind: IdentityKind = "created" if founder not in change.before else "split" if moved else "changed"
+    members, origins, before = change.after[founder], change.origins[founder], change.before
+    moved = change.moved.get(founder)
+    kind: IdentityKind = "created" if founder not in before else "split" if moved else "changed"
     return IdentityChange(
         kind,
         numbers(founder),
         context[0],
         keys[founder],
         _sorted_keys(members, keys),
-        tuple([FormerChild(numbers(origin), _sorted_keys(change.before[origin], keys)) for origin in origins]),
+        tuple([FormerChild(numbers(origin), _sorted_keys(before[origin], keys)) for origin in origins]),
         tuple(sorted(map(numbers, moved))) if moved else (),
         context[1].of(founder, members, origins),
         tuple(change.evidence.get(founder, ())),
@@ -122,12 +122,12 @@ class _Causes:
 
     def of(self, founder: int, members: list[int], origins: list[int]) -> tuple[str, ...]:
         """Return the causes of a cluster's change, sorted."""
-        before, after, moved = self._change.before, self._change.after, self._change.moved
-        own = self._events_of(members)
+        before, events = self._change.before, self._change.events
+        own = [event for rid in members if rid in events for event in events[rid]]
         for origin in origins:
-            own += self._events_of(before[origin])
-        for successor in moved.get(founder, ()):
-            own += self._events_of(after[successor])
+            own += [event for rid in before[origin] if rid in events for event in events[rid]]
+        for successor in self._change.moved.get(founder, ()):
+            own += self._events_of(self._change.after[successor])
         if len(own) == 1:
             return (own[0],)
         return tuple(sorted(set(own))) if own else self._regions()[founder]
@@ -170,9 +170,11 @@ def _connected(neighbours: dict[int, set[int]]) -> list[set[int]]:
 
 
 def _sorted_keys(members: list[int], keys: list[str]) -> tuple[str, ...]:
-    if len(members) == 1:
+    if len(members) == 1:  # most are; worth the branch
         return (keys[members[0]],)
-    return tuple(sorted([keys[rid] for rid in members]))
+    names = [keys[rid] for rid in members]
+    names.sort()
+    return tuple(names)
 
 
 def _by_number(change: IdentityChange) -> str:

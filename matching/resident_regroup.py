@@ -139,17 +139,25 @@ def collect_evidence(
     chosen = np.flatnonzero(together & apart)
     left, right = region.nodes[region.left[chosen]], region.nodes[region.right[chosen]]
     founder_of = {rid: founder for founder, members in change.after.items() for rid in members}
-    keys = records.keys
-    rows = zip(
-        left.tolist(), right.tolist(), region.weights[chosen].tolist(), levels_of(left, right).tolist(), strict=True
+    keys, evidence = records.keys, change.evidence
+    firsts, seconds = left.tolist(), right.tolist()
+    pairs = zip(
+        [keys[rid] for rid in firsts],
+        [keys[rid] for rid in seconds],
+        region.weights[chosen].tolist(),
+        map(tuple, levels_of(left, right).tolist()),
+        strict=True,
     )
-    for a, b, weight, levels in rows:
-        first, second = (keys[a], keys[b]) if keys[a] < keys[b] else (keys[b], keys[a])
-        pair = EvidencePair(first, second, weight, tuple(levels))
-        change.evidence.setdefault(founder_of[a], []).append(pair)
-    for pairs in change.evidence.values():
-        if len(pairs) > 1:
-            pairs.sort(key=lambda pair: (-pair.weight, pair.left, pair.right))
+    for rid, pair in zip(firsts, map(EvidencePair._make, pairs), strict=True):
+        ordered = pair if pair.left < pair.right else pair._replace(left=pair.right, right=pair.left)
+        evidence.setdefault(founder_of[rid], []).append(ordered)
+    for found in evidence.values():
+        if len(found) > 1:
+            found.sort(key=_strongest_first)
+
+
+def _strongest_first(pair: EvidencePair) -> tuple[int, str, str]:
+    return -pair.weight, pair.left, pair.right
 
 
 def _unchanged(

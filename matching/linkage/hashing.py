@@ -70,7 +70,7 @@ def mix(values: Hashes) -> Hashes:
 
 def combine(left: Hashes, right: Hashes) -> Hashes:
     """Return one hash of each ordered pair of hashes, MISSING if either is missing."""
-    combined = mix(mix(left) ^ right)
+    combined = mix((left * _MIX_2) ^ right)
     combined[(left == MISSING) | (right == MISSING)] = MISSING
     return combined
 
