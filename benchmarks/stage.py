@@ -11,7 +11,6 @@ outbox, is measured by the benchmark of the whole line.
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import secrets
 import statistics
@@ -30,7 +29,7 @@ from matching.features import ChangeReader, RecordEventView
 from matching.linkage.model import LinkageModel
 from matching.resident import ResidentOwner
 from matching.sql import QUERIES
-from matching.stage import store
+from matching.stage import garbage, store
 from matching.stage.committer import Committer
 from matching.stage.engine import Engine, Start
 from schemas.codec import decode_as, encode
@@ -68,8 +67,7 @@ def measure(settings: PostgresSettings, base: int, records: int, runs: int) -> d
         engine, committer = start_engine(connection, settings, model)
         try:
             timed(engine, values[:base], 2000)
-            gc.collect()
-            gc.freeze()
+            garbage.settle()
             results = [timed(engine, part, BATCH) for part in parts(values[base:], records)]
         finally:
             committer.end()

@@ -21,7 +21,7 @@ from connectors.postgres import connect, wrap_errors
 from matching.features import ChangeReader
 from matching.linkage.model import LinkageModel
 from matching.resident import ResidentOwner
-from matching.stage import replay, store
+from matching.stage import garbage, replay, store
 from matching.stage.committer import Committer
 from matching.stage.engine import Engine, Start
 from matching.stage.lease import Grant, Lease, require
@@ -201,8 +201,7 @@ class OwnerLoop:
             owner.load(store.read_records(connection))
             positions = store.read_positions(connection)
         # The state lives until the next rebuild: without this, every full collection would walk all of it.
-        gc.collect()
-        gc.freeze()
+        garbage.settle()
         log.info("state_rebuilt", epoch=grant.epoch, batch=grant.batch, model=self._model.model_id)
         return Engine(
             owner,

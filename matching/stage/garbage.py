@@ -1,0 +1,16 @@
+"""Python's collector in the owner's process: the state lives as long as the process, and a batch makes no cycles."""
+
+from __future__ import annotations
+
+import gc
+from typing import Final
+
+_RARELY: Final = (200_000, 20, 100)
+"""Allocations before a collection: with Python's own 700 the collector takes a third of each batch (measured)."""
+
+
+def settle() -> None:
+    """Collect once, set what is alive aside for ever, and collect rarely from now on."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_RARELY)
