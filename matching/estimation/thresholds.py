@@ -26,6 +26,7 @@ HIGHEST: Final = 2400
 """Thresholds are looked for between these total weights, in centibits."""
 
 _STEPS: Final = (400, 200, 100, 50)
+_PLATEAU_STEP: Final = 200
 _LEAST_PRECISION: Final = 0.7
 _AS_GOOD: Final = 2e-5  # differences of expected F1 that mean nothing: the threshold nearer an even chance is taken
 
@@ -93,7 +94,7 @@ def choose_threshold(
             tried[threshold] = OperatingPoint(threshold, *judge(clusters))
         return tried[threshold]
 
-    best = _climb(point)
+    best = _middle(point, _climb(point))
     return with_threshold(model, best.threshold), tuple(tried[threshold] for threshold in sorted(tried))
 
 
@@ -113,6 +114,18 @@ def _climb(point: Callable[[int], OperatingPoint]) -> OperatingPoint:
                     break
                 best = beside
     return best
+
+
+def _middle(point: Callable[[int], OperatingPoint], best: OperatingPoint) -> OperatingPoint:
+    """Return the middle of the thresholds around the best that are as good: the furthest from either edge."""
+    ends = []
+    for direction in (-_PLATEAU_STEP, _PLATEAU_STEP):
+        end = best.threshold
+        while LOWEST <= end + direction <= HIGHEST and best.value - point(end + direction).value <= _AS_GOOD:
+            end += direction
+        ends.append(end)
+    middle = point(sum(ends) // 2 // _STEPS[-1] * _STEPS[-1])
+    return middle if best.value - middle.value <= _AS_GOOD else best
 
 
 def _better(beside: OperatingPoint, best: OperatingPoint) -> bool:

@@ -38,8 +38,11 @@ MOST_PAIRS: Final = 4_000_000
 RANDOM_PAIRS: Final = 1_000_000
 
 RIDGE_PER_MATCH: Final = 0.01
-FEWEST_RIDGE: Final = 3.0
-"""How strongly calibrated weights are held to those that were counted: more where independence cost little."""
+LEAST_RIDGE: Final = 3.0
+"""How strongly calibrated weights are held to those that were counted, in nats for half a squared nat of change."""
+
+WORTH_CALIBRATING: Final = 0.004
+"""How much expected F1 must gain before calibrated weights are taken: they follow the labels, errors and all."""
 
 Progress = Callable[[str], None]
 
@@ -146,19 +149,23 @@ def _finish(
     say: Progress,
     judge: Judge | None = None,
 ) -> Trained:
-    """Calibrate the weights, drop rules that add nothing, choose the threshold."""
+    """Drop rules that add nothing, choose the threshold, and calibrate the weights where that is clearly worth it."""
     of_groups = np.bincount(groups.inverse, counted.labels, len(groups)) / groups.counts
-    ridge = max(FEWEST_RIDGE, RIDGE_PER_MATCH * float(counted.labels.sum()))
-    fitted = calibrated(groups, of_groups, counted.probabilities, counted.prior, ridge)
     kept = needed_rules(groups, of_groups, len(model.blocking_rules))
     rules = tuple(model.blocking_rules[i] for i in kept) or model.blocking_rules
-    trained = with_probabilities(replace(model, blocking_rules=rules, stop_keys=()), fitted.probabilities, fitted.prior)
-    trained = bounded(columns, trained)
+    lean = replace(model, blocking_rules=rules, stop_keys=())
+    plain = bounded(columns, with_probabilities(lean, counted.probabilities, counted.prior))
+    ridge = max(LEAST_RIDGE, RIDGE_PER_MATCH * float(counted.labels.sum()))
+    fitted = calibrated(groups, of_groups, counted.probabilities, counted.prior, ridge)
     say("choosing the threshold")
     judge = judge or judge_by_pairs(pairs.left, pairs.right, counted.labels)
-    trained, curve = choose_threshold(columns, trained, judge)
     matches = float(counted.labels.sum() / pairs.share)
-    return Trained(trained, curve, len(pairs), matches)
+    as_counted, as_calibrated = (
+        Trained(*choose_threshold(columns, each, judge), len(pairs), matches)
+        for each in (plain, with_probabilities(plain, fitted.probabilities, fitted.prior))
+    )
+    better = as_calibrated.expected.value - as_counted.expected.value > WORTH_CALIBRATING
+    return as_calibrated if better else as_counted
 
 
 def _described(model: LinkageModel, method: str, on: date, seed: int) -> LinkageModel:

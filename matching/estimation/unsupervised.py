@@ -126,7 +126,7 @@ def _fit_rules(rules: list[_Rule], start: Probabilities, belief: Probabilities, 
 
 
 def _fit_rule(rule: _Rule, start: Probabilities, belief: Probabilities, moves: Moves) -> Fit:
-    """Fit one rule from the u of strangers; if what it then calls matches is not like people, from a u nearer its own pairs.
+    """Fit one rule from the u of strangers; if its matches are then not like people, from a u nearer its own pairs.
 
     From strangers, for whom a shared home is one in thousands, EM may take households for people where nobody is
     recorded twice. Started from the rule's own pairs it would not, but it would miss matches where nearly all match.
