@@ -8,6 +8,7 @@ Each part runs in a process of its own with a stack of its own, so that none war
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from benchmarks.measures import Measure
 from connectors.kafka import create_topics
 from contactpoint.stack import StackConfig, temporary_stack
 from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.telemetry import configure_logging
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -48,11 +50,12 @@ def main() -> None:
         Console(stderr=True).print(f"measuring {part} ...")
         command = [sys.executable, "-m", "benchmarks.speed", "--part", part]
         results |= json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     Console(width=None if sys.stdout.isatty() else 150).print(_table(results))
 
 
 def _run_here(part: str) -> None:
+    configure_logging(level=logging.WARNING)  # to standard error: standard output is for the result
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CONTACTPOINT_")}
     with temporary_stack(StackConfig.from_env(environment)) as stack:
         kafka, postgres = stack.addresses.kafka_settings(), stack.addresses.postgres_settings()
