@@ -32,10 +32,16 @@ class NodeConfig(Settings):
     controller_port: int
 
 
+def cluster_id(random: bytes) -> str:
+    """Return sixteen random bytes as Kafka writes an id (22 symbols); a leading dash would be read as an option."""
+    text = base64.urlsafe_b64encode(random).decode().rstrip("=")
+    return f"A{text[1:]}" if text.startswith("-") else text
+
+
 class KafkaConfig(Settings):
     """A cluster: its id and its nodes."""
 
-    cluster_id: str = Field(default_factory=lambda: base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+    cluster_id: str = Field(default_factory=lambda: cluster_id(uuid.uuid4().bytes))
     nodes: tuple[NodeConfig, ...]
 
     @property

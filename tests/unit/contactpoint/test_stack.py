@@ -17,7 +17,7 @@ from contactpoint.stack.config import StackAddresses, StackConfig
 from contactpoint.stack.daemon import Daemon, StartError
 from contactpoint.stack.jars import Jar, ensure_jars, kafka_jars, kafka_version, parse_lock
 from contactpoint.stack.java import find_java, parse_version
-from contactpoint.stack.kafka import KafkaConfig, NodeConfig, free_ports, is_free, server_properties
+from contactpoint.stack.kafka import KafkaConfig, NodeConfig, cluster_id, free_ports, is_free, server_properties
 from contactpoint.stack.local import running_addresses, up
 from contactpoint.stack.postgres import PostgresConfig, find_binaries, plan_again, plan_server, server_version
 from contactpoint.stack.progress import SilentReporter
@@ -241,3 +241,10 @@ def test_where_the_account_reaches_neither_clone_nor_binaries_they_are_copied(tm
         assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700, "permissions of the user's folders stay as they are"
     finally:
         shutil.rmtree(plan.home)
+
+
+@pytest.mark.parametrize("first", range(256))
+def test_a_cluster_id_is_never_taken_for_an_option(first: int) -> None:
+    text = cluster_id(bytes([first, *range(15)]))
+    assert len(text) == 22
+    assert not text.startswith("-")
