@@ -18,6 +18,7 @@ from contactpoint.world.stream import value_stream
 from contactpoint.world.truth import birth_groups, person_id
 from matching.changes import SourceChange
 from matching.estimation.specification import untrained_model
+from matching.estimation.thresholds import with_threshold
 from matching.estimation.training import Trained, train_by_identifiers
 from matching.features import FIELDS, ChangeReader
 from matching.linkage import similarity as sim
@@ -41,17 +42,29 @@ POLICIES = (
 # Twins agree on all but the forename, and more often than a child is known by two forenames that are nothing alike
 # (the rule of HMPPS' Core Person Record, `shared/facts/linkage-anchors.md` §1). A shared number says it is one child.
 _NOT_SHARED = (NULL_LEVEL, sim.DIFFERENT)
-TWINS = Adjustment(
-    name="twins",
-    label="born on one day with one surname, but forenames that are not alike, and no number in common",
-    when=(
-        ("given", (sim.DIFFERENT, sim.NAME_SLIGHT)),
-        ("surname", (sim.NAME_VARIANT, sim.NAME_NEAR, sim.NAME_EXACT)),
-        ("birth_date", (sim.DATE_VAGUE, sim.DATE_EXACT)),
-        ("nhs", _NOT_SHARED),
-        ("upn", _NOT_SHARED),
+_ALIKE = (sim.NAME_ALIKE, sim.NAME_VARIANT, sim.NAME_NEAR)
+_UNLIKE = (sim.DIFFERENT, sim.NAME_SLIGHT)
+_BORN_TOGETHER = (
+    ("surname", (sim.NAME_VARIANT, sim.NAME_NEAR, sim.NAME_EXACT)),
+    ("birth_date", (sim.DATE_VAGUE, sim.DATE_EXACT)),
+)
+TWINS = (
+    Adjustment(
+        name="twins",
+        label="born on one day with one surname, but forenames that are not alike, and no number in common",
+        when=(("given", _UNLIKE), *_BORN_TOGETHER, ("nhs", _NOT_SHARED), ("upn", _NOT_SHARED)),
+        weight=-1500,
     ),
-    weight=-1500,
+    # So heavy that no number of other records outweighs it: one child seldom has two NHS numbers and two spellings.
+    *(
+        Adjustment(
+            name=f"twins with {number} numbers of their own",
+            label=f"born on one day with one surname, but another forename, however alike, and another {number} number",
+            when=(("given", (*_UNLIKE, *_ALIKE)), *_BORN_TOGETHER, (number, (sim.DIFFERENT,)), (other, _NOT_SHARED)),
+            weight=-10_000,
+        )
+        for number, other in (("nhs", "upn"), ("upn", "nhs"))
+    ),
 )
 
 # Few pairs a record, so that linking keeps up with the feeds: each rule stands on two or more exact or coarse parts.
@@ -83,7 +96,7 @@ def untrained_children_model() -> LinkageModel:
     fields = [Field(name, kind) for name, kind in FIELDS.items()]
     rules = tuple(BlockingRule("+".join(parts), parts) for parts in BLOCKING)
     model = untrained_model("children", fields, POLICIES)
-    return replace(model, blocking_rules=rules, adjustments=(TWINS,))
+    return replace(model, blocking_rules=rules, adjustments=TWINS)
 
 
 def train_children_model(children: int, seed: int, on: date, say: Report) -> Trained:
@@ -92,8 +105,10 @@ def train_children_model(children: int, seed: int, on: date, say: Report) -> Tra
     say(f"simulating {children:,} children")
     records = simulated_records(model, children, seed)
     trained = train_by_identifiers(records.columns, model, seed=seed, on=on, progress=say)
-    # The stop list names blocking keys of this world; in service it comes from the service's own frequencies.
-    live = replace(trained.model, component_cap=LIVE_COMPONENT_CAP, stop_keys=())
+    # The stop list names blocking keys of this world; in service it comes from the service's own frequencies. And what
+    # is less likely than not goes to a person, though linking it would gain a little F1.
+    cautious = with_threshold(trained.model, max(0, trained.model.link_threshold))
+    live = replace(cautious, component_cap=LIVE_COMPONENT_CAP, stop_keys=())
     return replace(trained, model=live)
 
 
