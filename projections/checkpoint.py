@@ -33,6 +33,12 @@ def prepare_writer(connection: Rows) -> None:
     connection.execute(_SQL["session"])
 
 
+def make_way(connection: Rows, application: str) -> None:
+    """Let no lock be waited for without end, and end a writer of this name that has been silent amid a COPY."""
+    connection.execute(_SQL["do_not_wait_for_ever"])
+    connection.execute(_SQL["end_silent_writer"], (application,))
+
+
 def register(connection: Rows, projection: str, version: int, partitions: Iterable[Partition]) -> None:
     """Start a projection at offset 0 of these partitions, except where it has a position already."""
     connection.execute(_SQL["register"], (projection, version))

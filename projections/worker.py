@@ -41,9 +41,11 @@ class Worker:
         self._projection, self._kafka, self._namespace = projection, kafka, namespace
         self._letters: EventProducer | None = None
         partitions = partitions_of(kafka, projection.topics)
-        self._connection: Rows = connect(postgres, autocommit=True, application=f"projection {namespace.projection}")
+        application = f"projection {namespace.projection}"
+        self._connection: Rows = connect(postgres, autocommit=True, application=application)
         try:
             with wrap_errors():
+                checkpoint.make_way(self._connection, application)
                 self._checkpoint = start(self._connection, projection, namespace, partitions)
             self._reader = PartitionReader(kafka, self.positions, group=f"projection.{namespace.projection}")
         except BaseException:

@@ -8,6 +8,16 @@ select pg_advisory_xact_lock(hashtext('contactpoint.projections'));
 -- A writer that freezes inside a transaction holds the checkpoint's row: the server ends it, and another can go on.
 set idle_in_transaction_session_timeout = '30s';
 
+-- name: do_not_wait_for_ever
+set lock_timeout = '5s';
+
+-- name: end_silent_writer
+-- A writer that froze in the middle of a COPY is not idle to the server, which waits for its next rows for ever.
+select pg_terminate_backend(pid)
+from pg_stat_activity
+where application_name = %s and pid <> pg_backend_pid() and datname = current_database()
+  and state = 'active' and wait_event = 'ClientRead' and state_change < clock_timestamp() - interval '30 seconds';
+
 -- name: create
 create schema if not exists projection;
 create table if not exists projection.checkpoint (

@@ -155,5 +155,6 @@ def end_sessions_of_frozen_processes(connection: Connection[TupleRow]) -> None:
     """End transactions that the frozen process left open, as a server does after its timeout."""
     connection.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where application_name = 'projection directory' and state like 'idle in transaction%'"
+        " where application_name = 'projection directory'"
+        " and (state like 'idle in transaction%' or state = 'active' and wait_event = 'ClientRead')"
     )
