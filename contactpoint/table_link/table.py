@@ -51,7 +51,7 @@ def table_columns(table: Table, config: LinkConfig, model: LinkageModel) -> Reco
         message = f"the model has fields {', '.join(unknown)} that LINK.toml does not map; mapped: {names}"
         raise ConfigurationError(message)
     by_field = [_folded(table, config.fields[field.name]) for field in model.fields]
-    sources = _texts(table, config.source) if config.source else [ONLY_SOURCE] * table.num_rows
+    sources = texts(table, config.source) if config.source else [ONLY_SOURCE] * table.num_rows
     return columns_of(model, list(zip(*by_field, strict=True)), sources)
 
 
@@ -84,19 +84,14 @@ def read_pairs(path: Path, ids: Sequence[str]) -> tuple[list[int], list[int], li
         message = f"{path}: labelled pairs need the columns left and right; there are: {', '.join(table.column_names)}"
         raise ConfigurationError(message)
     row_of = {name: row for row, name in enumerate(ids)}
-    left, right = _texts(table, "left"), _texts(table, "right")
+    left, right = texts(table, "left"), texts(table, "right")
     strangers = sum(name not in row_of for name in [*left, *right])
     if strangers:
         message = f"{path}: {strangers} record ids of labelled pairs are not in the table"
         raise ConfigurationError(message)
-    match = _texts(table, "match") if "match" in table.column_names else ["1"] * len(left)
+    match = texts(table, "match") if "match" in table.column_names else ["1"] * len(left)
     says = [text.strip().lower() in {"1", "true", "yes", "y"} for text in match]
     return [row_of[name] for name in left], [row_of[name] for name in right], says
-
-
-def texts(table: Table, column: str) -> list[str]:
-    """Return a column as text, "" for null."""
-    return _texts(table, column)
 
 
 def _read_csv(path: Path, config: LinkConfig) -> Table:
@@ -114,24 +109,23 @@ def _read_csv(path: Path, config: LinkConfig) -> Table:
     )
 
 
-def _texts(table: Table, column: str) -> list[str]:
+def texts(table: Table, column: str) -> list[str]:
+    """Return a column as text, "" for null."""
     return ["" if value is None else str(value) for value in table[column].to_pylist()]
 
 
 def _folded(table: Table, field: FieldConfig) -> list[str]:
     fold = FOLDERS[field.kind]
     if field.year is not None:
-        parts = [
-            _texts(table, name) if name else [""] * table.num_rows for name in (field.year, field.month, field.day)
-        ]
+        parts = [texts(table, name) if name else [""] * table.num_rows for name in (field.year, field.month, field.day)]
         raw = ["-".join(part.split(".")[0] for part in date if part) for date in zip(*parts, strict=True)]
     else:
-        columns = [_texts(table, name) for name in ((field.column,) if field.column else field.columns)]
+        columns = [texts(table, name) for name in ((field.column,) if field.column else field.columns)]
         raw = [" ".join(value for value in values if value) for values in zip(*columns, strict=True)]
     folded = [fold(value) for value in raw]
     if not field.alternates:
         return folded
-    others = [[fold(value) for value in _texts(table, name)] for name in field.alternates]
+    others = [[fold(value) for value in texts(table, name)] for name in field.alternates]
     return [join_alternates(values) for values in zip(folded, *others, strict=True)]
 
 
