@@ -28,7 +28,8 @@ from projections.__main__ import collect_garbage_rarely
 from projections.base import Namespace, Projection, Rows
 from projections.registry import PROJECTIONS
 from projections.runner import Runner
-from schemas.codec import AnyEvent, encode
+from schemas.catalogue import AnyEvent
+from schemas.codec import encode
 from schemas.events import (
     Evidence,
     Formerly,

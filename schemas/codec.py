@@ -12,20 +12,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from schemas.catalogue import CURRENT_VERSIONS, EVENT_ADAPTER, AnyEvent
 from schemas.errors import RejectedError
-from schemas.events import (
-    CURRENT_VERSIONS,
-    EVENT_ADAPTER,
-    AnyIdentityEvent,
-    AnyRecordEvent,
-    IdentityEvent,
-    RecordEvent,
-)
+from schemas.events import RecordEvent
 from schemas.upcasters import upcast
-
-AnyEvent = AnyRecordEvent | AnyIdentityEvent
 
 CONTENT_TYPE = b"application/json"
 SOURCE = "/contactpoint"
@@ -139,10 +131,8 @@ def describe(error: ValidationError) -> str:
     return "; ".join(places[:5]) + (f"; and {len(places) - 5} more" if len(places) > 5 else "")
 
 
-def _time(event: BaseModel) -> datetime:
-    if isinstance(event, RecordEvent):
-        return event.ingested_at
-    return event.decided_at if isinstance(event, IdentityEvent) else _NO_TIME
+def _time(event: AnyEvent) -> datetime:
+    return event.ingested_at if isinstance(event, RecordEvent) else event.decided_at
 
 
 def _headers(event: AnyEvent | _Attributes, time: datetime) -> list[tuple[str, bytes]]:

@@ -7,9 +7,9 @@ never of when it was written, so that reading a file twice or publishing an outb
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from schemas.records import PersonRecord
 
@@ -102,7 +102,11 @@ class Formerly(Contract):
 
 
 class Identity(Contract):
-    """The whole state of one child number after a change, with what it came from and why."""
+    """The whole state of one child number after a change, with what it came from and why.
+
+    A `held` child may be a shielded one under another number (`conflicts` say which questions are open): nothing of it
+    is published until a person has answered.
+    """
 
     version: int
     members: tuple[str, ...]
@@ -112,13 +116,16 @@ class Identity(Contract):
     causes: tuple[str, ...] = ()
     model: str
     evidence: tuple[Evidence, ...] = ()
+    held: bool = False
+    conflicts: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
 
 
 class IdentityCreated(IdentityEvent):
     """A child number came into use."""
 
     event_type: Literal["identity.created"] = "identity.created"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     data: Identity
 
 
@@ -126,7 +133,7 @@ class IdentityChanged(IdentityEvent):
     """A child's membership changed and no member went to another child."""
 
     event_type: Literal["identity.changed"] = "identity.changed"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     data: Identity
 
 
@@ -134,7 +141,7 @@ class IdentityMerged(IdentityEvent):
     """This child number was retired: all its members are now with its one successor."""
 
     event_type: Literal["identity.merged"] = "identity.merged"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     data: Identity
 
 
@@ -142,6 +149,22 @@ class IdentitySplit(IdentityEvent):
     """Some or all members of this child number went to other numbers, its successors."""
 
     event_type: Literal["identity.split"] = "identity.split"
+    schema_version: Literal[2] = 2
+    data: Identity
+
+
+class IdentityHeld(IdentityEvent):
+    """This child may be a shielded one: its membership is unchanged, and nothing of it is to be seen from now on."""
+
+    event_type: Literal["identity.held"] = "identity.held"
+    schema_version: Literal[1] = 1
+    data: Identity
+
+
+class IdentityReleased(IdentityEvent):
+    """This child was held and is not any more."""
+
+    event_type: Literal["identity.released"] = "identity.released"
     schema_version: Literal[1] = 1
     data: Identity
 
@@ -150,28 +173,20 @@ class IdentityRetired(IdentityEvent):
     """This child number has no members left and no successor."""
 
     event_type: Literal["identity.retired"] = "identity.retired"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     data: Identity
 
 
 AnyRecordEvent = RecordObserved | RecordWithdrawn | RecordMerged
-AnyIdentityEvent = IdentityCreated | IdentityChanged | IdentityMerged | IdentitySplit | IdentityRetired
-Event = Annotated[AnyRecordEvent | AnyIdentityEvent, Field(discriminator="event_type")]
-
-EVENT_TYPES: dict[str, type[Envelope]] = {
-    "record.observed": RecordObserved,
-    "record.withdrawn": RecordWithdrawn,
-    "record.merged": RecordMerged,
-    "identity.created": IdentityCreated,
-    "identity.changed": IdentityChanged,
-    "identity.merged": IdentityMerged,
-    "identity.split": IdentitySplit,
-    "identity.retired": IdentityRetired,
-}
-CURRENT_VERSIONS: dict[str, int] = {
-    name: int(model.model_fields["schema_version"].default) for name, model in EVENT_TYPES.items()
-}
-EVENT_ADAPTER: TypeAdapter[AnyRecordEvent | AnyIdentityEvent] = TypeAdapter(Event)
+AnyIdentityEvent = (
+    IdentityCreated
+    | IdentityChanged
+    | IdentityMerged
+    | IdentitySplit
+    | IdentityHeld
+    | IdentityReleased
+    | IdentityRetired
+)
 
 
 def event_id(*parts: str | int) -> str:

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from schemas.events import CURRENT_VERSIONS, EVENT_TYPES
+from schemas.catalogue import CURRENT_VERSIONS, EVENT_TYPES
 
 PUBLISHED = Path(__file__).parent / "published"
 

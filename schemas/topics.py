@@ -10,6 +10,7 @@ SourceKind = Literal["schools", "yot", "health", "eborders"]
 SOURCE_KINDS: tuple[SourceKind, ...] = ("schools", "yot", "health", "eborders")
 DECISIONS = "decisions"
 IDENTITIES = "identities"
+CONFLICTS = "conflicts"
 ACCESS = "access"
 DEAD_LETTERS = "dead-letters"
 MATCHING_CONTROL = "matching-control"
@@ -42,6 +43,7 @@ TOPICS: tuple[TopicSpec, ...] = (
     *(TopicSpec(name, "record key", 4, _KEEP) for name in SOURCE_TOPICS),
     TopicSpec(DECISIONS, "what the decision is about", 1, _KEEP),
     TopicSpec(IDENTITIES, "child number", 4, _KEEP),
+    TopicSpec(CONFLICTS, "conflict id", 1, _KEEP),
     TopicSpec(ACCESS, "child number or searcher", 4, _KEEP),
     TopicSpec(DEAD_LETTERS, "original key", 1, _KEEP),
     TopicSpec(MATCHING_CONTROL, "command name", 1, _COMPACT),

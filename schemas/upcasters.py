@@ -9,14 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from schemas.catalogue import CURRENT_VERSIONS
 from schemas.errors import RejectedError
-from schemas.events import CURRENT_VERSIONS
 
 Document = dict[str, Any]
 Upcaster = Callable[[Document], Document]
 
-# (event type, version it lifts from) -> step. Empty while every event is at its first version.
-UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
+
+def identity_v1_v2(document: Document) -> Document:
+    """Version 1 knew neither held children nor decisions: nobody was held and nobody had decided."""
+    return document | {"data": document["data"] | {"held": False, "conflicts": [], "decisions": []}}
+
+
+# (event type, version it lifts from) -> step.
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
+    (f"identity.{kind}", 1): identity_v1_v2 for kind in ("created", "changed", "merged", "split", "retired")
+}
 
 
 def upcast(

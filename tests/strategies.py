@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from hashlib import blake2b
 from typing import Any
 
 from hypothesis import strategies as st
 
 from schemas.events import (
     MergedInto,
+    Nothing,
     RecordMerged,
     RecordObserved,
     RecordWithdrawn,
@@ -76,9 +78,15 @@ record_keys = st.builds("{}:{}".format, st.sampled_from(["school-1", "health-1",
 
 @st.composite
 def record_events(draw: st.DrawFn) -> RecordObserved | RecordWithdrawn | RecordMerged:
-    """Draw one event about one of a few records."""
+    """Draw one event about one of a few records. As in ingest, the fingerprint is a function of the content."""
     key, version = draw(record_keys), draw(st.integers(0, 5))
-    fingerprint = draw(st.sampled_from(["aa", "bb"]))
+    kind = draw(st.sampled_from(["record.observed", "record.observed", "record.withdrawn", "record.merged"]))
+    content: PersonRecord | MergedInto | Nothing = Nothing()
+    if kind == "record.observed":
+        content = draw(person_records)
+    elif kind == "record.merged":
+        content = MergedInto(survivor=draw(record_keys))
+    fingerprint = blake2b(content.model_dump_json().encode(), digest_size=8).hexdigest()
     common: dict[str, Any] = {
         "subject": key,
         "feed": "feed-1",
@@ -86,10 +94,9 @@ def record_events(draw: st.DrawFn) -> RecordObserved | RecordWithdrawn | RecordM
         "fingerprint": fingerprint,
         "ingested_at": draw(instants),
     }
-    kind = draw(st.sampled_from(["record.observed", "record.observed", "record.withdrawn", "record.merged"]))
     common["event_id"] = record_event_id(key, kind, version, fingerprint)
-    if kind == "record.observed":
-        return RecordObserved(**common, data=draw(person_records))
-    if kind == "record.merged":
-        return RecordMerged(**common, data=MergedInto(survivor=draw(record_keys)))
+    if isinstance(content, PersonRecord):
+        return RecordObserved(**common, data=content)
+    if isinstance(content, MergedInto):
+        return RecordMerged(**common, data=content)
     return RecordWithdrawn(**common)

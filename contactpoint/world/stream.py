@@ -24,8 +24,9 @@ from contactpoint.world.population import Int64, Population, populate
 from contactpoint.world.records import Speaker, Statement, speakers
 from contactpoint.world.registers import present
 from contactpoint.world.settings import WorldSettings
-from schemas.codec import AnyEvent, EncodedEvent, EventView, decode, encode_view, with_headers
-from schemas.events import CURRENT_VERSIONS, record_event_id
+from schemas.catalogue import CURRENT_VERSIONS, AnyEvent
+from schemas.codec import EncodedEvent, EventView, decode, encode_view, with_headers
+from schemas.events import record_event_id
 from schemas.topics import SourceKind, source_topic
 
 _CHUNK = 2000

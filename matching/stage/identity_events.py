@@ -10,8 +10,9 @@ from collections.abc import Iterable
 import msgspec
 
 from matching.changes import IdentityChange
+from schemas.catalogue import CURRENT_VERSIONS
 from schemas.codec import EventView, encode_view
-from schemas.events import CURRENT_VERSIONS, identity_event_id
+from schemas.events import identity_event_id
 
 
 class _Evidence(msgspec.Struct, frozen=True, gc=False):
@@ -35,6 +36,9 @@ class _Identity(msgspec.Struct, frozen=True, gc=False):
     causes: tuple[str, ...]
     model: str
     evidence: tuple[_Evidence, ...]
+    held: bool = False
+    conflicts: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
 
 
 class _IdentityEvent(EventView, frozen=True, gc=False, kw_only=True):

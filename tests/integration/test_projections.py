@@ -24,7 +24,8 @@ from projections.rebuild import rebuild, verify
 from projections.runner import Pace, Runner
 from projections.status import lags
 from projections.worker import Worker
-from schemas.codec import AnyEvent, encode
+from schemas.catalogue import AnyEvent
+from schemas.codec import encode
 from schemas.dead_letter import from_message
 from schemas.errors import ConfigurationError, FencedError
 from schemas.events import RecordObserved, record_event_id

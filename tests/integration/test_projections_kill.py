@@ -23,7 +23,8 @@ from projections.base import Projection
 from projections.rebuild import verify
 from projections.registry import PROJECTIONS
 from projections.status import lags
-from schemas.codec import AnyEvent, encode
+from schemas.catalogue import AnyEvent
+from schemas.codec import encode
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.unit.projections.histories import long_history, topic_of
 

@@ -22,7 +22,8 @@ from projections.directory.projection import DirectoryProjection
 from projections.directory.state import Batch, EntryRow, Membership
 from projections.directory.views import IdentityView, RecordView
 from projections.worker import start
-from schemas.codec import AnyEvent, decode_as, encode
+from schemas.catalogue import AnyEvent
+from schemas.codec import decode_as, encode
 from schemas.events import RecordObserved, record_event_id
 from schemas.records import PersonRecord
 from schemas.settings import PostgresSettings

@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from connectors.kafka import ReadMessage
-from schemas.codec import AnyEvent, encode
+from schemas.catalogue import AnyEvent
+from schemas.codec import encode
 from schemas.events import (
     AnyIdentityEvent,
     AnyRecordEvent,

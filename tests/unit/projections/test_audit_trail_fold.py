@@ -19,7 +19,8 @@ from projections.audit_trail.fold import (
     source_event_row,
 )
 from projections.audit_trail.views import IdentityEventView, RecordEventView
-from schemas.codec import AnyEvent, decode_as, encode
+from schemas.catalogue import AnyEvent
+from schemas.codec import decode_as, encode
 from schemas.errors import RejectedError
 from schemas.events import MergedInto, RecordMerged, RecordObserved, record_event_id
 from schemas.records import NameClaim, PersonRecord

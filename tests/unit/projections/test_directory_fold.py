@@ -15,7 +15,8 @@ from projections.directory.fold import add_identity, add_record, changes, record
 from projections.directory.memory import InMemoryDirectory
 from projections.directory.state import Batch, RecordVersion
 from projections.directory.views import IdentityView, RecordView
-from schemas.codec import AnyEvent, decode_as, encode
+from schemas.catalogue import AnyEvent
+from schemas.codec import decode_as, encode
 from schemas.events import AnyIdentityEvent, RecordObserved, RecordWithdrawn, record_event_id
 from schemas.records import (
     Address,

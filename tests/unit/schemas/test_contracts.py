@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.catalogue import CURRENT_VERSIONS, EVENT_TYPES
 from schemas.dead_letter import dead_letter, from_message, to_headers
 from schemas.errors import ConfigurationError, RejectedError
-from schemas.events import CURRENT_VERSIONS, EVENT_TYPES, identity_event_id, record_event_id
+from schemas.events import identity_event_id, record_event_id
 from schemas.identity import ALPHABET, RecordKey, child_number, is_child_number
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.telemetry import HIDDEN, redact

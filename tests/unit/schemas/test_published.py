@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas import codec, publish
-from schemas.events import CURRENT_VERSIONS, EVENT_TYPES
+from schemas.catalogue import CURRENT_VERSIONS, EVENT_TYPES
 from schemas.upcasters import UPCASTERS, upcast
 
 GOLDEN = Path(__file__).parents[2] / "golden"
