@@ -1,0 +1,35 @@
+-- Roles of the database: who may do what. They belong to the whole server, so several databases and processes may run
+-- this at the same time; safe to run at every start. None can log in, is superuser, bypasses row security or owns a
+-- table: a login of the deployment is made a member of the one that it needs. Rights are granted where the objects are
+-- made (audit: projections/access/sql/schema.sql).
+--
+-- contactpoint_projector     writes the projections' tables
+-- contactpoint_reader        the directory service: no table rights, only functions
+-- contactpoint_audit_writer  owns `audit.append`: may insert an entry, and neither read nor change one
+-- contactpoint_sequencer     numbers entries, keeps the tree and its checkpoints, holds the vault of the audit's keys
+-- contactpoint_auditor       reads the audit trail
+-- contactpoint_exporter      pseudonymised exports
+-- contactpoint_operator      runs the stages: status and settings, no child's data
+
+do $$
+declare
+    wanted text;
+begin
+    foreach wanted in array array[
+        'contactpoint_projector', 'contactpoint_reader', 'contactpoint_audit_writer', 'contactpoint_sequencer',
+        'contactpoint_auditor', 'contactpoint_exporter', 'contactpoint_operator'
+    ] loop
+        if not exists (select from pg_roles where rolname = wanted) then
+            begin
+                execute format('create role %I nologin', wanted);
+            exception when duplicate_object or unique_violation then
+                null; -- another process was faster
+            end;
+        end if;
+        -- Whoever runs this must be able to give objects to the role (a superuser always is).
+        if not pg_has_role(current_user, wanted, 'member') then
+            execute format('grant %I to current_user', wanted);
+        end if;
+    end loop;
+end
+$$;
