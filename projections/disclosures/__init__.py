@@ -1,0 +1,1 @@
+"""Disclosure to others under the law: one named child, one gateway, one authoriser, once."""

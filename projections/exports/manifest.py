@@ -1,0 +1,49 @@
+"""The paper that goes with a release: what it is, for whom, until when, and a signature over all of it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import orjson
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from schemas.errors import RejectedError
+
+Facts = Mapping[str, Any]
+
+
+def csv_bytes(rows: Sequence[Sequence[str]]) -> bytes:
+    """Return rows as CSV in UTF-8 with CRLF (RFC 4180)."""
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def signed_manifest(facts: Facts, data: bytes, key: Ed25519PrivateKey) -> bytes:
+    """Return the manifest as JSON: the facts, the data's SHA-256, and an Ed25519 signature over their RFC 8785 form."""
+    said = {**facts, "sha256": sha256(data).hexdigest()}
+    signature = base64.b64encode(key.sign(rfc8785.dumps(said))).decode()
+    return orjson.dumps({**said, "signature": signature}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def verify_manifest(manifest: bytes, data: bytes, key: Ed25519PublicKey) -> Facts:
+    """Return the facts of a manifest whose signature and data hold; raise RejectedError that says what does not."""
+    try:
+        said = dict(orjson.loads(manifest))
+        signature = base64.b64decode(said.pop("signature"), validate=True)
+    except (orjson.JSONDecodeError, ValueError, KeyError, TypeError):
+        raise RejectedError("manifest_invalid", "the manifest is not JSON with a signature") from None
+    try:
+        key.verify(signature, rfc8785.dumps(said))
+    except InvalidSignature:
+        raise RejectedError("manifest_forged", "the manifest's signature does not fit it and this key") from None
+    if said.get("sha256") != sha256(data).hexdigest():
+        raise RejectedError("release_altered", "the data are not those that the manifest was signed for")
+    return said

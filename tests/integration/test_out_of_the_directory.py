@@ -1,0 +1,244 @@
+"""What leaves the directory: pseudonymised releases with two approvals, and disclosures of one child, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from psycopg import Connection, errors
+from psycopg.rows import TupleRow
+
+from connectors.kafka import ReadMessage
+from connectors.postgres import apply_schema, connect
+from projections.directory.projection import DirectoryProjection
+from projections.disclosures import desk as disclosures
+from projections.disclosures.desk import DisclosureDesk
+from projections.disclosures.rules import Ask
+from projections.exports import desk as exports
+from projections.exports.desk import Release, ReleaseDesk
+from projections.exports.manifest import verify_manifest
+from projections.exports.specification import ReleaseSpec
+from projections.worker import fold, start
+from schemas.catalogue import AnyEvent
+from schemas.codec import encode
+from schemas.errors import RejectedError
+from schemas.events import RecordObserved, record_event_id
+from schemas.identity import child_number, is_child_number
+from schemas.records import Education, NameClaim, PersonRecord
+from schemas.settings import PostgresSettings
+from schemas.topics import IDENTITIES
+from tests.unit.projections.histories import identity_events
+
+pytestmark = pytest.mark.integration
+DIRECTORY = DirectoryProjection()
+KEY = Ed25519PrivateKey.generate()
+NOW = datetime(2026, 11, 27, 9, 0, tzinfo=UTC)
+TODAY = NOW.date()
+
+
+def person(number: int) -> RecordObserved:
+    """Return what a school says of a made-up child; every third one attends it no longer."""
+    key, end = f"school-1:{number}", date(2025, 7, 20) if number % 3 == 0 else None
+    return RecordObserved(
+        event_id=record_event_id(key, "record.observed", 1, "f"),
+        subject=key,
+        feed="f",
+        source_version=1,
+        fingerprint="f",
+        ingested_at=NOW,
+        data=PersonRecord(
+            names=(NameClaim(family=f"Famly{number}", given="Sam"),),
+            birth_date=date(2012, 1, 1) + timedelta(days=number % 300),
+            sex="female" if number % 2 else "male",
+            education=(Education(institution="Hill School", end=end),),
+        ),
+    )
+
+
+def children(numbers: range) -> list[AnyEvent]:
+    """Return the events by which so many children, of one record each, come into the directory."""
+    records: list[AnyEvent] = [person(number) for number in numbers]
+    homes = {child_number(event.subject): frozenset([event.subject]) for event in records}
+    return [*records, *identity_events({}, homes, numbers.start + 1)]
+
+
+def messages(events: list[AnyEvent]) -> list[ReadMessage]:
+    """Return the events as messages of their topics."""
+    encoded = [(event.event_type.startswith("identity."), encode(event)) for event in events]
+    return [
+        ReadMessage(IDENTITIES if about_child else "source.schools", 0, offset, event.key, event.value)
+        for offset, (about_child, event) in enumerate(encoded)
+    ]
+
+
+@pytest.fixture
+def database(postgres: PostgresSettings) -> Iterator[Connection[TupleRow]]:
+    apply_schema(postgres, "projections.sql", "roles")
+    with connect(postgres, autocommit=True) as connection:
+        start(connection, DIRECTORY, DIRECTORY.live, [(topic, 0) for topic in DIRECTORY.topics])
+        fold(DIRECTORY, connection, messages(children(range(240))))
+        exports.prepare(postgres)
+        disclosures.prepare(postgres)
+        yield connection
+
+
+def trail(noted: list[tuple[str, ...]]) -> Callable[..., None]:
+    return lambda *entry: noted.append(entry)
+
+
+def spec(**more: object) -> ReleaseSpec:
+    asked = {"project": "p1", "kind": "records", "columns": ["sex", "age_stage", "in_education"], "as_of": TODAY}
+    return ReleaseSpec.model_validate({**asked, "expires": TODAY + timedelta(days=90), **more})
+
+
+def exporter(database: Connection[TupleRow]) -> ReleaseDesk:
+    """Return a release desk that works under the exporter's own role."""
+    database.execute("set role contactpoint_exporter")
+    desk = ReleaseDesk(database, trail([]))
+    desk.open_project("p1", "research", "accredited-research-environment", "ana")
+    return desk
+
+
+def released(desk: ReleaseDesk, asked: ReleaseSpec) -> Release:
+    reference = desk.request(asked, "ana")
+    desk.approve(reference, "ben")
+    desk.approve(reference, "cleo")
+    return desk.release(reference, "ana", TODAY, KEY)
+
+
+def pseudonyms(release: Release) -> set[str]:
+    return {line.split(",")[0] for line in release.data.decode().splitlines()[1:]}
+
+
+def test_a_release_leaves_after_two_approvals_signed_and_once(database: Connection[TupleRow]) -> None:
+    desk = exporter(database)
+    reference = desk.request(spec(), "ana")
+    for people in ([], ["ben"]):
+        for approver in people:
+            desk.approve(reference, approver)
+        assert refused(lambda: desk.release(reference, "ana", TODAY, KEY)) == "approvals_missing"
+    assert refused(lambda: desk.approve(reference, "ana")) == "own_request"
+    desk.approve(reference, "cleo")
+    assert refused(lambda: desk.release(reference, "ana", TODAY + timedelta(days=90), KEY)) == "release_expired"
+    release = desk.release(reference, "ana", TODAY, KEY)
+    facts = verify_manifest(release.manifest, release.data, KEY.public_key())
+    assert (facts["approved_by"], facts["k"], facts["children"]) == (["ben", "cleo"], 10, "240")
+    assert refused(lambda: desk.release(reference, "ana", TODAY, KEY)) == "released_before"
+
+
+def test_a_release_names_nobody_and_two_projects_share_no_pseudonym(database: Connection[TupleRow]) -> None:
+    desk = exporter(database)
+    desk.open_project("p2", "statistics", "office-for-national-statistics", "ana")
+    first, second = released(desk, spec()), released(desk, spec(project="p2"))
+    assert len(pseudonyms(first)) == len(pseudonyms(second)) == 240
+    assert not pseudonyms(first) & pseudonyms(second)
+    assert not {child_number(person(n).subject) for n in range(240)} & set(
+        first.data.decode().replace(",", " ").split()
+    )
+    assert b"Famly" not in first.data
+
+
+def test_a_destroyed_key_leaves_pseudonyms_that_mean_nobody(database: Connection[TupleRow]) -> None:
+    pseudonym = min(pseudonyms(released(exporter(database), spec())))
+    database.execute("reset role")
+    noted: list[tuple[str, ...]] = []
+    desk = ReleaseDesk(database, trail(noted))
+    assert is_child_number(desk.child_behind("p1", pseudonym, "ana") or "")
+    desk.destroy_key("p1", "ben")
+    assert refused(lambda: desk.child_behind("p1", pseudonym, "ana")) == "key_destroyed"
+    assert ("project_key_destroyed", "ben", "p1") in noted
+    assert refused(lambda: desk.request(spec(), "ana")) == "no_such_project"
+
+
+def test_a_release_from_which_an_earlier_one_can_be_subtracted_is_refused(database: Connection[TupleRow]) -> None:
+    released(exporter(database), spec(kind="counts", columns=["sex"]))
+    database.execute("reset role")
+    fold(DIRECTORY, database, messages(children(range(240, 246))))
+    desk = ReleaseDesk(database, trail([]))
+    with pytest.raises(RejectedError, match="subtracting it from release"):
+        desk.request(spec(kind="counts", columns=["sex"]), "ana")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from directory.entry",
+        "select inner_pad from export.project",
+        "select * from export.ledger",
+        "select * from projection.membership",
+        "select export.child_behind('p1', 'x')",
+        "select * from disclosure.authorisation",
+    ],
+)
+def test_the_exporter_can_reach_no_identifier(statement: str, database: Connection[TupleRow]) -> None:
+    exporter(database)
+    with pytest.raises(errors.InsufficientPrivilege):
+        database.execute(statement.encode())
+
+
+def test_a_recipient_that_is_not_listed_is_refused(database: Connection[TupleRow]) -> None:
+    desk = ReleaseDesk(database, trail([]))
+    assert refused(lambda: desk.open_project("p3", "research", "national-identity-register", "ana")) == (
+        "recipient_not_listed"
+    )
+
+
+def ask(number: str, **more: object) -> Ask:
+    asked = Ask(number, "section_47", "borough-700", ("names", "whereabouts"), "urgent_risk", False, "ana")
+    return Ask(**{**asked._asdict(), **more})
+
+
+def test_one_child_is_disclosed_once_to_the_items_that_somebody_else_authorised(
+    database: Connection[TupleRow],
+) -> None:
+    noted: list[tuple[str, ...]] = []
+    desk, child = DisclosureDesk(database, trail(noted)), child_number("school-1:1")
+    reference = desk.authorise(ask(child), "ben", NOW, NOW + timedelta(days=7))
+    told = desk.disclose(reference, "ana", NOW + timedelta(hours=1))
+    assert told["names"][0]["value"]["family"] == "Famly1"
+    assert set(told) <= {"reference", "child_number", "names", "whereabouts"}
+    assert refused(lambda: desk.disclose(reference, "ana", NOW + timedelta(hours=1))) == "disclosed_before"
+    assert [(notice[0], notice[4]) for notice in desk.notices()] == [(reference, None)]
+    assert [entry[0] for entry in noted] == ["disclosure_authorised", "disclosed"]
+    desk.review(reference, "cleo", NOW + timedelta(days=1))
+    assert desk.notices()[0][4] == "cleo"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"child_number": "surname = 'x'"}, "one_child_only"),
+        ({"child_number": f"{child_number('a:1')},{child_number('a:2')}"}, "one_child_only"),
+        ({"gateway": "immigration"}, "gateway_not_listed"),
+        ({"proportionality": ""}, "reason_not_listed"),
+        ({"items": ("identifiers",)}, "items_not_listed"),
+        ({"items": ()}, "items_not_listed"),
+        ({"requested_by": "ben"}, "own_request"),
+    ],
+)
+def test_a_request_for_more_than_the_law_lists_is_refused(
+    change: dict[str, object], code: str, database: Connection[TupleRow]
+) -> None:
+    desk = DisclosureDesk(database, trail([]))
+    wanted = ask(child_number("school-1:1"), **change)
+    assert refused(lambda: desk.authorise(wanted, "ben", NOW, NOW + timedelta(days=7))) == code
+
+
+def test_an_authorisation_that_has_expired_or_was_never_given_discloses_nothing(
+    database: Connection[TupleRow],
+) -> None:
+    desk = DisclosureDesk(database, trail([]))
+    reference = desk.authorise(ask(child_number("school-1:1")), "ben", NOW, NOW + timedelta(days=7))
+    assert refused(lambda: desk.disclose(reference, "ana", NOW + timedelta(days=7))) == "authorisation_expired"
+    assert refused(lambda: desk.disclose("D0", "ana", NOW)) == "not_authorised"
+    late = NOW + timedelta(days=90)
+    assert refused(lambda: desk.authorise(ask(child_number("a:1")), "ben", NOW, late)) == "expiry_not_allowed"
+
+
+def refused(deed: Callable[[], object]) -> str:
+    """Return the code with which a deed is refused."""
+    with pytest.raises(RejectedError) as error:
+        deed()
+    return error.value.code
