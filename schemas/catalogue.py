@@ -6,11 +6,12 @@ from typing import Annotated, get_args
 
 from pydantic import Field, TypeAdapter
 
+from schemas.access import AnyAccessEvent
 from schemas.conflicts import AnyConflictEvent
 from schemas.decisions import AnyDecisionEvent
 from schemas.events import AnyIdentityEvent, AnyRecordEvent, Envelope
 
-AnyEvent = AnyRecordEvent | AnyIdentityEvent | AnyDecisionEvent | AnyConflictEvent
+AnyEvent = AnyRecordEvent | AnyIdentityEvent | AnyDecisionEvent | AnyConflictEvent | AnyAccessEvent
 
 EVENT_TYPES: dict[str, type[Envelope]] = {
     model.model_fields["event_type"].default: model for model in get_args(AnyEvent)

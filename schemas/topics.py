@@ -44,7 +44,7 @@ TOPICS: tuple[TopicSpec, ...] = (
     TopicSpec(DECISIONS, "what the decision is about", 1, _KEEP),
     TopicSpec(IDENTITIES, "child number", 4, _KEEP),
     TopicSpec(CONFLICTS, "conflict id", 1, _KEEP),
-    TopicSpec(ACCESS, "child number or searcher", 4, _KEEP),
+    TopicSpec(ACCESS, "the child's audit key, or the user", 4, _KEEP),
     TopicSpec(DEAD_LETTERS, "original key", 1, _KEEP),
     TopicSpec(MATCHING_CONTROL, "command name", 1, _COMPACT),
 )
