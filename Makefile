@@ -80,6 +80,12 @@ typecheck: install ## mypy --strict
 imports: install ## The import rule: contactpoint -> ingest | matching | projections -> connectors -> schemas
 	@$(BIN)/lint-imports
 
+.PHONY: sbom
+sbom: install ## The bill of materials of what ships, CycloneDX, into build/sbom.json
+	@mkdir -p build
+	@$(BIN)/python -m cyclonedx_py requirements requirements/runtime.lock -o build/sbom.json
+	@echo "build/sbom.json"
+
 ##@ Measure
 .PHONY: bench accuracy
 bench: $(BENCH_INSTALLED) ## Speed of each stage and end to end, into benchmarks/results.json

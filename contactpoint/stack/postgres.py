@@ -110,7 +110,7 @@ def plan_server(binaries: Path, folder: Path, port: int, shared_buffers_mb: int)
     home.mkdir(parents=True)
     if account is not None and not (_reaches(account, home) and _reaches(account, binaries / "postgres")):
         home.rmdir()
-        home = Path(tempfile.mkdtemp(prefix="contactpoint-postgres-", dir="/var/tmp"))
+        home = Path(tempfile.mkdtemp(prefix="contactpoint-postgres-", dir="/var/tmp"))  # nosec B108: it is made private
         home.chmod(0o711)
         binaries = _copy_installation(binaries, home, account)
     return PostgresConfig(
