@@ -9,7 +9,7 @@ clustering does with the weights.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,7 @@ from matching.linkage.columns import RecordColumns
 from matching.linkage.components import Labels
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
+from matching.linkage.operating import OperatingPoint
 
 LOWEST: Final = -600
 HIGHEST: Final = 2400
@@ -27,28 +28,8 @@ HIGHEST: Final = 2400
 
 _STEPS: Final = (400, 200, 100, 50)
 _PLATEAU_STEP: Final = 200
-_LEAST_PRECISION: Final = 0.7
+_SHOWN: Final = (-400, -200, 200, 400, 800)  # around the best, so that a person sees what another choice would cost
 _AS_GOOD: Final = 2e-5  # differences of expected F1 that mean nothing: the threshold nearer an even chance is taken
-
-
-@dataclass(frozen=True, slots=True)
-class OperatingPoint:
-    """What is expected of one link threshold."""
-
-    threshold: int
-    precision: float
-    recall: float
-
-    @property
-    def f1(self) -> float:
-        """The harmonic mean of precision and recall."""
-        total = self.precision + self.recall
-        return 2.0 * self.precision * self.recall / total if total > 0.0 else 0.0
-
-    @property
-    def value(self) -> float:
-        """F1, less where precision is so low that most links would have to be undone (few or no true matches)."""
-        return self.f1 * min(1.0, self.precision / _LEAST_PRECISION)
 
 
 Judge = Callable[[Labels], tuple[float, float]]
@@ -81,10 +62,8 @@ def judge_by_truth(truth: Indices, unknown: int) -> Judge:
     return judge
 
 
-def choose_threshold(
-    columns: RecordColumns, model: LinkageModel, judge: Judge
-) -> tuple[LinkageModel, tuple[OperatingPoint, ...]]:
-    """Return the model with the best threshold, and all operating points that were tried, in order of threshold."""
+def choose_threshold(columns: RecordColumns, model: LinkageModel, judge: Judge) -> LinkageModel:
+    """Return the model with the best threshold, and in it all operating points that were tried."""
     pairs, _ = score_pairs(columns, model, floor=LOWEST)
     tried: dict[int, OperatingPoint] = {}
 
@@ -95,7 +74,10 @@ def choose_threshold(
         return tried[threshold]
 
     best = _middle(point, _climb(point))
-    return with_threshold(model, best.threshold), tuple(tried[threshold] for threshold in sorted(tried))
+    for step in _SHOWN:
+        point(min(max(best.threshold + step, LOWEST), HIGHEST))
+    curve = tuple(tried[threshold] for threshold in sorted(tried))
+    return replace(with_threshold(model, best.threshold), operating_points=curve)
 
 
 def with_threshold(model: LinkageModel, threshold: int, review_band: int = 500) -> LinkageModel:

@@ -26,11 +26,12 @@ from matching.estimation.labelled import (
 from matching.estimation.probabilities import with_probabilities
 from matching.estimation.rules import bounded, needed_rules
 from matching.estimation.sampling import Groups, TrainingPairs, blocked_pairs, group, random_pairs
-from matching.estimation.thresholds import Judge, OperatingPoint, choose_threshold, judge_by_pairs, judge_by_truth
+from matching.estimation.thresholds import Judge, choose_threshold, judge_by_pairs, judge_by_truth
 from matching.estimation.unsupervised import label_without_truth
 from matching.linkage.columns import RecordColumns
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
+from matching.linkage.operating import OperatingPoint
 
 MOST_PAIRS: Final = 4_000_000
 """Blocked pairs that training looks at."""
@@ -49,12 +50,16 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained model with what training saw: its expected operating points, and how many pairs it learned from."""
+    """A trained model, how many pairs it learned from, and how many matches it expects among all candidate pairs."""
 
     model: LinkageModel
-    curve: tuple[OperatingPoint, ...]
     pairs: int
     expected_matches: float
+
+    @property
+    def curve(self) -> tuple[OperatingPoint, ...]:
+        """What is expected at each threshold that was tried."""
+        return self.model.operating_points
 
     @property
     def expected(self) -> OperatingPoint:
@@ -161,7 +166,7 @@ def _finish(
     judge = judge or judge_by_pairs(pairs.left, pairs.right, counted.labels)
     matches = float(counted.labels.sum() / pairs.share)
     as_counted, as_calibrated = (
-        Trained(*choose_threshold(columns, each, judge), len(pairs), matches)
+        Trained(choose_threshold(columns, each, judge), len(pairs), matches)
         for each in (plain, with_probabilities(plain, fitted.probabilities, fitted.prior))
     )
     better = as_calibrated.expected.value - as_counted.expected.value > WORTH_CALIBRATING

@@ -14,10 +14,13 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from matching.linkage.operating import OperatingPoint
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_ONLY_SAID: Final = frozenset({"description", "created_on", "notes", "operating_points"})
 
 Uniqueness = Literal["hard", "soft", "none"]
 
@@ -138,7 +141,8 @@ class LinkageModel:
     at or above `cluster_threshold` (None: the link threshold; never above it). Pairs down to `review_floor` are kept
     as edges for explanation and review. `stop_keys` are hashes of blocking keys that are
     too common to say anything. `component_cap` is the largest connected component that is clustered as it stands
-    (`components.linked_components`).
+    (`components.linked_components`). `operating_points` is training's report: the precision and recall of clusters that
+    it expects at each threshold that it tried, in order.
     """
 
     description: str
@@ -155,6 +159,7 @@ class LinkageModel:
     stop_keys: tuple[int, ...] = ()
     component_cap: int = 300
     notes: Mapping[str, str] = field(default_factory=dict)
+    operating_points: tuple[OperatingPoint, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a model that cannot be used, saying which part of it."""
@@ -162,8 +167,8 @@ class LinkageModel:
 
     @cached_property
     def model_id(self) -> str:
-        """Sixteen hex digits of SHA-256 over all that can change a result (not the description, date and notes)."""
-        content = {k: v for k, v in asdict(self).items() if k not in {"description", "created_on", "notes"}}
+        """Sixteen hex digits of SHA-256 over all that can change a result (not what is only said of the model)."""
+        content = {k: v for k, v in asdict(self).items() if k not in _ONLY_SAID}
         return hashlib.sha256(_canonical(content)).hexdigest()[:16]
 
     @cached_property
@@ -237,6 +242,7 @@ def _from_json(content: dict[str, Any]) -> LinkageModel:
             ),
             "source_policies": tuple(SourcePolicy(**p) for p in content.get("source_policies", ())),
             "stop_keys": tuple(int(key, 16) for key in content.get("stop_keys", ())),
+            "operating_points": tuple(OperatingPoint(**p) for p in content.get("operating_points", ())),
         }
     )
 

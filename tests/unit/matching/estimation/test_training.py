@@ -17,7 +17,7 @@ from matching.estimation.training import Trained, train_by_identifiers, train_un
 from matching.estimation.unsupervised import label_without_truth
 from matching.linkage.batch import link_all
 from matching.linkage.columns import RecordColumns
-from matching.linkage.model import BlockingRule, Field, load_model
+from matching.linkage.model import BlockingRule, Field, dump_model, load_model
 from tests.unit.matching.estimation.people import Population, population
 
 TODAY = date(2026, 11, 23)
@@ -144,3 +144,24 @@ def test_only_rules_that_add_matches_are_kept() -> None:
     kept = needed_rules(groups, only_first, len(made.model.blocking_rules))
 
     assert kept == [0]
+
+
+@pytest.mark.parametrize("errors", [0.05, 0.2])
+def test_the_precision_and_recall_expected_without_labels_are_near_the_truth(errors: float) -> None:
+    made = population(400, errors=errors, unique=True)
+
+    trained = train_unsupervised(made.columns, made.model, on=TODAY)
+
+    true = measure_labels(link_all(made.columns, trained.model).clusters, made.people)
+    assert trained.expected.precision == pytest.approx(true.precision, abs=0.03)
+    assert trained.expected.recall == pytest.approx(true.recall, abs=0.05)
+
+
+def test_the_model_file_keeps_the_operating_curve_of_its_training() -> None:
+    trained = train_unsupervised(population(60).columns, population(60).model, on=TODAY)
+
+    kept = load_model(dump_model(trained.model)).operating_points
+
+    assert kept == trained.curve
+    assert {p.threshold for p in kept} > {trained.model.link_threshold}
+    assert [p.threshold for p in kept] == sorted(p.threshold for p in kept)
