@@ -10,7 +10,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PURE = sorted(
     path
-    for pattern in ("schemas/**/*.py", "matching/linkage/**/*.py", "matching/resident*.py", "projections/*/fold.py")
+    for pattern in (
+        "schemas/**/*.py",
+        "matching/linkage/**/*.py",
+        "matching/resident*.py",
+        "projections/*/fold.py",
+        "projections/service/decision.py",
+    )
     for path in ROOT.glob(pattern)
 )
 CLOCKS = {"now", "today", "utcnow"}

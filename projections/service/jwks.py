@@ -1,0 +1,107 @@
+"""The provider's public keys: fetched, kept, and fetched again when a token names one that is not known."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+import structlog
+
+from schemas.errors import ConfigurationError
+
+log = structlog.get_logger(__name__)
+
+REFRESH_SECONDS = 300
+STALE_SECONDS = 12 * 3600
+_AGAIN_SECONDS = 5  # unknown ids must not make us ask the provider more often than this
+_FETCH_TIMEOUT_SECONDS = 3.0
+_MAX_BYTES = 100_000
+
+Fetch = Callable[[], Mapping[str, Any]]
+
+
+class PublishedKeys:
+    """Keys by id. While the provider is away the last ones hold, for `STALE_SECONDS` at most; without any, none hold.
+
+    A key that the provider publishes beside the old one (rotation with overlap) is found at its first use, because an
+    unknown id asks the provider again. A key that it withdraws is gone after the next fetch.
+    """
+
+    def __init__(self, fetch: Fetch, clock: Callable[[], int], algorithms: tuple[str, ...] = ("ES256",)) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._algorithms = algorithms
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at: int | None = None
+        self._asked_at: int | None = None
+        self._lock = threading.Lock()
+
+    def find(self, kid: str) -> jwt.PyJWK | None:
+        """Return the key of this id, or None."""
+        if self._due(kid):
+            with self._lock:
+                if self._due(kid):
+                    self._refresh()
+        if self._fetched_at is None or self._clock() - self._fetched_at > STALE_SECONDS:
+            return None
+        return self._keys.get(kid)
+
+    def _due(self, kid: str) -> bool:
+        now = self._clock()
+        if self._asked_at is not None and now - self._asked_at < _AGAIN_SECONDS:
+            return False
+        return self._fetched_at is None or now - self._fetched_at > REFRESH_SECONDS or kid not in self._keys
+
+    def _refresh(self) -> None:
+        self._asked_at = self._clock()
+        try:
+            found = _usable(self._fetch(), self._algorithms)
+        except (OSError, TypeError, ValueError, jwt.PyJWTError) as error:
+            log.warning("keys_not_fetched", error_type=type(error).__name__)
+            return
+        # Keep an equal key as the object it was: what was checked with it stays known.
+        self._keys = {kid: self._same(kid, key) for kid, key in found.items()}
+        self._fetched_at = self._asked_at
+
+    def _same(self, kid: str, key: jwt.PyJWK) -> jwt.PyJWK:
+        held = self._keys.get(kid)
+        return held if held is not None and held._jwk_data == key._jwk_data else key  # noqa: SLF001 - no public view
+
+
+def _usable(document: Mapping[str, Any], algorithms: tuple[str, ...]) -> dict[str, jwt.PyJWK]:
+    """Return the signing keys of a JWK set that have an id and an algorithm that we accept."""
+    keys: dict[str, jwt.PyJWK] = {}
+    entries = document.get("keys")
+    if not isinstance(entries, list):
+        raise TypeError("the key set has no list `keys`")
+    for entry in entries:
+        if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or "d" in entry:
+            continue
+        try:
+            key = jwt.PyJWK.from_dict(entry)
+        except jwt.PyJWTError:
+            continue  # a kind of key that we do not know
+        if isinstance(key.key_id, str) and key.algorithm_name in algorithms:
+            keys[key.key_id] = key
+    return keys
+
+
+def fetch_from(url: str) -> Fetch:
+    """Return a function that fetches the JWK set; raise ConfigurationError for an address without TLS elsewhere."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}):
+        raise ConfigurationError(f"the key set's address must begin with https:// ({parts.scheme}:// was given)")
+
+    def fetch() -> Mapping[str, Any]:
+        with urllib.request.urlopen(url, timeout=_FETCH_TIMEOUT_SECONDS) as answer:  # noqa: S310 - checked above
+            found = json.loads(answer.read(_MAX_BYTES))
+        if not isinstance(found, dict):
+            raise TypeError("the key set is not a JSON object")
+        return found
+
+    return fetch

@@ -1,0 +1,295 @@
+"""Access tokens and proofs of possession: the good ones are accepted, every forged or stale one is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from contactpoint.issuer import DpopClient, Issuer
+from contactpoint.issuer.keys import SigningKey
+from projections.service.dpop import ProofChecker
+from projections.service.jwks import STALE_SECONDS, PublishedKeys, fetch_from
+from projections.service.tokens import TokenChecker, TokenError, TokenRules, check_certificate
+from schemas.errors import ConfigurationError
+
+AUDIENCE = "https://directory.example"
+ISSUER = "https://login.example"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_790_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Bench:
+    """An issuer, a client with its key, and the checkers of the service, all on one clock."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.issuer = Issuer(ISSUER, AUDIENCE, self.clock)
+        self.client = DpopClient(self.clock)
+        self.fetch: Callable[[], Any] = self.issuer.jwks
+        self.keys = PublishedKeys(lambda: self.fetch(), self.clock)
+        self.tokens = TokenChecker(TokenRules(ISSUER, AUDIENCE), self.keys, self.clock)
+        self.proofs = ProofChecker(AUDIENCE, self.clock)
+
+    def good(self, **changed: Any) -> str:
+        return self.issuer.token("nurse-1", self.client.confirmation, **changed)
+
+    def refusal(self, token: str) -> str:
+        with pytest.raises(TokenError) as caught:
+            self.tokens.check(token)
+        return caught.value.code
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_good_token_is_accepted_twice_and_says_how_the_person_authenticated(bench: Bench) -> None:
+    text = bench.good()
+    token = bench.tokens.check(text)
+    assert (token.subject, token.acr, token.methods) == ("nurse-1", "AAL3", ("hwk", "user"))
+    assert token.session().authenticated_at == bench.clock.now - 30
+    assert bench.tokens.check(text) is token
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"exp": 1_789_999_000},
+        {"exp": 1_790_000_000 - 5},
+        {"exp": None},
+        {"exp": "1790000600"},
+        {"exp": 1_790_003_601},
+        {"aud": "https://other.example"},
+        {"aud": [AUDIENCE]},
+        {"aud": [AUDIENCE, "https://other.example"]},
+        {"aud": None},
+        {"iss": "https://evil.example"},
+        {"iss": None},
+        {"iat": 1_790_000_060},
+        {"nbf": 1_790_000_060},
+        {"auth_time": 1_790_000_060},
+        {"auth_time": None},
+        {"auth_time": True},
+        {"acr": None},
+        {"acr": 3},
+        {"sub": ""},
+        {"sub": None},
+        {"client_id": None},
+        {"jti": None},
+        {"cnf": None},
+        {"cnf": {}},
+        {"cnf": "jkt"},
+        {"cnf": {"jkt": 7}},
+        {"amr": "hwk"},
+    ],
+    ids=str,
+)
+def test_a_token_with_a_wrong_claim_is_refused(bench: Bench, changed: dict[str, Any]) -> None:
+    bench.refusal(bench.good(**changed))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"typ": "JWT"},
+        {"typ": "id+jwt"},
+        {"kid": "another"},
+        {"kid": None},
+        {"kid": 5},
+        {"jku": "https://evil.example/jwks"},
+        {"jwk": {"kty": "EC"}},
+        {"x5u": "https://evil.example/cert"},
+        {"crit": ["b64"]},
+    ],
+    ids=str,
+)
+def test_a_token_with_a_wrong_header_is_refused(bench: Bench, header: dict[str, Any]) -> None:
+    claims = bench.issuer.claims("nurse-1", bench.client.confirmation)
+    key = bench.issuer._keys[0]
+    headers = {"typ": "at+jwt", "kid": key.kid} | header
+    parts = [json.dumps(part).encode() for part in (headers | {"alg": "ES256"}, claims)]
+    signing = ".".join(_base64(part) for part in parts)
+    signature = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256).sign(signing.encode(), key.private)
+    bench.refusal(f"{signing}.{_base64(signature)}")
+
+
+def test_a_token_signed_otherwise_is_refused(bench: Bench) -> None:
+    claims = bench.issuer.claims("nurse-1", bench.client.confirmation)
+    own = bench.issuer._keys[0]
+    public = (
+        own.private.public_key().public_bytes_raw() if hasattr(own.private.public_key(), "public_bytes_raw") else b"p"
+    )
+    headers = {"typ": "at+jwt", "kid": own.kid}
+    rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    forged = [
+        jwt.encode(claims, SigningKey().private, algorithm="ES256", headers=headers),
+        jwt.encode(claims, rsa_key, algorithm="RS256", headers=headers),
+        jwt.encode(claims, public * 32, algorithm="HS256", headers=headers),
+        jwt.encode(claims, None, algorithm="none", headers=headers),
+        jwt.encode(claims, ec.generate_private_key(ec.SECP384R1()), algorithm="ES384", headers=headers),
+        bench.good()[:-4] + "AAAA",
+        bench.good().rsplit(".", 1)[0] + ".",
+    ]
+    assert all(bench.refusal(token) for token in forged)
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "a.b.c", "é.é.é", "x" * 100_000, "....", "e30.e30.e30", "bnVsbA.e30.e30"]
+)
+def test_what_is_no_token_is_refused(bench: Bench, text: str) -> None:
+    bench.refusal(text)
+
+
+def test_a_claim_or_header_that_is_given_twice_is_refused(bench: Bench) -> None:
+    head, claims, signature = bench.good().split(".")
+    for twice in (_twice(head, "typ") + f".{claims}", f"{head}." + _twice(claims, "sub")):
+        assert bench.refusal(f"{twice}.{signature}") == "duplicate_name"
+
+
+def test_a_token_that_was_accepted_is_refused_once_it_expires(bench: Bench) -> None:
+    text = bench.good()
+    bench.tokens.check(text)
+    bench.clock.now += 605
+    assert bench.refusal(text) == "ExpiredSignatureError"
+
+
+def test_keys_rotate_with_an_overlap_that_loses_no_request(bench: Bench) -> None:
+    old = bench.good()
+    bench.tokens.check(old)
+    bench.clock.now += 6
+    bench.issuer.rotate()
+    new = bench.good()
+    assert bench.tokens.check(new) and bench.tokens.check(old)
+    bench.issuer.withdraw_old_keys()
+    bench.clock.now += 301
+    assert bench.tokens.check(new)
+    assert bench.refusal(old) == "key_unknown"
+
+
+def test_while_the_provider_is_away_held_keys_serve_until_they_are_stale_and_nothing_opens(bench: Bench) -> None:
+    bench.tokens.check(bench.good())
+
+    def away() -> Any:
+        raise ConnectionRefusedError
+
+    bench.fetch = away
+    bench.clock.now += 3_000
+    assert bench.tokens.check(bench.good())
+    bench.clock.now += STALE_SECONDS
+    assert bench.refusal(bench.good()) == "key_unknown"
+    never = Bench()
+    never.fetch = away
+    assert never.refusal(never.good()) == "key_unknown"
+
+
+@pytest.mark.parametrize("answer", [{}, {"keys": {}}, {"keys": [1, {"kty": "oct", "k": "AA"}, {"kty": "EC"}]}, []])
+def test_a_key_set_without_usable_keys_opens_nothing(bench: Bench, answer: Any) -> None:
+    bench.fetch = lambda: answer
+    assert bench.refusal(bench.good()) == "key_unknown"
+
+
+def test_keys_are_fetched_over_tls_or_from_this_machine_only() -> None:
+    with pytest.raises(ConfigurationError, match="https"):
+        fetch_from("http://login.example/jwks")
+    with pytest.raises(ConfigurationError, match="https"):
+        fetch_from("file:///etc/passwd")
+
+
+def _prove(bench: Bench, proof: str | None, token: str, path: str = "/v1/open") -> bytes:
+    return bench.proofs.check(proof, method="POST", path=path, token_text=token, token=bench.tokens.check(token)).digest
+
+
+URL = AUDIENCE + "/v1/open"
+
+
+def test_a_proof_for_this_request_and_token_is_accepted(bench: Bench) -> None:
+    text = bench.good()
+    assert _prove(bench, bench.client.proof("POST", URL, text), text)
+    assert _prove(bench, bench.client.proof("POST", URL + "?x=1#y", text), text)
+
+
+def test_a_repeated_proof_has_the_same_digest_and_another_one_another(bench: Bench) -> None:
+    text = bench.good()
+    proof = bench.client.proof("POST", URL, text)
+    assert _prove(bench, proof, text) == _prove(bench, proof, text)
+    assert _prove(bench, proof, text) != _prove(bench, bench.client.proof("POST", URL, text), text)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"htm": "GET"},
+        {"htu": AUDIENCE + "/v1/search"},
+        {"htu": "https://evil.example/v1/open"},
+        {"htu": "http://directory.example/v1/open"},
+        {"htu": "https://["},
+        {"htu": 7},
+        {"iat": 1_790_000_061},
+        {"iat": 1_789_999_939},
+        {"iat": "now"},
+        {"ath": "AAAA"},
+        {"ath": "é"},
+        {"ath": None},
+        {"jti": None},
+        {"jti": "short"},
+        {"jti": "x" * 201},
+    ],
+    ids=str,
+)
+def test_a_proof_with_a_wrong_claim_is_refused(bench: Bench, changed: dict[str, Any]) -> None:
+    text = bench.good()
+    with pytest.raises(TokenError):
+        _prove(bench, bench.client.proof("POST", URL, text, **changed), text)
+
+
+def test_a_stolen_token_is_refused_with_any_proof_but_its_owners(bench: Bench) -> None:
+    text, thief = bench.good(), DpopClient(bench.clock)
+    other = bench.good()
+    proof = bench.client.proof("POST", URL, text)
+    claims = jwt.decode(proof, options={"verify_signature": False})
+    stolen = [
+        None,
+        thief.proof("POST", URL, text),
+        thief.sign(claims, jwk=bench.client.public),
+        bench.client.proof("POST", URL, other),
+        bench.client.sign(claims, typ="JWT"),
+        bench.client.sign(claims, jwk=bench.client.public | {"d": "AAAA"}),
+        bench.client.sign(claims, jwk={"kty": "oct", "k": "AAAA"}),
+        proof + "A",
+        "x" * 5_000,
+    ]
+    for each in stolen:
+        with pytest.raises(TokenError):
+            _prove(bench, each, text)
+
+
+def test_a_token_bound_to_a_certificate_needs_that_certificate(bench: Bench) -> None:
+    token = bench.tokens.check(bench.issuer.token("nurse-1", {"x5t#S256": "mark"}))
+    check_certificate(token, "mark")
+    for other in ("another", None):
+        with pytest.raises(TokenError, match="certificate"):
+            check_certificate(token, other)
+    with pytest.raises(TokenError, match="certificate"):
+        check_certificate(bench.tokens.check(bench.good()), "mark")
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _twice(part: str, name: str) -> str:
+    found = json.loads(base64.urlsafe_b64decode(part + "=="))
+    return _base64(json.dumps(found)[:-1].encode() + f', "{name}": "evil"}}'.encode())
