@@ -21,7 +21,7 @@ from projections.service.decision import (
     decide,
 )
 from projections.service.purposes import Category, Ground, Purpose, Right
-from tests.unit.service.access_requests import CHOICES, GOOD, NOW, WRONG_PERSON, draw, draw_nearly_good
+from tests.unit.service.access_requests import CHOICES, GOOD, NOW, WRONG_PERSON, draw, draw_nearly_good, person_with
 from tests.unit.service.cedar_rules import cedar_permits
 
 FORBIDDEN = (
@@ -85,9 +85,7 @@ def test_a_hundred_thousand_requests_by_wrong_people_are_all_refused() -> None:
 
 @pytest.mark.parametrize("field", ["accredited_until", "trained_until", "vetted_until", "agreed_until"])
 def test_what_expires_at_t_holds_a_second_before_and_not_at_t(field: str) -> None:
-    assert GOOD.user.person is not None
-    person = replace(GOOD.user.person, **{field: NOW})
-    request = replace(GOOD, user=replace(GOOD.user, person=person))
+    request = person_with(**{field: NOW})(GOOD)
     assert decide(replace(request, now=NOW - 1)).permitted
     assert not decide(replace(request, now=NOW)).permitted
 
