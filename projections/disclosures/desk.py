@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from connectors.postgres import apply_schema, sql_blocks, wrap_errors
+from projections.access.deed import Deed, done
 from projections.base import Rows
 from projections.disclosures.rules import LONGEST, Ask, check
+from schemas.access import Person
 from schemas.errors import RejectedError
+from schemas.identity import is_child_number
 from schemas.settings import PostgresSettings
 
 _SQL = sql_blocks("projections.disclosures.sql")
 
-Note = Callable[[str, str, str, str], None]
-"""Writes what was done into the access trail, in the same transaction: (action, by whom, child number, reference)."""
+_POLICY: Final = "disclosure-1"
 
 
 def prepare(settings: PostgresSettings) -> None:
@@ -27,61 +28,70 @@ def prepare(settings: PostgresSettings) -> None:
 
 
 class DisclosureDesk:
-    """Handles disclosures on one connection. `note` joins each transaction: without its entry nothing happens."""
+    """Handles disclosures on one connection. Every deed and refusal has its entry in the trail of access."""
 
-    def __init__(self, connection: Rows, note: Note) -> None:
-        self._connection, self._note = connection, note
+    def __init__(self, connection: Rows) -> None:
+        self._connection = connection
 
-    def authorise(self, ask: Ask, by: str, now: datetime, expires: datetime) -> str:
+    def authorise(self, ask: Ask, who: Person, now: datetime, expires: datetime) -> str:
         """Note that a second person authorises one disclosure; return its reference."""
-        check(ask)
-        if by == ask.requested_by:
-            raise RejectedError("own_request", "whoever asks for a disclosure cannot authorise it")
-        if not now < expires <= now + LONGEST:
-            raise RejectedError("expiry_not_allowed", f"it must expire within {LONGEST.days} days from now")
         reference = f"D{secrets.token_hex(6)}"
-        with wrap_errors(), self._connection.transaction():
+        child = ask.child_number if is_child_number(ask.child_number) else None
+        with done(self._connection, Deed("authorised_disclosure", who, _POLICY, reference, child)):
+            check(ask)
+            if who.user == ask.requested_by:
+                raise RejectedError("own_request", "whoever asks for a disclosure cannot authorise it")
+            if not now < expires <= now + LONGEST:
+                raise RejectedError("expiry_not_allowed", f"it must expire within {LONGEST.days} days from now")
             self._connection.execute(
                 _SQL["authorise"],
                 (
                     *(reference, ask.child_number, ask.gateway, ask.recipient, ask.proportionality, ask.views_sought),
-                    *(sorted(set(ask.items)), ask.requested_by, by, now, expires),
+                    *(sorted(set(ask.items)), ask.requested_by, who.user, now, expires),
                 ),
             )
-            self._note("disclosure_authorised", by, ask.child_number, reference)
         return reference
 
-    def disclose(self, reference: str, by: str, now: datetime) -> dict[str, Any]:
+    def disclose(self, reference: str, who: Person, now: datetime) -> dict[str, Any]:
         """Return the authorised items of the child, once. Everything is durable before the caller sees a byte.
 
         Raises RejectedError when the reference is unknown, used or expired, or the child has no published entry.
         """
-        with wrap_errors(), self._connection.transaction():
-            found = self._connection.execute(_SQL["lock"], (reference,)).fetchone()
-            if found is None:
-                raise RejectedError("not_authorised", "nobody authorised a disclosure with this reference")
-            child, items, expires, used = found
-            if used is not None:
-                raise RejectedError("disclosed_before", "this authorisation has been used: ask for another one")
-            if now >= expires:
-                raise RejectedError("authorisation_expired", "this authorisation has expired: ask for another one")
-            entry = self._connection.execute(_SQL["entry"], (child,)).fetchone()
-            if entry is None:
-                raise RejectedError("no_entry", "the directory publishes nothing of this child that may be disclosed")
-            self._connection.execute(_SQL["use"], (now, by, reference))
-            self._connection.execute(_SQL["notify"], (reference, now))
-            self._note("disclosed", by, child, reference)
-        document = orjson.loads(entry[0])
+        child, items = self._authorised(reference)
+        with done(self._connection, Deed("disclosed", who, _POLICY, reference, child, fields=items)):
+            entry = self._use(reference, who, now)
+        document = orjson.loads(entry)
         return {"reference": reference, "child_number": child, **{i: document[i] for i in items if i in document}}
+
+    def _authorised(self, reference: str) -> tuple[str | None, list[str]]:
+        with wrap_errors():
+            found = self._connection.execute(_SQL["authorised"], (reference,)).fetchone()
+        return (None, []) if found is None else (found[0], found[1])
+
+    def _use(self, reference: str, who: Person, now: datetime) -> str:
+        """Mark an authorisation as used, tell a reviewer, and return the child's entry."""
+        found = self._connection.execute(_SQL["lock"], (reference,)).fetchone()
+        if found is None:
+            raise RejectedError("not_authorised", "nobody authorised a disclosure with this reference")
+        child, expires, used = found
+        if used is not None:
+            raise RejectedError("disclosed_before", "this authorisation has been used: ask for another one")
+        if now >= expires:
+            raise RejectedError("authorisation_expired", "this authorisation has expired: ask for another one")
+        entry = self._connection.execute(_SQL["entry"], (child,)).fetchone()
+        if entry is None:
+            raise RejectedError("no_entry", "the directory publishes nothing of this child that may be disclosed")
+        self._connection.execute(_SQL["use"], (now, who.user, reference))
+        self._connection.execute(_SQL["notify"], (reference, now))
+        return str(entry[0])
 
     def notices(self) -> list[tuple[Any, ...]]:
         """Return what a reviewer is told: reference, when, gateway, who authorised, who has looked at it."""
         with wrap_errors():
             return self._connection.execute(_SQL["notices"]).fetchall()
 
-    def review(self, reference: str, by: str, now: datetime) -> None:
+    def review(self, reference: str, who: Person, now: datetime) -> None:
         """Note that a reviewer has looked at a disclosure."""
-        with wrap_errors(), self._connection.transaction():
-            if self._connection.execute(_SQL["review"], (by, now, reference)).rowcount != 1:
+        with done(self._connection, Deed("reviewed_disclosure", who, _POLICY, reference)):
+            if self._connection.execute(_SQL["review"], (who.user, now, reference)).rowcount != 1:
                 raise RejectedError("no_open_notice", "there is no open notice with this reference")
-            self._note("disclosure_reviewed", by, "", reference)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -13,20 +13,20 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg.types.json import Jsonb
 
-from connectors.postgres import apply_schema, sql_blocks, wrap_errors
+from connectors.postgres import apply_schema, sql_blocks
+from projections.access.deed import Deed, done
 from projections.base import Rows
 from projections.exports.control import Cells, Row, Values, cells, published_cells, published_count, refusals, table
 from projections.exports.manifest import csv_bytes, signed_manifest
 from projections.exports.specification import RECIPIENTS, Purpose, ReleaseSpec
+from schemas.access import AccessAction, Person
 from schemas.errors import RejectedError
 from schemas.settings import PostgresSettings
 
 _SQL = sql_blocks("projections.exports.sql")
 _BLOCK: Final = 64  # bytes: SHA-256's block
 _APPROVERS: Final = 2
-
-Note = Callable[[str, str, str], None]
-"""Writes what was done into the access trail, in the transaction of the deed: (action, by whom, on what)."""
+_POLICY: Final = "release-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,50 +44,47 @@ def prepare(settings: PostgresSettings) -> None:
 
 
 class ReleaseDesk:
-    """Handles requests on one connection. `note` joins each transaction: without its entry nothing happens."""
+    """Handles requests on one connection. Every deed and refusal has its entry in the trail of access."""
 
-    def __init__(self, connection: Rows, note: Note) -> None:
-        self._connection, self._note = connection, note
+    def __init__(self, connection: Rows) -> None:
+        self._connection = connection
 
-    def open_project(self, name: str, purpose: Purpose, recipient: str, by: str) -> None:
+    def open_project(self, name: str, purpose: Purpose, recipient: str, who: Person) -> None:
         """Make a project with a pseudonym key of its own. Raises RejectedError for a recipient that is not listed."""
-        if recipient not in RECIPIENTS:
-            allowed = ", ".join(sorted(RECIPIENTS))
-            raise RejectedError("recipient_not_listed", f"releases go to these recipients only: {allowed}")
-        with wrap_errors(), self._connection.transaction():
+        with self._done("opened_project", who, name):
+            if recipient not in RECIPIENTS:
+                allowed = ", ".join(sorted(RECIPIENTS))
+                raise RejectedError("recipient_not_listed", f"releases go to these recipients only: {allowed}")
             self._connection.execute(_SQL["make_ledger"], _pads())
-            made = self._connection.execute(_SQL["create_project"], (name, purpose, recipient, by, *_pads()))
+            made = self._connection.execute(_SQL["create_project"], (name, purpose, recipient, who.user, *_pads()))
             if made.rowcount != 1:
                 raise RejectedError("project_exists", f"there is a project {name} already")
-            self._note("project_opened", by, name)
 
-    def request(self, spec: ReleaseSpec, by: str) -> str:
+    def request(self, spec: ReleaseSpec, who: Person) -> str:
         """Check a release and note the request; return its id. Raises RejectedError that gives every reason."""
         release_id = f"R{secrets.token_hex(6)}"
-        with wrap_errors(), self._connection.transaction():
+        with self._done("requested_release", who, release_id):
             self._checked(spec)
             self._connection.execute(
-                _SQL["add_request"], (release_id, spec.project, Jsonb(spec.model_dump(mode="json")), by)
+                _SQL["add_request"], (release_id, spec.project, Jsonb(spec.model_dump(mode="json")), who.user)
             )
-            self._note("release_requested", by, release_id)
         return release_id
 
-    def approve(self, release_id: str, by: str) -> int:
+    def approve(self, release_id: str, who: Person) -> int:
         """Note one person's approval; return how many there are. The one who asked cannot approve."""
-        with wrap_errors(), self._connection.transaction():
+        with self._done("approved_release", who, release_id):
             asked = self._request(release_id)
-            if by == asked.requested_by:
+            if who.user == asked.requested_by:
                 raise RejectedError("own_request", "whoever asked for a release cannot approve it")
-            self._connection.execute(_SQL["approve"], (release_id, by))
-            self._note("release_approved", by, release_id)
-        return len({*asked.approved_by, by})
+            self._connection.execute(_SQL["approve"], (release_id, who.user))
+        return len({*asked.approved_by, who.user})
 
-    def release(self, release_id: str, by: str, today: date, key: Ed25519PrivateKey) -> Release:
+    def release(self, release_id: str, who: Person, today: date, key: Ed25519PrivateKey) -> Release:
         """Check again, note what leaves, and return it; the caller hands it over after this has returned.
 
         Raises RejectedError when approvals are missing, it has expired or left before, or the data now fail the checks.
         """
-        with wrap_errors(), self._connection.transaction():
+        with self._done("exported", who, release_id):
             asked = self._request(release_id)
             _may_leave(asked, today)
             rows = self._checked(asked.spec)
@@ -95,25 +92,25 @@ class ReleaseDesk:
             manifest = signed_manifest(_facts(release_id, asked, rows), data, key)
             self._keep_members(release_id, rows, asked.spec)
             self._connection.execute(_SQL["mark_released"], (sha256(data).hexdigest(), release_id))
-            self._note("released", by, release_id)
         return Release(release_id, data, manifest)
 
-    def destroy_key(self, project: str, by: str) -> None:
+    def destroy_key(self, project: str, who: Person) -> None:
         """Destroy a project's pseudonym key: from now on nobody can tell whom its pseudonyms mean."""
-        with wrap_errors(), self._connection.transaction():
-            if self._connection.execute(_SQL["destroy_key"], (by, project)).rowcount != 1:
+        with self._done("destroyed_keys", who, project):
+            if self._connection.execute(_SQL["destroy_key"], (who.user, project)).rowcount != 1:
                 raise RejectedError("no_such_key", f"project {project} does not exist or its key is destroyed already")
-            self._note("project_key_destroyed", by, project)
 
-    def child_behind(self, project: str, pseudonym: str, by: str) -> str | None:
+    def child_behind(self, project: str, pseudonym: str, who: Person) -> str | None:
         """Return the child number behind a pseudonym. Raises RejectedError once the project's key is destroyed."""
-        with wrap_errors(), self._connection.transaction():
+        with self._done("resolved_pseudonym", who, project):
             found = self._connection.execute(_SQL["project"], (project,)).fetchone()
             if found is None or found[3]:
                 raise RejectedError("key_destroyed", f"project {project} has no key: its pseudonyms mean nobody")
-            self._note("pseudonym_resolved", by, project)
             row = self._connection.execute(_SQL["child_behind"], (project, pseudonym)).fetchone()
         return None if row is None else row[0]
+
+    def _done(self, action: AccessAction, who: Person, reference: str) -> AbstractContextManager[None]:
+        return done(self._connection, Deed(action, who, _POLICY, reference))
 
     def _checked(self, spec: ReleaseSpec) -> list[Row]:
         project = self._connection.execute(_SQL["project"], (spec.project,)).fetchone()

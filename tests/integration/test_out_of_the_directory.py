@@ -11,7 +11,8 @@ from psycopg import Connection, errors
 from psycopg.rows import TupleRow
 
 from connectors.kafka import ReadMessage
-from connectors.postgres import apply_schema, connect
+from connectors.postgres import connect
+from projections.access.log import create_tables
 from projections.directory.projection import DirectoryProjection
 from projections.disclosures import desk as disclosures
 from projections.disclosures.desk import DisclosureDesk
@@ -21,6 +22,7 @@ from projections.exports.desk import Release, ReleaseDesk
 from projections.exports.manifest import verify_manifest
 from projections.exports.specification import ReleaseSpec
 from projections.worker import fold, start
+from schemas.access import Person
 from schemas.catalogue import AnyEvent
 from schemas.codec import encode
 from schemas.errors import RejectedError
@@ -36,6 +38,7 @@ DIRECTORY = DirectoryProjection()
 KEY = Ed25519PrivateKey.generate()
 NOW = datetime(2026, 11, 27, 9, 0, tzinfo=UTC)
 TODAY = NOW.date()
+ANA, BEN, CLEO = (Person(user=name, role="statistician", organisation="dcsf") for name in ("ana", "ben", "cleo"))
 
 
 def person(number: int) -> RecordObserved:
@@ -75,17 +78,21 @@ def messages(events: list[AnyEvent]) -> list[ReadMessage]:
 
 @pytest.fixture
 def database(postgres: PostgresSettings) -> Iterator[Connection[TupleRow]]:
-    apply_schema(postgres, "projections.sql", "roles")
     with connect(postgres, autocommit=True) as connection:
         start(connection, DIRECTORY, DIRECTORY.live, [(topic, 0) for topic in DIRECTORY.topics])
         fold(DIRECTORY, connection, messages(children(range(240))))
+        create_tables(postgres)
         exports.prepare(postgres)
         disclosures.prepare(postgres)
         yield connection
 
 
-def trail(noted: list[tuple[str, ...]]) -> Callable[..., None]:
-    return lambda *entry: noted.append(entry)
+def entries(database: Connection[TupleRow]) -> list[tuple[str, str, str]]:
+    """Return what the audit trail has of each deed: the action, the decision (or the refusal's code), by whom."""
+    return database.execute(
+        "select entry ->> 'action', coalesce(entry ->> 'refusal', entry ->> 'decision'), entry #>> '{who,user}'"
+        " from audit.pending order by entry_id"
+    ).fetchall()
 
 
 def spec(**more: object) -> ReleaseSpec:
@@ -96,16 +103,16 @@ def spec(**more: object) -> ReleaseSpec:
 def exporter(database: Connection[TupleRow]) -> ReleaseDesk:
     """Return a release desk that works under the exporter's own role."""
     database.execute("set role contactpoint_exporter")
-    desk = ReleaseDesk(database, trail([]))
-    desk.open_project("p1", "research", "accredited-research-environment", "ana")
+    desk = ReleaseDesk(database)
+    desk.open_project("p1", "research", "accredited-research-environment", ANA)
     return desk
 
 
 def released(desk: ReleaseDesk, asked: ReleaseSpec) -> Release:
-    reference = desk.request(asked, "ana")
-    desk.approve(reference, "ben")
-    desk.approve(reference, "cleo")
-    return desk.release(reference, "ana", TODAY, KEY)
+    reference = desk.request(asked, ANA)
+    desk.approve(reference, BEN)
+    desk.approve(reference, CLEO)
+    return desk.release(reference, ANA, TODAY, KEY)
 
 
 def pseudonyms(release: Release) -> set[str]:
@@ -114,23 +121,23 @@ def pseudonyms(release: Release) -> set[str]:
 
 def test_a_release_leaves_after_two_approvals_signed_and_once(database: Connection[TupleRow]) -> None:
     desk = exporter(database)
-    reference = desk.request(spec(), "ana")
-    for people in ([], ["ben"]):
+    reference = desk.request(spec(), ANA)
+    for people in ([], [BEN]):
         for approver in people:
             desk.approve(reference, approver)
-        assert refused(lambda: desk.release(reference, "ana", TODAY, KEY)) == "approvals_missing"
-    assert refused(lambda: desk.approve(reference, "ana")) == "own_request"
-    desk.approve(reference, "cleo")
-    assert refused(lambda: desk.release(reference, "ana", TODAY + timedelta(days=90), KEY)) == "release_expired"
-    release = desk.release(reference, "ana", TODAY, KEY)
+        assert refused(lambda: desk.release(reference, ANA, TODAY, KEY)) == "approvals_missing"
+    assert refused(lambda: desk.approve(reference, ANA)) == "own_request"
+    desk.approve(reference, CLEO)
+    assert refused(lambda: desk.release(reference, ANA, TODAY + timedelta(days=90), KEY)) == "release_expired"
+    release = desk.release(reference, ANA, TODAY, KEY)
     facts = verify_manifest(release.manifest, release.data, KEY.public_key())
     assert (facts["approved_by"], facts["k"], facts["children"]) == (["ben", "cleo"], 10, "240")
-    assert refused(lambda: desk.release(reference, "ana", TODAY, KEY)) == "released_before"
+    assert refused(lambda: desk.release(reference, ANA, TODAY, KEY)) == "released_before"
 
 
 def test_a_release_names_nobody_and_two_projects_share_no_pseudonym(database: Connection[TupleRow]) -> None:
     desk = exporter(database)
-    desk.open_project("p2", "statistics", "office-for-national-statistics", "ana")
+    desk.open_project("p2", "statistics", "office-for-national-statistics", ANA)
     first, second = released(desk, spec()), released(desk, spec(project="p2"))
     assert len(pseudonyms(first)) == len(pseudonyms(second)) == 240
     assert not pseudonyms(first) & pseudonyms(second)
@@ -143,22 +150,26 @@ def test_a_release_names_nobody_and_two_projects_share_no_pseudonym(database: Co
 def test_a_destroyed_key_leaves_pseudonyms_that_mean_nobody(database: Connection[TupleRow]) -> None:
     pseudonym = min(pseudonyms(released(exporter(database), spec())))
     database.execute("reset role")
-    noted: list[tuple[str, ...]] = []
-    desk = ReleaseDesk(database, trail(noted))
-    assert is_child_number(desk.child_behind("p1", pseudonym, "ana") or "")
-    desk.destroy_key("p1", "ben")
-    assert refused(lambda: desk.child_behind("p1", pseudonym, "ana")) == "key_destroyed"
-    assert ("project_key_destroyed", "ben", "p1") in noted
-    assert refused(lambda: desk.request(spec(), "ana")) == "no_such_project"
+    desk = ReleaseDesk(database)
+    assert is_child_number(desk.child_behind("p1", pseudonym, ANA) or "")
+    desk.destroy_key("p1", BEN)
+    assert refused(lambda: desk.child_behind("p1", pseudonym, ANA)) == "key_destroyed"
+    assert refused(lambda: desk.request(spec(), ANA)) == "no_such_project"
+    assert entries(database)[-4:] == [
+        ("resolved_pseudonym", "permitted", "ana"),
+        ("destroyed_keys", "permitted", "ben"),
+        ("resolved_pseudonym", "key_destroyed", "ana"),
+        ("requested_release", "no_such_project", "ana"),
+    ]
 
 
 def test_a_release_from_which_an_earlier_one_can_be_subtracted_is_refused(database: Connection[TupleRow]) -> None:
     released(exporter(database), spec(kind="counts", columns=["sex"]))
     database.execute("reset role")
     fold(DIRECTORY, database, messages(children(range(240, 246))))
-    desk = ReleaseDesk(database, trail([]))
+    desk = ReleaseDesk(database)
     with pytest.raises(RejectedError, match="subtracting it from release"):
-        desk.request(spec(kind="counts", columns=["sex"]), "ana")
+        desk.request(spec(kind="counts", columns=["sex"]), ANA)
 
 
 @pytest.mark.parametrize(
@@ -179,8 +190,8 @@ def test_the_exporter_can_reach_no_identifier(statement: str, database: Connecti
 
 
 def test_a_recipient_that_is_not_listed_is_refused(database: Connection[TupleRow]) -> None:
-    desk = ReleaseDesk(database, trail([]))
-    assert refused(lambda: desk.open_project("p3", "research", "national-identity-register", "ana")) == (
+    desk = ReleaseDesk(database)
+    assert refused(lambda: desk.open_project("p3", "research", "national-identity-register", ANA)) == (
         "recipient_not_listed"
     )
 
@@ -193,15 +204,18 @@ def ask(number: str, **more: object) -> Ask:
 def test_one_child_is_disclosed_once_to_the_items_that_somebody_else_authorised(
     database: Connection[TupleRow],
 ) -> None:
-    noted: list[tuple[str, ...]] = []
-    desk, child = DisclosureDesk(database, trail(noted)), child_number("school-1:1")
-    reference = desk.authorise(ask(child), "ben", NOW, NOW + timedelta(days=7))
-    told = desk.disclose(reference, "ana", NOW + timedelta(hours=1))
+    desk, child = DisclosureDesk(database), child_number("school-1:1")
+    reference = desk.authorise(ask(child), BEN, NOW, NOW + timedelta(days=7))
+    told = desk.disclose(reference, ANA, NOW + timedelta(hours=1))
     assert told["names"][0]["value"]["family"] == "Famly1"
     assert set(told) <= {"reference", "child_number", "names", "whereabouts"}
-    assert refused(lambda: desk.disclose(reference, "ana", NOW + timedelta(hours=1))) == "disclosed_before"
+    assert refused(lambda: desk.disclose(reference, ANA, NOW + timedelta(hours=1))) == "disclosed_before"
     assert [(notice[0], notice[4]) for notice in desk.notices()] == [(reference, None)]
-    assert [entry[0] for entry in noted] == ["disclosure_authorised", "disclosed"]
+    assert entries(database)[-3:] == [
+        ("authorised_disclosure", "permitted", "ben"),
+        ("disclosed", "permitted", "ana"),
+        ("disclosed", "disclosed_before", "ana"),
+    ]
     desk.review(reference, "cleo", NOW + timedelta(days=1))
     assert desk.notices()[0][4] == "cleo"
 
@@ -221,20 +235,20 @@ def test_one_child_is_disclosed_once_to_the_items_that_somebody_else_authorised(
 def test_a_request_for_more_than_the_law_lists_is_refused(
     change: dict[str, object], code: str, database: Connection[TupleRow]
 ) -> None:
-    desk = DisclosureDesk(database, trail([]))
+    desk = DisclosureDesk(database)
     wanted = ask(child_number("school-1:1"), **change)
-    assert refused(lambda: desk.authorise(wanted, "ben", NOW, NOW + timedelta(days=7))) == code
+    assert refused(lambda: desk.authorise(wanted, BEN, NOW, NOW + timedelta(days=7))) == code
 
 
 def test_an_authorisation_that_has_expired_or_was_never_given_discloses_nothing(
     database: Connection[TupleRow],
 ) -> None:
-    desk = DisclosureDesk(database, trail([]))
-    reference = desk.authorise(ask(child_number("school-1:1")), "ben", NOW, NOW + timedelta(days=7))
-    assert refused(lambda: desk.disclose(reference, "ana", NOW + timedelta(days=7))) == "authorisation_expired"
-    assert refused(lambda: desk.disclose("D0", "ana", NOW)) == "not_authorised"
+    desk = DisclosureDesk(database)
+    reference = desk.authorise(ask(child_number("school-1:1")), BEN, NOW, NOW + timedelta(days=7))
+    assert refused(lambda: desk.disclose(reference, ANA, NOW + timedelta(days=7))) == "authorisation_expired"
+    assert refused(lambda: desk.disclose("D0", ANA, NOW)) == "not_authorised"
     late = NOW + timedelta(days=90)
-    assert refused(lambda: desk.authorise(ask(child_number("a:1")), "ben", NOW, late)) == "expiry_not_allowed"
+    assert refused(lambda: desk.authorise(ask(child_number("a:1")), BEN, NOW, late)) == "expiry_not_allowed"
 
 
 def refused(deed: Callable[[], object]) -> str:

@@ -19,7 +19,8 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
         and entry ->> 'action' in (
             'searched', 'opened', 'listed_involved', 'read_changes', 'read_lineage', 'overrode_shield', 'unmasked',
             'exported', 'disclosed', 'reported_to_subject', 'corrected', 'viewed_audit', 'logged_in', 'logged_out',
-            'changed_rights', 'suspended_account', 'restored_account', 'destroyed_keys')
+            'changed_rights', 'suspended_account', 'restored_account', 'destroyed_keys', 'opened_project',
+            'requested_release', 'approved_release', 'resolved_pseudonym', 'authorised_disclosure', 'reviewed_disclosure')
         and entry ->> 'decision' in ('permitted', 'refused')
         and (entry ->> 'decision' = 'refused') = (entry ? 'refusal')
         and entry #>> '{who,user}' <> '' and entry #>> '{who,role}' <> '' and entry #>> '{who,organisation}' <> ''

@@ -3,8 +3,11 @@ insert into disclosure.authorisation (id, child_number, gateway, recipient, prop
     requested_by, authorised_by, authorised_at, expires_at)
 values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 
+-- name: authorised
+select child_number, items from disclosure.authorisation where id = %s
+
 -- name: lock
-select child_number, items, expires_at, used_at from disclosure.authorisation where id = %s for update
+select child_number, expires_at, used_at from disclosure.authorisation where id = %s for update
 
 -- name: use
 update disclosure.authorisation set used_at = %s, used_by = %s where id = %s and used_at is null
