@@ -18,8 +18,8 @@ from schemas.records import Code
 AccessAction = Literal[
     "searched", "opened", "listed_involved", "read_changes", "read_lineage", "overrode_shield", "unmasked", "exported",
     "disclosed", "reported_to_subject", "corrected", "viewed_audit", "logged_in", "logged_out", "changed_rights",
-    "suspended_account", "restored_account", "destroyed_keys", "opened_project", "requested_release", "approved_release",
-    "resolved_pseudonym", "authorised_disclosure", "reviewed_disclosure",
+    "suspended_account", "restored_account", "destroyed_keys", "opened_project", "requested_release",
+    "approved_release", "resolved_pseudonym", "authorised_disclosure", "reviewed_disclosure",
 ]  # fmt: skip
 Decision = Literal["permitted", "refused"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -66,6 +66,15 @@ class ReleaseSpec(BaseModel):
     def sensitive(self) -> tuple[Column, ...]:
         """The columns that say something about a child which the reader did not know."""
         return tuple(column for column in self.columns if column not in QUASI_IDENTIFIERS)
+
+
+def purpose_of(text: str) -> Purpose:
+    """Return the purpose of this name; raise ConfigurationError that lists those there are."""
+    for purpose in get_args(Purpose):
+        if purpose == text:
+            return purpose  # type: ignore[no-any-return]
+    message = f"purpose: {text!r} is not one of {', '.join(get_args(Purpose))}"
+    raise ConfigurationError(message)
 
 
 def read_spec(path: Path) -> ReleaseSpec:

@@ -216,7 +216,7 @@ def test_one_child_is_disclosed_once_to_the_items_that_somebody_else_authorised(
         ("disclosed", "permitted", "ana"),
         ("disclosed", "disclosed_before", "ana"),
     ]
-    desk.review(reference, "cleo", NOW + timedelta(days=1))
+    desk.review(reference, CLEO, NOW + timedelta(days=1))
     assert desk.notices()[0][4] == "cleo"
 
 

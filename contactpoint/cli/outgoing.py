@@ -1,0 +1,242 @@
+"""What leaves the directory: `contactpoint release` (bulk, for statistics and research) and `contactpoint disclose`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contactpoint.cli.environment import addresses
+from contactpoint.cli.output import Output, show
+from schemas.access import Person
+from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from projections.base import Rows
+
+release = typer.Typer(help="Bulk output: pseudonymised or counted, checked, approved by two people, signed.")
+disclose = typer.Typer(help="Disclosure to others under the law: one named child, once.")
+
+By = Annotated[str, typer.Option("--by", help="Your account.")]
+Role = Annotated[str, typer.Option("--role", help="Your role.")]
+Organisation = Annotated[str, typer.Option("--organisation", help="Whom you work for.")]
+OutputOption = Annotated[Output, typer.Option("--output", help="table or json")]
+KeyFile = Annotated[Path, typer.Option("--key", help="PEM file with the Ed25519 key (made by `release new-key`).")]
+
+
+@release.command("new-key")
+def new_key(file: Path) -> None:
+    """Make the key that signs manifests, in FILE, and its public half in FILE.pub."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    try:
+        file.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        message = f"{file}: {error.strerror}"
+        raise ConfigurationError(message) from None
+    file.write_bytes(private)
+    file.with_name(file.name + ".pub").write_bytes(public)
+    show(Output.TABLE, {"private key": str(file), "public key": f"{file}.pub"})
+
+
+@release.command("open-project")
+def open_project(
+    name: str, *, purpose: str, recipient: str, by: By, role: Role = "statistician", organisation: Organisation
+) -> None:
+    """Open a project with a pseudonym key of its own. PURPOSE is statistics or research."""
+    from projections.exports.desk import ReleaseDesk
+    from projections.exports.specification import purpose_of
+
+    with _connection() as connection:
+        ReleaseDesk(connection).open_project(name, purpose_of(purpose), recipient, _person(by, role, organisation))
+    show(Output.TABLE, {"project": name, "recipient": recipient})
+
+
+@release.command("request")
+def request(spec: Path, *, by: By, role: Role = "statistician", organisation: Organisation) -> None:
+    """Check the release that the TOML file SPEC asks for; says why it is refused, or the reference to approve."""
+    from projections.exports.desk import ReleaseDesk
+    from projections.exports.specification import read_spec
+
+    asked = read_spec(spec)
+    with _connection() as connection:
+        reference = ReleaseDesk(connection).request(asked, _person(by, role, organisation))
+    show(Output.TABLE, {"release": reference, "next": "two other people approve it"})
+
+
+@release.command("approve")
+def approve(reference: str, *, by: By, role: Role = "output checker", organisation: Organisation) -> None:
+    """Approve a release that somebody else asked for."""
+    from projections.exports.desk import ReleaseDesk
+
+    with _connection() as connection:
+        approvals = ReleaseDesk(connection).approve(reference, _person(by, role, organisation))
+    show(Output.TABLE, {"release": reference, "approvals": approvals})
+
+
+@release.command("make")
+def make(
+    reference: str, folder: Path, *, key: KeyFile, by: By, role: Role = "statistician", organisation: Organisation
+) -> None:
+    """Write an approved release and its signed manifest into FOLDER; works once."""
+    from projections.exports.desk import ReleaseDesk
+
+    signer = _private_key(key)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _connection() as connection:
+        made = ReleaseDesk(connection).release(reference, _person(by, role, organisation), _today(), signer)
+    (folder / f"{reference}.csv").write_bytes(made.data)
+    (folder / f"{reference}.manifest.json").write_bytes(made.manifest)
+    show(Output.TABLE, {"data": str(folder / f"{reference}.csv"), "manifest": f"{folder / reference}.manifest.json"})
+
+
+@release.command("verify")
+def verify(data: Path, manifest: Path, public_key: Path, output: OutputOption = Output.TABLE) -> None:
+    """Check that DATA are those that MANIFEST was signed for with PUBLIC_KEY, and show what it says."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    from projections.exports.manifest import verify_manifest
+
+    key = load_pem_public_key(_bytes(public_key))
+    if not isinstance(key, Ed25519PublicKey):
+        message = f"{public_key}: not an Ed25519 public key"
+        raise ConfigurationError(message)
+    show(output, dict(verify_manifest(_bytes(manifest), _bytes(data), key)))
+
+
+@release.command("destroy-key")
+def destroy_key(project: str, *, by: By, role: Role = "statistician", organisation: Organisation) -> None:
+    """End a project: destroy its pseudonym key, so that nobody can say any more whom its pseudonyms mean."""
+    from projections.exports.desk import ReleaseDesk
+
+    with _connection() as connection:
+        ReleaseDesk(connection).destroy_key(project, _person(by, role, organisation))
+    show(Output.TABLE, {"project": project, "key": "destroyed"})
+
+
+@disclose.command("authorise")
+def authorise(
+    child_number: str,
+    *,
+    gateway: Annotated[str, typer.Option(help="court_order, crime, section_47 or child_death")],
+    recipient: Annotated[str, typer.Option(help="Who is to get it: an organisation's code.")],
+    item: Annotated[list[str], typer.Option("--item", help="An item to disclose; repeat for more.")],
+    proportionality: Annotated[str, typer.Option(help="least_that_serves, ordered_items or urgent_risk")],
+    requested_by: Annotated[str, typer.Option("--requested-by", help="The account that asked: another one.")],
+    views_sought: Annotated[bool, typer.Option("--views-sought", help="The child's or parent's views were sought.")] = (
+        False
+    ),
+    days: Annotated[int, typer.Option(help="For how many days it may be used, once.")] = 7,
+    by: By,
+    role: Role = "authoriser",
+    organisation: Organisation,
+) -> None:
+    """Authorise one disclosure about one child."""
+    from projections.disclosures.desk import DisclosureDesk
+    from projections.disclosures.rules import Ask
+
+    ask = Ask(child_number, gateway, recipient, tuple(item), proportionality, views_sought, requested_by)
+    now = datetime.now(UTC)
+    with _connection() as connection:
+        desk = DisclosureDesk(connection)
+        reference = desk.authorise(ask, _person(by, role, organisation), now, now + timedelta(days=days))
+    show(Output.TABLE, {"disclosure": reference, "until": now + timedelta(days=days)})
+
+
+@disclose.command("make")
+def make_disclosure(reference: str, *, by: By, role: Role = "discloser", organisation: Organisation) -> None:
+    """Print, as JSON, the authorised items of the child; works once, and a reviewer is told."""
+    from projections.disclosures.desk import DisclosureDesk
+
+    with _connection() as connection:
+        told = DisclosureDesk(connection).disclose(reference, _person(by, role, organisation), datetime.now(UTC))
+    show(Output.JSON, told)
+
+
+@disclose.command("notices")
+def notices(output: OutputOption = Output.TABLE) -> None:
+    """List every disclosure for reviewers: references, never children."""
+    from projections.disclosures.desk import DisclosureDesk
+
+    names = ("disclosure", "made_at", "gateway", "authorised_by", "reviewed_by")
+    with _connection() as connection:
+        rows: list[dict[str, Any]] = [
+            dict(zip(names, notice, strict=True)) for notice in DisclosureDesk(connection).notices()
+        ]
+    show(output, rows, "disclosures")
+
+
+@disclose.command("review")
+def review(reference: str, *, by: By, role: Role = "reviewer", organisation: Organisation) -> None:
+    """Note that you have looked at a disclosure."""
+    from projections.disclosures.desk import DisclosureDesk
+
+    with _connection() as connection:
+        DisclosureDesk(connection).review(reference, _person(by, role, organisation), datetime.now(UTC))
+    show(Output.TABLE, {"disclosure": reference, "reviewed_by": by})
+
+
+@contextmanager
+def _connection() -> Iterator[Rows]:
+    """Yield a connection to a database that has the tables of the desks and of the audit trail."""
+    from connectors.postgres import connect
+    from projections.access.log import create_tables
+    from projections.disclosures import desk as disclosures
+    from projections.exports import desk as exports
+
+    settings = addresses().postgres_settings()
+    create_tables(settings)
+    exports.prepare(settings)
+    disclosures.prepare(settings)
+    with connect(settings, autocommit=True, application="contactpoint outgoing") as connection:
+        yield connection
+
+
+def _person(user: str, role: str, organisation: str) -> Person:
+    from pydantic import ValidationError
+
+    from schemas.settings import explain_validation
+
+    try:
+        return Person(user=user, role=role.replace(" ", "_"), organisation=organisation)
+    except ValidationError as error:
+        raise ConfigurationError(explain_validation(error, "--by, --role, --organisation")) from None
+
+
+def _private_key(file: Path) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(_bytes(file), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        message = f"{file}: not an Ed25519 private key in PEM; `contactpoint release new-key FILE` makes one"
+        raise ConfigurationError(message)
+    return key
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        message = f"{file}: {error.strerror}"
+        raise ConfigurationError(message) from None
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
