@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, LiteralString
+
+from psycopg.errors import UniqueViolation
 
 from connectors.kafka import ReadMessage
 from connectors.postgres import sql_blocks, sql_script
@@ -17,7 +19,7 @@ from projections.audit_trail.fold import (
 from projections.audit_trail.views import IdentityEventView, RecordEventView
 from projections.base import Namespace, Refused, Rows, Table
 from projections.schema import create_tables
-from projections.text import refuse_nul
+from projections.text import copy_block, refuse_nul
 from schemas.codec import decode_as
 from schemas.errors import RejectedError
 from schemas.topics import IDENTITIES, SOURCE_TOPICS
@@ -75,12 +77,21 @@ class AuditTrailProjection:
 
 
 def _append(connection: Rows, table: str, verb: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    """COPY the rows to a temporary table and add those that are new."""
-    listed = sorted(rows)  # in the order of event ids: neighbours in the index are written together
-    if not listed:
+    """COPY the rows straight in; when an event is there already, go by a temporary table and add those that are new.
+
+    The log repeats an event only after a crash, and the straight way costs half.
+    """
+    block = copy_block(sorted(rows))  # in the order of event ids: neighbours in the index are written together
+    if not block:
         return
-    with connection.cursor() as cursor:
-        with cursor.copy(_SQL[f"copy_{table}"]) as copy:
-            for row in listed:
-                copy.write_row(row)
-        cursor.execute(_SQL[f"{verb}_{table}"])
+    try:
+        with connection.transaction():  # a savepoint
+            _copy(connection, _SQL[f"append_{table}"], block)
+    except UniqueViolation:
+        _copy(connection, _SQL[f"copy_{table}"], block)
+        connection.execute(_SQL[f"{verb}_{table}"])
+
+
+def _copy(connection: Rows, statement: LiteralString, block: bytes) -> None:
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(block)

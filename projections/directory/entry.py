@@ -11,19 +11,18 @@ import unicodedata
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from projections.directory.state import EntryRow, RecordVersion
-from projections.directory.survivorship import HEALTH_FIRST, LATEST_FIRST, RULES, RecordOrder
-from projections.directory.views import Carer, Education, Involvement, Name, Person, PrimaryCare, Whereabouts
+from projections.directory.survivorship import HEALTH_FIRST, LATEST_FIRST, RULES
+from projections.directory.views import Carer, Education, Involvement, Name, PrimaryCare, Whereabouts
 
 SENSITIVE_SERVICE = "a sensitive service"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encoder = msgspec.json.Encoder()
 Value = TypeVar("Value")
-Said = Sequence[tuple[RecordVersion, Person]]
 Claims = Sequence[tuple[str, Value, RecordVersion]]
 """Statements for one field: what kind of statement (as its rule knows it), the value, and the record that makes it."""
 
@@ -97,22 +96,22 @@ def entry_row(child_number: str, records: Iterable[RecordVersion]) -> EntryRow |
 
 def build_entry(child_number: str, live: Sequence[RecordVersion]) -> Entry:
     """Fold the live records of one child into its entry."""
-    latest, health = _said(LATEST_FIRST, live), _said(HEALTH_FIRST, live)
+    latest, health = _claims_of_latest(LATEST_FIRST.sort(live)), _claims_of_health(HEALTH_FIRST.sort(live))
     sources = _Sources()
     entry = Entry(child_number, sources.listed)
-    entry.names = sources.items(_ranked("names", _names(latest), _same_name))
-    entry.sex = sources.item(_best("sex", _sexes(health)))
-    entry.birth_date = sources.item(_best("birth_date", _birth_dates(health)))
-    where = _best("whereabouts", _whereabouts(latest))
+    entry.names = sources.items(_ranked("names", latest.names, _same_name))
+    entry.sex = sources.item(_best("sex", health.sexes))
+    entry.birth_date = sources.item(_best("birth_date", health.birth_dates))
+    where = _best("whereabouts", latest.whereabouts)
     entry.whereabouts = sources.item(where)
-    carers = _ranked("carers", _carers(latest), _same_carer)
+    carers = _ranked("carers", latest.carers, _same_carer)
     if where is not None and where[0].status == "withheld":
         # The carers' contact details would give away the address that a source withholds.
         carers = [(msgspec.structs.replace(carer, contact=None), record) for carer, record in carers]
     entry.carers = sources.items(carers)
-    entry.education = sources.items(_ranked("education", _education(latest), _same_institution))
-    entry.primary_care = sources.item(_best("primary_care", _primary_care(health)))
-    involved = _ranked("involvements", _involvements(latest), _same_involvement)
+    entry.education = sources.items(_ranked("education", latest.education, _same_institution))
+    entry.primary_care = sources.item(_best("primary_care", health.practices))
+    involved = _ranked("involvements", latest.involvements, _same_involvement)
     if involved:
         _add_involvements(entry, sources, involved)
     return entry
@@ -126,10 +125,58 @@ def _add_involvements(entry: Entry, sources: _Sources, involved: Sequence[tuple[
     entry.assessment = sources.items(holding)
 
 
-def _said(order: RecordOrder, live: Sequence[RecordVersion]) -> Said:
-    """Return the records with what they say, in the order of a rule."""
-    records = order.sort(live) if len(live) > 1 else live
-    return [(record, record.person) for record in records if record.person is not None]
+class _LatestClaims(NamedTuple):
+    """The statements for the fields whose rules put the latest record first, in the order of their records."""
+
+    names: list[tuple[str, Name, RecordVersion]]
+    whereabouts: list[tuple[str, Whereabouts, RecordVersion]]
+    carers: list[tuple[str, Carer, RecordVersion]]
+    education: list[tuple[str, Education, RecordVersion]]
+    involvements: list[tuple[str, Involvement, RecordVersion]]
+
+
+class _HealthClaims(NamedTuple):
+    """The statements for the fields whose rules put health services first, in the order of their records."""
+
+    sexes: list[tuple[str, str, RecordVersion]]
+    birth_dates: list[tuple[str, BirthDate, RecordVersion]]
+    practices: list[tuple[str, PrimaryCare, RecordVersion]]
+
+
+def _claims_of_latest(records: Iterable[RecordVersion]) -> _LatestClaims:
+    """Collect in one pass: this runs for every entry, and most fields of most records are empty."""
+    said = _LatestClaims([], [], [], [], [])
+    for record in records:
+        person = record.person
+        if person is None:
+            continue
+        for name in person.names:
+            said.names.append((name.kind, name, record))
+        if person.whereabouts:
+            said.whereabouts.append((person.whereabouts.status, person.whereabouts, record))
+        for carer in person.carers:
+            said.carers.append(("responsible" if carer.parental_responsibility else "other", carer, record))
+        for school in person.education:
+            said.education.append(("ended" if school.end else "open", school, record))
+        for service in person.involvements:
+            said.involvements.append(("ended" if service.end else "open", service, record))
+    return said
+
+
+def _claims_of_health(records: Iterable[RecordVersion]) -> _HealthClaims:
+    said = _HealthClaims([], [], [])
+    for record in records:
+        person = record.person
+        if person is None:
+            continue
+        if person.sex:
+            said.sexes.append((person.sex, person.sex, record))
+        if person.birth_date:
+            basis = person.birth_date_basis
+            said.birth_dates.append((basis, BirthDate(person.birth_date, basis), record))
+        if person.primary_care:
+            said.practices.append(("", person.primary_care, record))
+    return said
 
 
 class _Sources:
@@ -185,52 +232,6 @@ def _ranked(
     for _, value, record in claims:
         kept.setdefault(same(value), (value, record))
     return list(kept.values())
-
-
-def _names(said: Said) -> Claims[Name]:
-    return [(name.kind, name, record) for record, person in said for name in person.names]
-
-
-def _sexes(said: Said) -> Claims[str]:
-    return [(person.sex, person.sex, record) for record, person in said if person.sex]
-
-
-def _birth_dates(said: Said) -> Claims[BirthDate]:
-    return [
-        (person.birth_date_basis, BirthDate(person.birth_date, person.birth_date_basis), record)
-        for record, person in said
-        if person.birth_date
-    ]
-
-
-def _whereabouts(said: Said) -> Claims[Whereabouts]:
-    return [(person.whereabouts.status, person.whereabouts, record) for record, person in said if person.whereabouts]
-
-
-def _carers(said: Said) -> Claims[Carer]:
-    return [
-        ("responsible" if carer.parental_responsibility else "other", carer, record)
-        for record, person in said
-        for carer in person.carers
-    ]
-
-
-def _education(said: Said) -> Claims[Education]:
-    return [
-        ("ended" if school.end else "open", school, record) for record, person in said for school in person.education
-    ]
-
-
-def _primary_care(said: Said) -> Claims[PrimaryCare]:
-    return [("", person.primary_care, record) for record, person in said if person.primary_care]
-
-
-def _involvements(said: Said) -> Claims[Involvement]:
-    return [
-        ("ended" if service.end else "open", service, record)
-        for record, person in said
-        for service in person.involvements
-    ]
 
 
 def _same_name(name: Name) -> Hashable:

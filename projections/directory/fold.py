@@ -126,9 +126,13 @@ def _membership_changes(
     left: list[Membership] = []
     for identity in identities:
         child, known = identity.child_number, stored.get(identity.child_number)
-        before, after = frozenset(known.members if known else ()), frozenset(identity.members)
-        joined.extend(Membership(key, child) for key in after - before)
-        left.extend(Membership(key, child) for key in before - after)
+        after = frozenset(identity.members)
+        if known is None:
+            joined.extend([Membership(key, child) for key in after])
+            continue
+        before = frozenset(known.members)
+        joined.extend([Membership(key, child) for key in after - before])
+        left.extend([Membership(key, child) for key in before - after])
     return joined, left
 
 

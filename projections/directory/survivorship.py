@@ -23,27 +23,19 @@ class RecordOrder:
 
     first: Literal["source", "newest"]
     sources: tuple[str, ...]
+    _ranks: dict[str, int] = field(init=False, compare=False)
 
-    def sort(self, records: Sequence[RecordVersion]) -> list[RecordVersion]:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ranks", {kind: rank for rank, kind in enumerate(self.sources)})
+
+    def sort(self, records: Sequence[RecordVersion]) -> Sequence[RecordVersion]:
         """Return the records, best first; kinds of source not listed and records without a time come last."""
-        ranks = {kind: rank for rank, kind in enumerate(self.sources)}
+        if len(records) < 2:
+            return records
+        ranks = self._ranks
         if self.first == "source":
-            return sorted(
-                records,
-                key=lambda record: (
-                    ranks.get(record.source_kind, _LAST),
-                    -(record.recorded_at or 0),
-                    record.record_key,
-                ),
-            )
-        return sorted(
-            records,
-            key=lambda record: (
-                -(record.recorded_at or 0),
-                ranks.get(record.source_kind, _LAST),
-                record.record_key,
-            ),
-        )
+            return sorted(records, key=lambda r: (ranks.get(r.source_kind, _LAST), -(r.recorded_at or 0), r.record_key))
+        return sorted(records, key=lambda r: (-(r.recorded_at or 0), ranks.get(r.source_kind, _LAST), r.record_key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from connectors.postgres import sql_blocks
 from projections.base import Rows
 from projections.directory.state import Changes, IdentityVersion, RecordVersion, Stamp
 from projections.directory.views import Person
-from projections.text import array_text
+from projections.text import array_text, copy_block
 
 _SQL = sql_blocks("projections.directory.sql")
 _decode_person = msgspec.json.Decoder(Person).decode
@@ -50,7 +50,7 @@ class DirectoryTables:
         self._copy("copy_changed_identities", map(_identity_row, changes.changed_identities), then="update_identities")
         if changes.left:
             keys, children = zip(*changes.left, strict=True)
-            self._connection.execute(_SQL["delete_memberships"], (list(keys), list(children)))
+            self._connection.execute(_SQL["delete_memberships"], (array_text(keys), array_text(children)))
         self._copy("copy_memberships", changes.joined)
         lineage = (
             (*step[:4], array_text(step.successors), array_text(step.causes), step.decided_at)
@@ -60,20 +60,19 @@ class DirectoryTables:
         self._copy("copy_new_entries", changes.new_entries)
         self._copy("copy_changed_entries", changes.changed_entries, then="upsert_entries")
         if changes.removed_entries:
-            self._connection.execute(_SQL["delete_entries"], (list(changes.removed_entries),))
+            self._connection.execute(_SQL["delete_entries"], (array_text(changes.removed_entries),))
 
     def _select(self, name: str, keys: Collection[str]) -> Sequence[tuple[Any, ...]]:
-        return self._connection.execute(_SQL[name], (list(keys),), binary=True).fetchall() if keys else ()
+        return self._connection.execute(_SQL[name], (array_text(keys),), binary=True).fetchall() if keys else ()
 
     def _copy(self, name: str, rows: Iterable[Sequence[Any]], then: str | None = None) -> None:
         """COPY the rows and run the statement that uses them; nothing is sent when there are none."""
-        listed = list(rows)
-        if not listed:
+        block = copy_block(rows)
+        if not block:
             return
         with self._connection.cursor() as cursor:
             with cursor.copy(_SQL[name]) as copy:
-                for row in listed:
-                    copy.write_row(row)
+                copy.write(block)
             if then is not None:
                 cursor.execute(_SQL[then])
 

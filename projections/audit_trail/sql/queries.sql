@@ -1,3 +1,8 @@
+-- name: append_source_events
+copy source_event (event_id, record_key, event_type, schema_version, feed, source_version, fingerprint, source_time,
+                   effective_time, ingested_at, items, survivor, causation_id, correlation_id, topic, part, log_offset)
+from stdin;
+
 -- name: copy_source_events
 copy incoming_source_event (event_id, record_key, event_type, schema_version, feed, source_version, fingerprint,
                             source_time, effective_time, ingested_at, items, survivor, causation_id, correlation_id,
@@ -16,6 +21,10 @@ set ingested_at = excluded.ingested_at,
     log_offset = excluded.log_offset
 where (excluded.ingested_at, coalesce(excluded.correlation_id, ''), coalesce(excluded.causation_id, ''), excluded.feed)
     < (stored.ingested_at, coalesce(stored.correlation_id, ''), coalesce(stored.causation_id, ''), stored.feed);
+
+-- name: append_identity_events
+copy identity_event (event_id, child_number, event_type, schema_version, version, decided_at, founder, members, before,
+                     successors, causes, model, evidence, causation_id, correlation_id) from stdin;
 
 -- name: copy_identity_events
 copy incoming_identity_event (event_id, child_number, event_type, schema_version, version, decided_at, founder, members,

@@ -1,16 +1,16 @@
 -- name: stamps
-select record_key, source_version, fingerprint, event_type from record_version where record_key = any(%s);
+select record_key, source_version, fingerprint, event_type from record_version where record_key = any(%s::text[]);
 
 -- name: identities
-select child_number, version, event_type, members from identity where child_number = any(%s);
+select child_number, version, event_type, members from identity where child_number = any(%s::text[]);
 
 -- name: children_of
-select distinct child_number from membership where record_key = any(%s);
+select distinct child_number from membership where record_key = any(%s::text[]);
 
 -- name: live_records
 select record_key, source_version, fingerprint, event_type, event_id, source_kind, recorded_at, hides_source, person
 from record_version
-where record_key = any(%s) and person is not null;
+where record_key = any(%s::text[]) and person is not null;
 
 -- name: copy_new_records
 copy record_version (record_key, source_version, fingerprint, event_type, event_id, source_kind, recorded_at,
@@ -70,7 +70,7 @@ set surname = excluded.surname,
     document = excluded.document;
 
 -- name: delete_entries
-delete from entry where child_number = any(%s);
+delete from entry where child_number = any(%s::text[]);
 
 -- name: copy_lineage
 copy incoming_lineage (event_id, child_number, kind, version, successors, causes, decided_at) from stdin;

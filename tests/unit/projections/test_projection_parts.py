@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from connectors.kafka import ReadMessage
 from projections.directory.entry import Entry, fold_name
 from projections.directory.survivorship import RULES
 from projections.registry import PROJECTIONS, projection
-from projections.text import array_text, refuse_nul
+from projections.text import array_text, copy_block, refuse_nul
 from projections.worker import positions_after
 from schemas.errors import ConfigurationError, RejectedError
 
@@ -89,3 +91,26 @@ def test_the_position_of_a_partition_is_after_its_last_message() -> None:
         (("a", 1), 4),
         (("b", 0), 9),
     ]
+
+
+_CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+
+
+def _fields(line: str) -> list[str | None]:
+    """Read a line of COPY's text form as PostgreSQL documents it."""
+    plain = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\\\": "\\"}
+    return [
+        None if field == r"\N" else re.sub(r"\\.", lambda found: plain[found[0]], field) for field in line.split("\t")
+    ]
+
+
+@given(st.lists(st.tuples(_CELLS, st.none() | _CELLS, st.none() | st.integers()), max_size=5))
+def test_a_block_for_copy_reads_back_as_the_rows_it_was_made_of(rows: list[tuple[str, str | None, int | None]]) -> None:
+    lines = copy_block(rows).decode().split("\n")
+    assert lines.pop() == ""
+    expected = [[first, second, None if number is None else str(number)] for first, second, number in rows]
+    assert [_fields(line) for line in lines] == expected
+
+
+def test_a_nul_that_came_all_the_same_stays_in_its_row() -> None:
+    assert copy_block([("a\0\n", "b"), ("c", "d")]) == b"a\0\\n\tb\nc\td\n"
