@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, SecretStr
 
 from schemas.errors import ConfigurationError
-from schemas.settings import KafkaSettings, PostgresSettings, Settings
+from schemas.settings import KafkaSettings, PostgresSettings, Settings, kafka_security
 
 _PROJECT = Path(__file__).resolve().parents[2]
 
@@ -20,6 +20,7 @@ class StackConfig(Settings):
     folder: Path
     cache: Path
     kafka: str | None = None
+    kafka_security: dict[str, str] = Field(default_factory=dict, repr=False)
     postgres_dsn: SecretStr | None = None
     nodes: int = Field(default=1, ge=1, le=5)
     kafka_heap_mb: int = Field(default=512, ge=128)
@@ -35,6 +36,7 @@ class StackConfig(Settings):
             folder=(folder or given_folder).resolve(),
             cache=cache_folder(env),
             kafka=env.get("CONTACTPOINT_KAFKA") or None,
+            kafka_security=kafka_security(env) if env.get("CONTACTPOINT_KAFKA") else {},
             postgres_dsn=SecretStr(env["CONTACTPOINT_POSTGRES_DSN"]) if env.get("CONTACTPOINT_POSTGRES_DSN") else None,
             nodes=nodes,
             postgres_bin=Path(env["CONTACTPOINT_PG_BIN"]) if env.get("CONTACTPOINT_PG_BIN") else None,
@@ -47,10 +49,11 @@ class StackAddresses(Settings):
 
     kafka: str
     postgres_dsn: SecretStr
+    kafka_security: dict[str, str] = Field(default_factory=dict, repr=False)
 
     def kafka_settings(self) -> KafkaSettings:
         """Return the settings that clients of Kafka take."""
-        return KafkaSettings(bootstrap_servers=self.kafka)
+        return KafkaSettings(bootstrap_servers=self.kafka, extra=self.kafka_security)
 
     def postgres_settings(self) -> PostgresSettings:
         """Return the settings that clients of PostgreSQL take."""
@@ -59,7 +62,7 @@ class StackAddresses(Settings):
     def as_env(self) -> dict[str, str]:
         """Return the environment variables under which every stage finds this stack."""
         return {
-            "CONTACTPOINT_KAFKA": self.kafka,
+            **self.kafka_settings().as_env(),
             "CONTACTPOINT_POSTGRES_DSN": self.postgres_dsn.get_secret_value(),
         }
 

@@ -43,6 +43,8 @@ class KafkaConfig(Settings):
 
     cluster_id: str = Field(default_factory=lambda: cluster_id(uuid.uuid4().bytes))
     nodes: tuple[NodeConfig, ...]
+    overrides: dict[str, str] = Field(default_factory=dict)
+    """Settings of every node that replace ours or add to them."""
 
     @property
     def bootstrap_servers(self) -> str:
@@ -86,6 +88,7 @@ def server_properties(config: KafkaConfig, node: NodeConfig, data: Path) -> dict
         "num.network.threads": "2",
         "num.io.threads": "4",
         "log.cleaner.backoff.ms": "1000",
+        **config.overrides,
     }
 
 

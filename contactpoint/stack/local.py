@@ -265,4 +265,4 @@ def _addresses(config: StackConfig, state: StackState) -> StackAddresses:
     if kafka is None or dsn is None:
         message = "the local stack is not running: start it with `make up`"
         raise ConfigurationError(message)
-    return StackAddresses(kafka=kafka, postgres_dsn=dsn)
+    return StackAddresses(kafka=kafka, postgres_dsn=dsn, kafka_security=config.kafka_security)

@@ -16,14 +16,17 @@ from tempfile import TemporaryDirectory
 
 import faust
 import structlog
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from mode import Service
 
+from connectors.kafka.aio import tls_context
 from matching.linkage.model import LinkageModel
 from matching.stage.control import obey
 from matching.stage.model_file import read_model
 from matching.stage.owner import OwnerLoop
 from matching.stage.settings import MatchingSettings
 from schemas.errors import ConfigurationError, ContactPointError, RejectedError, RetriableError
+from schemas.settings import KafkaSettings
 from schemas.topics import MATCHING_CONTROL
 
 log = structlog.get_logger(__name__)
@@ -115,6 +118,7 @@ def make_app(settings: MatchingSettings, data: Path) -> faust.App:
     app = faust.App(
         f"{settings.consumer_group}-control",
         broker=brokers,
+        broker_credentials=kafka_credentials(settings.kafka),
         datadir=data,
         agent_supervisor="mode.supervisors.CrashingSupervisor",
         broker_commit_interval=1.0,
@@ -135,6 +139,19 @@ def make_app(settings: MatchingSettings, data: Path) -> faust.App:
             await _obey(settings, key, value)
 
     return app
+
+
+def kafka_credentials(kafka: KafkaSettings) -> Credentials | None:
+    """Return what Faust proves itself to the brokers with, or None where they ask for nothing."""
+    context = tls_context(kafka)
+    if "sasl.username" in kafka.extra:
+        return SASLCredentials(
+            username=kafka.extra["sasl.username"],
+            password=kafka.extra.get("sasl.password"),
+            mechanism=kafka.extra.get("sasl.mechanism", "PLAIN"),
+            ssl_context=context,
+        )
+    return None if context is None else SSLCredentials(context)
 
 
 async def _obey(settings: MatchingSettings, key: bytes | None, value: bytes | None) -> None:

@@ -24,19 +24,12 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from connectors.kafka import partitions_of
+from connectors.kafka.aio import aiokafka_security
 from matching.stage.messages import Position
 from matching.stage.settings import MatchingSettings
 from schemas.errors import ConfigurationError, ContactPointError, FatalError, RetriableError
 
 log = structlog.get_logger(__name__)
-
-# Aiokafka's own names of what librdkafka calls otherwise.
-_SECURITY = {
-    "security.protocol": "security_protocol",
-    "sasl.mechanism": "sasl_mechanism",
-    "sasl.username": "sasl_plain_username",
-    "sasl.password": "sasl_plain_password",
-}
 
 _HINT_SECONDS = 1.0
 
@@ -55,7 +48,7 @@ class SourceReader:
         client = {
             "bootstrap_servers": settings.kafka.bootstrap_servers,
             "client_id": "contactpoint-matching",
-            **{ours: settings.kafka.extra[name] for name, ours in _SECURITY.items() if name in settings.kafka.extra},
+            **aiokafka_security(settings.kafka),
         }
         self._consumer = AIOKafkaConsumer(
             **client,
