@@ -26,20 +26,20 @@ def cluster_component(weights: Weights, cannot_link: BoolMatrix, must_link: Indi
     `weights` and `cannot_link` are symmetric matrices over the members, which stand in order of record key: that
     order settles ties, the cluster with the first key going first. `must_link` has shape (pairs, 2).
     """
-    labels = _must_linked(len(weights), must_link)
+    labels = must_linked(len(weights), must_link)
     first_members, group_of = np.unique(labels, return_inverse=True)
-    sums, sizes, barred = _between_groups(weights, cannot_link, group_of)
+    sums, sizes, barred = between_groups(weights, cannot_link, group_of)
     groups: dict[int, list[int]] = {}
     for member, group in enumerate(group_of.tolist()):
         groups.setdefault(group, []).append(member)
-    for kept, joined in _agglomerate(sums, sizes, barred, threshold):
+    for kept, joined in agglomerate(sums, sizes, barred, threshold):
         groups[kept] += groups.pop(joined)
     for group, members in groups.items():
         labels[members] = first_members[group]
     return labels
 
 
-def _must_linked(n: int, must_link: Indices) -> Labels:
+def must_linked(n: int, must_link: Indices) -> Labels:
     """Return labels of the groups that must-links alone make: each its first member."""
     if not len(must_link):
         return np.arange(n, dtype=np.int64)
@@ -48,7 +48,7 @@ def _must_linked(n: int, must_link: Indices) -> Labels:
     return firsts[components].astype(np.int64, copy=False)
 
 
-def _between_groups(
+def between_groups(
     weights: Weights, cannot_link: BoolMatrix, group_of: Indices
 ) -> tuple[Weights, npt.NDArray[np.int64], BoolMatrix]:
     """Return the sum of weights between each two groups, the groups' sizes, and where a cannot-link stands."""
@@ -61,7 +61,7 @@ def _between_groups(
     return sums, sizes, barred
 
 
-def _agglomerate(
+def agglomerate(
     sums: Weights, sizes: npt.NDArray[np.int64], barred: BoolMatrix, threshold: int
 ) -> Iterable[tuple[int, int]]:
     """Yield (kept, joined) until no two groups may be joined. Works in place on its arguments."""

@@ -96,3 +96,11 @@ def explain_pair(
     columns = columns_of(model, [left, right], sources)
     levels = compare(columns, np.array([0]), np.array([1]), model)
     return explain_levels(model, levels[0].tolist())
+
+
+def hidden_comparisons(model: LinkageModel, visible: frozenset[str]) -> frozenset[str]:
+    """Return the comparisons and adjustments that read any field but these, so that a level would tell about it."""
+    comparisons = {each.name for each in model.comparisons if not set(each.fields) <= visible}
+    return frozenset(
+        comparisons | {each.name for each in model.adjustments if any(name in comparisons for name, _ in each.when)}
+    )
