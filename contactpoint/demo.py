@@ -20,7 +20,7 @@ from contactpoint.cli.environment import linkage_model
 from contactpoint.cli.output import Output, console, progress, show
 from contactpoint.drain import wait_until_drained
 from contactpoint.entry_view import entry_lines
-from contactpoint.explain import explain_child
+from contactpoint.explaining.words import explain_child
 from contactpoint.memberships import measure_memberships
 from contactpoint.stack import ConsoleReporter, StackAddresses, StackConfig, down, reset, up
 from contactpoint.supervisor import STAGES, Supervisor

@@ -13,6 +13,7 @@ from connectors.kafka.admin import (
     watermarks,
 )
 from connectors.kafka.errors import translate
+from connectors.kafka.places import read_places
 from connectors.kafka.producer import DeliveryFailure, EventProducer
 from connectors.kafka.reader import Batches, PartitionReader, ReadMessage
 
@@ -29,6 +30,7 @@ __all__ = [
     "create_topics",
     "end_offsets",
     "partitions_of",
+    "read_places",
     "translate",
     "watermarks",
 ]

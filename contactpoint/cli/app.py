@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from contactpoint.cli import feeds, look, model, outgoing, stack_commands, stages, tables
+from contactpoint.cli import feeds, look, model, outgoing, stack_commands, stages, tables, why
 from contactpoint.cli.output import fail
 from schemas.errors import ContactPointError
 from schemas.telemetry import configure_logging
@@ -36,6 +36,7 @@ app.add_typer(outgoing.disclose, name="disclose")
 feeds.register(app)
 stages.register(app)
 look.register(app)
+why.register(app)
 tables.register(app)
 
 

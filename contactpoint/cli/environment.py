@@ -1,13 +1,20 @@
-"""Where the brokers and the database are: the environment's addresses, or else the local stack's."""
+"""What commands need of their surroundings: addresses (the environment's or the local stack's), the model, a number."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from contactpoint.models import ModelFiles, model_of_tables
 from contactpoint.stack import StackAddresses, StackConfig, running_addresses
 from matching.linkage.model import LinkageModel
 from matching.stage.model_file import read_model
+from projections.directory.reader import DirectoryReader
+from schemas.errors import RejectedError
+from schemas.identity import is_child_number
 
 
 def stack_config() -> StackConfig:
@@ -27,5 +34,33 @@ def stage_environment() -> dict[str, str]:
 
 def linkage_model() -> LinkageModel:
     """Return the model in use: the file in CONTACTPOINT_MATCHING_MODEL, or else the one that ships."""
+    return read_model(_given_model())
+
+
+def model_files() -> ModelFiles:
+    """Return where models are looked for by id."""
+    return ModelFiles(_given_model())
+
+
+def model_in_use(connection: Connection[TupleRow]) -> LinkageModel:
+    """Return the model by which the matching tables were made, or the configured one where there are none yet."""
+    made_with = model_of_tables(connection)
+    return model_files().of(made_with) if made_with else linkage_model()
+
+
+def _given_model() -> Path | None:
     given = os.environ.get("CONTACTPOINT_MATCHING_MODEL")
-    return read_model(Path(given) if given else None)
+    return Path(given) if given else None
+
+
+def number_of(reader: DirectoryReader, who: str) -> str:
+    """Return a child number as given, or the child of a record key; raise RejectedError for what is neither."""
+    if ":" not in who:
+        number = who.upper()
+        if not is_child_number(number):
+            raise RejectedError("child_number_invalid", f"{who} is neither a child number nor a record key source:id")
+        return number
+    found = reader.child_of(who)
+    if not found:
+        raise RejectedError("record_unknown", f"record {who} belongs to no child here")
+    return found[0]

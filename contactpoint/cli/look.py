@@ -1,4 +1,4 @@
-"""Commands that look: at a child, at a link, at lag, refused inputs and digests."""
+"""Commands that look: at a child, at lag, refused inputs and digests."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ import typer
 
 from connectors.kafka import PartitionReader, end_offsets
 from connectors.postgres import connect
-from contactpoint.cli.environment import addresses, linkage_model
+from contactpoint.cli.environment import addresses, number_of
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.drain import outbox_rows, stage_lags
 from contactpoint.entry_view import entry_lines
-from projections.audit_trail.reader import AuditReader
 from projections.digest import digest
 from projections.directory.reader import DirectoryReader
 from projections.registry import PROJECTIONS
 from schemas.dead_letter import DeadLetter, from_message
 from schemas.errors import RejectedError
-from schemas.identity import is_child_number
 from schemas.topics import DEAD_LETTERS
 
 
@@ -30,8 +28,6 @@ def register(root: typer.Typer) -> None:
     """Add the commands to the root."""
     root.command("child")(child_command)
     root.command("find")(find_command)
-    root.command("explain")(explain_command)
-    root.command("history")(history_command)
     root.command("lag")(lag_command)
     root.command("rejects")(rejects_command)
     root.command("digest")(digest_command)
@@ -44,7 +40,7 @@ def child_command(
     """Look a child up: the entry, each field with its source; a retired number leads to its successors."""
     with connect(addresses().postgres_settings(), autocommit=True) as connection:
         reader = DirectoryReader(connection)
-        answer = reader.entry(_number(reader, who))
+        answer = reader.entry(number_of(reader, who))
     if not answer.entries and not answer.lineage:
         raise RejectedError("child_unknown", f"{who} was never given to a child here")
     steps = [asdict(step) for step in answer.lineage]
@@ -74,66 +70,6 @@ def find_command(
     for entry in found:
         show(output, entry_lines(entry), f"child {entry['child_number']}")
     console.print(f"{len(found)} found")
-
-
-def explain_command(
-    who: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
-    other: Annotated[
-        str | None, typer.Argument(help="A second record key: explain this pair.", show_default=False)
-    ] = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Explain why records are one child (or, for two record keys, how the pair compares): levels, weights, model."""
-    from contactpoint.explain import explain_child, explain_pair
-
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        if other is not None:
-            show(output, explain_pair(connection, linkage_model(), who, other), f"{who} and {other}")
-            return
-        number = _number(DirectoryReader(connection), who)
-        found = explain_child(connection, linkage_model(), number)
-    if output is Output.JSON:
-        show(output, found)
-        return
-    console.print(f"child {number}: {len(found['members'])} records, {len(found['links'])} links hold them together")
-    for link in found["links"]:
-        title = f"{link['left']} and {link['right']}: {link['weight']:+.2f} bits, {link['model']}"
-        show(output, link["findings"], title)
-    if found["unlinked"]:
-        console.print("joined without a comparison (the source's own merge): " + ", ".join(found["unlinked"]))
-
-
-def history_command(
-    who: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Show the audit trail of a child: every change of membership, and which source event caused it."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        found = AuditReader(connection).history(_number(DirectoryReader(connection), who))
-    if output is Output.JSON:
-        show(output, asdict(found))
-        return
-    identity = [
-        {
-            "decided at": step.decided_at.isoformat(timespec="seconds"),
-            "what": step.kind,
-            "members": list(step.members),
-            "successors": list(step.successors),
-            "evidence": [f"{pair.left} ~ {pair.right} {pair.weight:+.1f}" for pair in step.evidence],
-        }
-        for step in found.identity
-    ]
-    records = [
-        {
-            "record": step.record_key,
-            "what": step.kind,
-            "at": f"{step.topic}/{step.part}/{step.log_offset}",
-            "items": ", ".join(step.items),
-        }
-        for step in found.records
-    ]
-    show(output, identity, f"identity of {found.child_number}")
-    show(output, records, "source events (items, never values)")
 
 
 def lag_command(output: OutputOption = Output.TABLE) -> None:
@@ -212,15 +148,3 @@ def digest_command(output: OutputOption = Output.TABLE) -> None:
         for table in one.tables
     ]
     show(output, rows, "digests")
-
-
-def _number(reader: DirectoryReader, who: str) -> str:
-    if ":" not in who:
-        number = who.upper()
-        if not is_child_number(number):
-            raise RejectedError("child_number_invalid", f"{who} is neither a child number nor a record key source:id")
-        return number
-    found = reader.child_of(who)
-    if not found:
-        raise RejectedError("record_unknown", f"record {who} belongs to no child here")
-    return found[0]

@@ -152,9 +152,9 @@ def _found(model: LinkageModel, columns: RecordColumns, n: int, left: Indices, r
 
 
 def _constraints(pairs: Iterable[tuple[str, str, str]], place: dict[str, int]) -> tuple[Constraint, ...]:
-    inside = [
-        (*sorted((place[left], place[right])), decision)
+    inside = {
+        Constraint(min(place[left], place[right]), max(place[left], place[right]), decision)
         for left, right, decision in pairs
         if left in place and right in place and left != right
-    ]
-    return tuple(Constraint(*each) for each in sorted(set(inside)))
+    }
+    return tuple(sorted(inside, key=lambda each: (each.left, each.right, each.decision)))

@@ -74,7 +74,7 @@ def _by_must_links(
     evidence: Evidence, weights: np.ndarray[tuple[int, int], np.dtype[np.int64]]
 ) -> tuple[list[Join], list[Members]]:
     """Return the joins that must-links make, in order of their pairs, and the groups that they leave."""
-    group = {i: (i,) for i in range(len(evidence.keys))}
+    group: dict[int, Members] = {i: (i,) for i in range(len(evidence.keys))}
     joins = []
     for each in evidence.must:
         left, right = group[each.left], group[each.right]

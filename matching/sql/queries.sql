@@ -128,3 +128,12 @@ from matching.record
 where child_number is not null
 group by child_number
 order by child_number
+
+-- name: keys_of_same_children
+-- The records that are one child with any of these, themselves included while they are live.
+select m.key from matching.record m
+where m.child_number in (select r.child_number from matching.record r where r.key = any(%(keys)s))
+order by m.key
+
+-- name: model_of_tables
+select model_id from matching.owner

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
-from connectors.kafka import PartitionReader, ReadMessage
+from connectors.kafka import ReadMessage, read_places
 from projections.audit_trail.fold import changed_items
 from projections.audit_trail.reader import RecordStep
 from schemas.codec import decode
-from schemas.errors import FatalError, RetriableError
+from schemas.errors import FatalError
 from schemas.events import RecordObserved
 from schemas.records import PersonRecord
 from schemas.settings import KafkaSettings
-
-_PATIENCE = 10.0  # seconds for one event to come from the log
 
 
 def changes(kafka: KafkaSettings, steps: Sequence[RecordStep]) -> dict[str, list[str]]:
@@ -25,30 +22,20 @@ def changes(kafka: KafkaSettings, steps: Sequence[RecordStep]) -> dict[str, list
     """
     found: dict[str, list[str]] = {}
     record_key, before = "", None
-    with PartitionReader(kafka, {}) as reader:
-        for step in steps:
-            if step.record_key != record_key:
-                record_key, before = step.record_key, None
-            after = _person(reader, step)
-            found[step.event_id] = changed_items(before, after)
-            before = after
+    places = [(step.topic, step.part, step.log_offset) for step in steps]
+    for step, message in zip(steps, read_places(kafka, places), strict=True):
+        if step.record_key != record_key:
+            record_key, before = step.record_key, None
+        after = _person(message, step)
+        found[step.event_id] = changed_items(before, after)
+        before = after
     return found
 
 
-def _person(reader: PartitionReader, step: RecordStep) -> PersonRecord | None:
+def _person(message: ReadMessage, step: RecordStep) -> PersonRecord | None:
     """Return what the event said about the person; None when it withdrew or merged the record."""
-    event = decode(_read(reader, step).value)
+    event = decode(message.value)
     if event.event_id != step.event_id:
-        message = f"the log holds another event at {step.topic} {step.part}/{step.log_offset}: rebuild the audit trail"
-        raise FatalError(message)
+        reason = f"the log holds another event at {step.topic} {step.part}/{step.log_offset}: rebuild the audit trail"
+        raise FatalError(reason)
     return event.data if isinstance(event, RecordObserved) else None
-
-
-def _read(reader: PartitionReader, step: RecordStep) -> ReadMessage:
-    reader.start_from({(step.topic, step.part): step.log_offset})
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        for messages in reader.read(1, 1.0).values():
-            return messages[0]
-    message = f"the log did not answer within {_PATIENCE:.0f} seconds"
-    raise RetriableError(message)

@@ -10,6 +10,7 @@ from typing import Any
 from connectors.postgres import sql_blocks, wrap_errors
 from projections.audit_trail.explanation import EvidencePair, Explanation, PlainVocabulary, Vocabulary, explain
 from projections.base import Rows
+from projections.lineage import Lineage, NumberStep, Severance, lineage
 
 _SQL = sql_blocks("projections.audit_trail.sql", "reader")
 _CENTIBITS = 100
@@ -95,6 +96,18 @@ class AuditReader:
         pairs = [pair for step in sorted(steps, key=lambda step: step.version) for pair in step.evidence]
         return explain(child_number, last.members, pairs, vocabulary or PlainVocabulary())
 
+    def lineage(self, child_number: str, severances: Sequence[Severance] = ()) -> Lineage:
+        """Say where a number leads, whenever it was issued; severed identities stay apart (`projections.lineage`)."""
+        with wrap_errors():
+            rows = self._connection.execute(_SQL["lineage"], (child_number,)).fetchall()
+        return lineage(child_number, [_number_step(*row) for row in rows], severances)
+
+    def kinds_of(self, event_ids: Iterable[str]) -> dict[str, str]:
+        """Return the types of these events, as far as the trail knows them."""
+        wanted = list(event_ids)
+        with wrap_errors():
+            return dict(self._connection.execute(_SQL["kinds_of_events"], (wanted, wanted)).fetchall())
+
     def counts(self) -> dict[str, int]:
         """Return how many source and identity events the trail holds."""
         with wrap_errors():
@@ -109,6 +122,16 @@ class AuditReader:
         with wrap_errors():
             rows = self._connection.execute(_SQL[query], (list(keys),)).fetchall()
         return [_record_step(*row) for row in rows]
+
+
+def _number_step(
+    number: str, event_type: str, version: int, decided_at: datetime, members: list[str], before: Any, *rest: list[str]
+) -> NumberStep:
+    own = tuple(key for each in before if each["child_number"] == number for key in each["members"])
+    successors, causes = rest
+    return NumberStep(
+        number, _kind(event_type), version, decided_at, tuple(members), own, tuple(successors), tuple(causes)
+    )
 
 
 def _record_step(event_id: str, record_key: str, event_type: str, *rest: Any) -> RecordStep:

@@ -1,4 +1,4 @@
-"""Explanations for people: what the trail and the matching tables know, in the words of the model."""
+"""Explanations of links that hold: what the trail and the matching tables know, in the words of the model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from matching.linkage.explain import explain_levels
+from contactpoint.explaining.sight import EVERYTHING, Sight, aliases, withhold_link, withhold_pair
+from matching.linkage.explain import Explanation, explain_levels
 from matching.linkage.model import CENTIBITS, LinkageModel
 from matching.stage.explain import explain_link
 from projections.audit_trail.explanation import ComparisonInWords, PlainVocabulary
@@ -29,43 +30,48 @@ class ModelVocabulary:
         """Return one finding a comparison."""
         if model != self._model.model_id:
             return PlainVocabulary().describe(model, levels)
-        found = explain_levels(self._model, levels)
-        words = [ComparisonInWords("prior", PRIOR, found.prior_weight / CENTIBITS)]
-        words += [ComparisonInWords(row.comparison, row.level, row.match_weight / CENTIBITS) for row in found.rows]
-        return words + [ComparisonInWords(each.name, each.label, each.weight / CENTIBITS) for each in found.adjustments]
+        return [ComparisonInWords(**row) for row in findings(explain_levels(self._model, levels))]
 
 
-def explain_child(connection: Connection[TupleRow], model: LinkageModel, child_number: str) -> dict[str, Any]:
+def findings(pair: Explanation) -> list[dict[str, Any]]:
+    """Return what was found, a row a comparison: its name, the level in words and the weight in bits."""
+    rows = [("prior", PRIOR, pair.prior_weight)]
+    rows += [(row.comparison, row.level, row.match_weight) for row in pair.rows]
+    rows += [(each.name, each.label, each.weight) for each in pair.adjustments]
+    return [{"comparison": name, "finding": words, "weight": weight / CENTIBITS} for name, words, weight in rows]
+
+
+def explain_child(
+    connection: Connection[TupleRow], model: LinkageModel, child_number: str, sight: Sight = EVERYTHING
+) -> dict[str, Any]:
     """Return why the records of a child are one child, as plain values; raise RejectedError for an unknown number."""
     found = AuditReader(connection).explain(child_number, ModelVocabulary(model))
     if found is None:
         raise RejectedError("child_unknown", f"the audit trail does not know the child number {child_number}")
-    return asdict(found)
+    plain = asdict(found)
+    if not sight.hides(found.members):
+        return plain
+    names = aliases(found.members)
+    links = {kind: [withhold_link(link, model, names) for link in plain[kind]] for kind in ("links", "others")}
+    return plain | links | {kind: [names[key] for key in plain[kind]] for kind in ("members", "unlinked")}
 
 
-def explain_pair(connection: Connection[TupleRow], model: LinkageModel, left: str, right: str) -> dict[str, Any]:
+def explain_pair(
+    connection: Connection[TupleRow], model: LinkageModel, left: str, right: str, sight: Sight = EVERYTHING
+) -> dict[str, Any]:
     """Compare two records as they stand now: each comparison's level and weight in bits, the total and the decision."""
     found = explain_link(connection, model, left, right)
     pair = found.explanation
-    findings: list[dict[str, Any]] = [
-        {"comparison": "prior", "finding": PRIOR, "weight": pair.prior_weight / CENTIBITS}
-    ]
-    findings += [
-        {"comparison": row.comparison, "finding": row.level, "weight": row.match_weight / CENTIBITS}
-        for row in pair.rows
-    ]
-    findings += [
-        {"comparison": each.name, "finding": each.label, "weight": each.weight / CENTIBITS} for each in pair.adjustments
-    ]
-    return {
+    told = {
         "left": left,
         "right": right,
         "children": [found.left_child, found.right_child],
         "together": found.together,
-        "findings": findings,
+        "findings": findings(pair),
         "weight": pair.total / CENTIBITS,
         "probability": pair.match_probability,
         "threshold": pair.link_threshold / CENTIBITS,
         "decision of this pair alone": pair.decision,
         "model": pair.model_id,
     }
+    return withhold_pair(told, model) if sight.hides((left, right)) else told

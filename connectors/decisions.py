@@ -1,0 +1,61 @@
+"""The topic of decisions: publish one so that it is safe before the caller goes on, and read all of them."""
+
+from __future__ import annotations
+
+import time
+
+from connectors.kafka import EventProducer, PartitionReader, watermarks
+from schemas.catalogue import AnyEvent
+from schemas.codec import decode, encode
+from schemas.decisions import DecisionEvent
+from schemas.errors import RejectedError, RetriableError
+from schemas.settings import KafkaSettings
+from schemas.topics import DECISIONS
+
+_MESSAGES = 5_000
+_SECONDS = 0.2
+_PATIENCE = 15.0
+
+
+def publish_decision(kafka: KafkaSettings, event: AnyEvent, *, seconds: float = 30.0) -> None:
+    """Return once every in-sync broker holds the decision.
+
+    Publishing it again changes nothing: its id is a function of what it says. Raises RetriableError when the brokers do
+    not answer in time; the decision may then be published or not, and the same event is to be tried again.
+    """
+    with EventProducer(kafka, linger_ms=0, delivery_seconds=seconds) as producer:
+        producer.send_event(DECISIONS, encode(event))
+        producer.flush(seconds)
+
+
+def read_decisions(kafka: KafkaSettings) -> list[DecisionEvent]:
+    """Return every decision event, each once, in the order of the topic; what is no decision is passed over.
+
+    Raises RetriableError when the broker stops answering.
+    """
+    marks = watermarks(kafka, [DECISIONS])
+    ends = {place: mark.high for place, mark in marks.items() if mark.high > mark.low}
+    found: dict[str, DecisionEvent] = {}
+    with PartitionReader(kafka, {place: marks[place].low for place in ends}) as reader:
+        news = time.monotonic()
+        while ends:
+            for place, messages in reader.read(_MESSAGES, _SECONDS).items():
+                news = time.monotonic()
+                for message in messages:
+                    event = _decision(message.value)
+                    if event is not None and message.offset < ends.get(place, 0):
+                        found.setdefault(event.event_id, event)
+                if messages[-1].offset + 1 >= ends.get(place, 0):
+                    ends.pop(place, None)
+            if ends and time.monotonic() - news > _PATIENCE:
+                message_text = f"the topic {DECISIONS} did not answer within {_PATIENCE:.0f} seconds"
+                raise RetriableError(message_text)
+    return list(found.values())
+
+
+def _decision(value: bytes | None) -> DecisionEvent | None:
+    try:
+        event = decode(value)
+    except RejectedError:
+        return None  # matching sends it to the dead letters
+    return event if isinstance(event, DecisionEvent) else None

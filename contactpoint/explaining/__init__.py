@@ -1,0 +1,1 @@
+"""Explanations for people: why records are one child, now and then, and what would have to be otherwise."""

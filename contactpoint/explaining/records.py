@@ -1,0 +1,182 @@
+"""The records behind a child, now or as of a past time, with all that speaks for and against their being one child."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Final
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from connectors.kafka import read_places
+from connectors.postgres import wrap_errors
+from contactpoint.models import ModelFiles
+from matching.changes import RecordRow
+from matching.features import ChangeReader
+from matching.linkage.evidence import Evidence, evidence_among
+from matching.linkage.model import LinkageModel
+from matching.sql import QUERIES
+from projections.audit_trail.reader import AuditReader, History, IdentityStep, RecordStep
+from schemas.decisions import CannotLinkDecided, DecisionEvent, IdentitySevered, MustLinkDecided
+from schemas.errors import RejectedError
+from schemas.in_force import in_force
+from schemas.settings import KafkaSettings
+
+_SEPARATOR: Final = "\x1f"
+
+Between = list[tuple[str, str, str]]
+"""Record keys that must or must not be one child, and the decision (or source merge) that says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastRecord:
+    """One record as it was known: its version in the source's own order, and when it was received."""
+
+    record: str
+    version: int
+    received: datetime
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was known of a child: its records, the decisions in force, and the evidence among them."""
+
+    child_number: str
+    members: tuple[str, ...]
+    evidence: Evidence
+    decisions: dict[str, DecisionEvent]
+    records: tuple[PastRecord, ...] = ()
+    decided_at: datetime | None = None
+
+
+def known_now(
+    connection: Connection[TupleRow], model: LinkageModel, decisions: Iterable[DecisionEvent], children: Sequence[str]
+) -> Known:
+    """Return the records of these children as they stand; raise RejectedError for a number that is not in use."""
+    rows: list[RecordRow] = []
+    for child in children:
+        with wrap_errors():
+            found = connection.execute(QUERIES["rows_of_child"], {"child_number": child}).fetchall()
+        if not found:
+            raise RejectedError(
+                "child_unknown", f"child number {child} is not in use: see `contactpoint lineage {child}`"
+            )
+        rows += map(RecordRow._make, found)
+    held = in_force(decisions)
+    must, cannot = constraints(held.values())
+    merges = [(row.key, row.merged_into) for row in rows if row.merged_into]
+    records = [(row.key, row.source, row.features.decode().split(_SEPARATOR)) for row in rows]
+    must += merge_chain(merges, {row.key for row in rows})
+    members = tuple(sorted(row.key for row in rows))
+    return Known(", ".join(children), members, evidence_among(model, records, must, cannot), held)
+
+
+def known_at(
+    connection: Connection[TupleRow],
+    kafka: KafkaSettings,
+    models: ModelFiles,
+    decisions: Iterable[DecisionEvent],
+    when: tuple[str, datetime],
+) -> Known:
+    """Return what was known of a child (its number) at a time, read again from the log.
+
+    What had been received by then counts, under the model that had decided the membership and the decisions that were
+    in force. Raises RejectedError when the number was not in use then.
+    """
+    child, at = when
+    history = AuditReader(connection).history(child)
+    step = _membership(history, child, at)
+    model = models.of(step.model)
+    held = in_force(decisions, at)
+    must, cannot = constraints(held.values())
+    newest = _newest(history.records, at)
+    live = [newest[key] for key in step.members if key in newest and newest[key].kind == "observed"]
+    reader = ChangeReader(model)
+    places = [(each.topic, each.part, each.log_offset) for each in live]
+    changes = [reader.read(message.value) for message in read_places(kafka, places)]
+    must += merge_chain(_merges(history.records, at), set(step.members))
+    evidence = evidence_among(model, [(each.key, each.source, each.values or ()) for each in changes], must, cannot)
+    records = tuple(PastRecord(e.record_key, e.source_version, e.ingested_at, e.event_id) for e in live)
+    return Known(child, step.members, evidence, held, records, step.decided_at)
+
+
+def members_of(connection: Connection[TupleRow], child: str) -> tuple[str, ...]:
+    """Return the record keys of a child in use."""
+    with wrap_errors():
+        rows = connection.execute(QUERIES["rows_of_child"], {"child_number": child}).fetchall()
+    return tuple(RecordRow._make(row).key for row in rows)
+
+
+def constraints(held: Iterable[DecisionEvent]) -> tuple[Between, Between]:
+    """Return the must-links and cannot-links of decisions; a severance keeps each former record from each new one."""
+    must: Between = []
+    cannot: Between = []
+    for event in held:
+        match event:
+            case MustLinkDecided():
+                must.append((*event.data.records, event.event_id))
+            case CannotLinkDecided():
+                cannot.append((*event.data.records, event.event_id))
+            case IdentitySevered():
+                cannot += [(a, b, event.event_id) for a in event.data.former for b in event.data.current]
+            case _:
+                pass
+    return must, cannot
+
+
+def merge_chain(merges: Iterable[tuple[str, str]], members: set[str]) -> Between:
+    """Return must-links that chain the members which a source's own merges connect, perhaps by way of others."""
+    group: dict[str, set[str]] = {}
+    for loser, survivor in merges:
+        joined = group.get(loser, {loser}) | group.get(survivor, {survivor})
+        group.update(dict.fromkeys(joined, joined))
+    chained: Between = []
+    for joined in {id(each): each for each in group.values()}.values():
+        inside = sorted(joined & members)
+        chained += [(a, b, "source merge") for a, b in pairwise(inside)]
+    return chained
+
+
+def _membership(history: History, child: str, at: datetime) -> IdentityStep:
+    own = [step for step in history.identity if step.child_number == child]
+    if not own:
+        raise RejectedError("child_unknown", f"the audit trail does not know the child number {child}")
+    then = [step for step in own if step.decided_at <= at]
+    if not then:
+        first = min(step.decided_at for step in own)
+        raise RejectedError("not_in_use_then", f"child number {child} came into use at {first.isoformat()}")
+    last = max(then, key=lambda step: (step.version, step.kind))
+    if not last.members:
+        raise RejectedError(
+            "not_in_use_then",
+            f"child number {child} was {last.kind} at {last.decided_at.isoformat()}: see contactpoint lineage",
+        )
+    return last
+
+
+def _newest(steps: Iterable[RecordStep], at: datetime) -> dict[str, RecordStep]:
+    """Return the newest version of each record among those received by then: the order that matching has."""
+    newest: dict[str, RecordStep] = {}
+    for step in steps:
+        known = newest.get(step.record_key)
+        if step.ingested_at <= at and (known is None or _order(step) > _order(known)):
+            newest[step.record_key] = step
+    return newest
+
+
+def _order(step: RecordStep) -> tuple[int, str, bool]:
+    return step.source_version, step.fingerprint, step.kind != "observed"
+
+
+def _merges(steps: Iterable[RecordStep], at: datetime) -> list[tuple[str, str]]:
+    """Return (loser, survivor) of the newest merge of each record received by then."""
+    newest: dict[str, RecordStep] = {}
+    for step in steps:
+        known = newest.get(step.record_key)
+        if step.kind == "merged" and step.ingested_at <= at and (known is None or _order(step) > _order(known)):
+            newest[step.record_key] = step
+    return [(key, step.survivor) for key, step in newest.items() if step.survivor]

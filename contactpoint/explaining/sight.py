@@ -1,0 +1,96 @@
+"""What whoever asks for an explanation may see: of a shielded child only what regulation 6(6) leaves.
+
+A level of a hidden comparison tells about a hidden field (the address agrees with one that the asker knows), and so do
+sums with it in them: the total, the probability, the mean weight of a step, what Fellegi and Sunter's rule says. All of
+these are withheld, and record keys, which name schools, become "record 1", "record 2".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from connectors.decisions import read_decisions
+from connectors.postgres import wrap_errors
+from matching.linkage.explain import hidden_comparisons
+from matching.linkage.model import LinkageModel
+from matching.sql import QUERIES
+from schemas.decisions import DecisionEvent, ShieldSet
+from schemas.errors import RejectedError
+from schemas.in_force import in_force
+from schemas.settings import KafkaSettings
+from schemas.visibility import VISIBLE_UNDER_SHIELD
+
+WITHHELD = "withheld: shielded"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Which records belong to shielded children now, and whether the asker has the right to see them whole."""
+
+    shielded: frozenset[str]
+    with_right: bool = False
+
+    def hides(self, records: Iterable[str]) -> bool:
+        """Tell whether anything about these records has to be withheld."""
+        return not self.with_right and not self.shielded.isdisjoint(records)
+
+    def demand_right(self, records: Iterable[str]) -> None:
+        """Raise RejectedError when the answer would be about hidden fields of a shielded child."""
+        if self.hides(records):
+            raise RejectedError("right_needed", "the child is shielded: this answer needs the right to see it whole")
+
+
+EVERYTHING = Sight(frozenset(), with_right=True)
+
+
+def sight(
+    connection: Connection[TupleRow], kafka: KafkaSettings, *, with_right: bool, decisions: Iterable[DecisionEvent] = ()
+) -> Sight:
+    """Return the sight of an asker as of now; `decisions` spares reading the topic again."""
+    held = in_force(decisions or read_decisions(kafka)).values()
+    named = {key for event in held if isinstance(event, ShieldSet) for key in event.data.records}
+    if not named:
+        return Sight(frozenset(), with_right)
+    with wrap_errors():
+        rows = connection.execute(QUERIES["keys_of_same_children"], {"keys": sorted(named)}).fetchall()
+    return Sight(frozenset(named | {row[0] for row in rows}), with_right)
+
+
+def aliases(keys: Sequence[str]) -> dict[str, str]:
+    """Return a name for each record key that says nothing about its source."""
+    return {key: f"record {place}" for place, key in enumerate(sorted(keys), 1)}
+
+
+def withhold_pair(found: dict[str, Any], model: LinkageModel) -> dict[str, Any]:
+    """Return a pair's explanation without what tells about hidden fields."""
+    hidden = hidden_comparisons(model, VISIBLE_UNDER_SHIELD)
+    findings = [
+        {"comparison": row["comparison"], "finding": WITHHELD, "weight": None} if row["comparison"] in hidden else row
+        for row in found["findings"]
+        if row["comparison"] not in {each.name for each in model.adjustments} or row["comparison"] not in hidden
+    ]
+    names = aliases([found["left"], found["right"]])
+    withheld = dict.fromkeys(("weight", "probability", "decision of this pair alone"), WITHHELD)
+    return found | withheld | {"left": names[found["left"]], "right": names[found["right"]], "findings": findings}
+
+
+def withhold_link(link: dict[str, Any], model: LinkageModel, names: dict[str, str]) -> dict[str, Any]:
+    """Return one link of a child's explanation likewise; of another model's levels nothing is told."""
+    hidden = hidden_comparisons(model, VISIBLE_UNDER_SHIELD)
+    known = {comparison.name for comparison in model.comparisons} | {"prior"}
+    findings = [
+        row if row["comparison"] in known - hidden else row | {"finding": WITHHELD, "weight": None}
+        for row in link["findings"]
+        if row["comparison"] in known
+    ]
+    return link | {
+        "left": names.get(link["left"], WITHHELD),
+        "right": names.get(link["right"], WITHHELD),
+        "weight": None,
+        "findings": findings,
+    }

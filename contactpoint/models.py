@@ -1,0 +1,59 @@
+"""Model files by id: those that ship, the one that is configured, and others beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from psycopg import Connection, errors
+from psycopg.rows import TupleRow
+
+from matching.linkage.model import LinkageModel
+from matching.sql import QUERIES
+from matching.stage.model_file import SHIPPED, read_model
+from schemas.errors import ConfigurationError
+
+
+class ModelFiles:
+    """Finds models by id; `given` is the configured file, if any."""
+
+    def __init__(self, given: Path | None = None) -> None:
+        self._given = given
+
+    def of(self, model_id: str) -> LinkageModel:
+        """Return the model with this id; raise ConfigurationError that says where its file was looked for."""
+        files = list(self._files())
+        for path in sorted(files, key=lambda path: model_id not in path.name):  # most files are named by their id
+            found = _read(path)
+            if found.model_id == model_id:
+                return found
+        folders = ", ".join(map(str, self._folders()))
+        message = (
+            f"no file of linkage model {model_id} in {folders}: put it there, or name it in CONTACTPOINT_MATCHING_MODEL"
+        )
+        raise ConfigurationError(message)
+
+    def _folders(self) -> list[Path]:
+        return [SHIPPED, *([self._given.resolve().parent] if self._given else [])]
+
+    def _files(self) -> Iterator[Path]:
+        if self._given:
+            yield self._given
+        for folder in self._folders():
+            yield from sorted(folder.glob("model_*.json"), reverse=True)
+
+
+def model_of_tables(connection: Connection[TupleRow]) -> str | None:
+    """Return the id of the model that the matching tables were made with; None while there are none."""
+    try:
+        with connection.transaction():
+            found = connection.execute(QUERIES["model_of_tables"]).fetchone()
+    except errors.UndefinedTable:
+        return None
+    return found[0] if found else None
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path) -> LinkageModel:
+    return read_model(path)

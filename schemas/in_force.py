@@ -1,0 +1,38 @@
+"""Which decisions hold: a function of the set of decision events, whatever their order and however often repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from schemas.decisions import (
+    CannotLinkDecided,
+    ClockAdvanced,
+    DecisionEvent,
+    DecisionRetracted,
+    MustLinkDecided,
+)
+
+NOT_DECISIONS = (ClockAdvanced, DecisionRetracted)
+"""Events of the topic that say something about decisions and are none themselves."""
+
+
+def in_force(events: Iterable[DecisionEvent], until: datetime | None = None) -> dict[str, DecisionEvent]:
+    """Return, by id, each decision that was made (by `until`), is not retracted and has not expired, oldest first.
+
+    A decision with a date holds to the end of that day; which day it is, the newest clock event says.
+    """
+    made = {event.event_id: event for event in events if until is None or event.decided_at <= until}
+    retracted = {event.data.decision for event in made.values() if isinstance(event, DecisionRetracted)}
+    today = max((event.data.today for event in made.values() if isinstance(event, ClockAdvanced)), default=date.min)
+    held = [
+        event
+        for event in made.values()
+        if not isinstance(event, NOT_DECISIONS) and event.event_id not in retracted and not _expired(event, today)
+    ]
+    return {event.event_id: event for event in sorted(held, key=lambda event: (event.decided_at, event.event_id))}
+
+
+def _expired(event: DecisionEvent, today: date) -> bool:
+    expires = event.data.expires if isinstance(event, MustLinkDecided | CannotLinkDecided) else None
+    return expires is not None and expires < today
