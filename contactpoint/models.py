@@ -54,6 +54,16 @@ def model_of_tables(connection: Connection[TupleRow]) -> str | None:
     return found[0] if found else None
 
 
+def live_record_count(connection: Connection[TupleRow]) -> int:
+    """Return how many records matching holds, 0 while it has no tables."""
+    try:
+        with connection.transaction():
+            found = connection.execute(QUERIES["count_live"]).fetchone()
+    except errors.UndefinedTable:
+        return 0
+    return int(found[0]) if found else 0
+
+
 @lru_cache(maxsize=16)
 def _read(path: Path) -> LinkageModel:
     return read_model(path)

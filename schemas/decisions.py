@@ -7,12 +7,12 @@ is a user id, why is a code.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from schemas.events import Contract, Envelope
+from schemas.events import Contract, Envelope, event_id
 from schemas.records import Code
 
 Key = Annotated[str, Field(min_length=3, max_length=300)]
@@ -169,3 +169,13 @@ AnyDecisionEvent = (
     | ModelActivated
     | ClockAdvanced
 )
+
+
+def kind_of(event: DecisionEvent) -> str:
+    """Return a decision's event type, such as `decision.must_link`."""
+    return str(type(event).model_fields["event_type"].default)
+
+
+def decision_id(event_type: str, by: str, decided_at: datetime, data: Contract) -> str:
+    """Return the id of a decision: the same when it is published again, another when it is made again."""
+    return event_id(event_type, by, decided_at.isoformat(), data.model_dump_json())

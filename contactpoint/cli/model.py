@@ -1,18 +1,27 @@
-"""`contactpoint model`: train the linkage model and look at it."""
+"""`contactpoint model`: train linkage models, look at them, compare them, put one into force."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from contactpoint.cli.environment import linkage_model
-from contactpoint.cli.output import Output, messages, show
+from connectors.kafka import create_topics
+from connectors.postgres import connect
+from contactpoint.cli.environment import addresses, linkage_model, model_in_use
+from contactpoint.cli.output import Output, messages, progress, show
 from contactpoint.cli.stack_commands import OutputOption
+from contactpoint.models import live_record_count, model_of_tables
+from matching.linkage.columns import RecordColumns
 from matching.linkage.model import CENTIBITS, LinkageModel
+from matching.stage.model_file import read_model
 
-app = typer.Typer(help="The linkage model: train it, look at it.", no_args_is_help=True)
+ModelFile = Annotated[
+    Path | None, typer.Argument(help="A model file; the model in use if none is named.", show_default=False)
+]
+app = typer.Typer(help="The linkage model: train, evaluate, compare, try on the log, activate.", no_args_is_help=True)
 
 
 @app.command("train")
@@ -43,6 +52,110 @@ def show_command(output: OutputOption = Output.TABLE) -> None:
     if output is Output.TABLE:
         show(output, _facts(model), f"model {model.model_id}")
     show(output, _levels(model), "comparison levels" if output is Output.TABLE else "")
+
+
+@app.command("evaluate")
+def evaluate_command(
+    model_file: ModelFile = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Evaluate on this Parquet or CSV table.", show_default=False)
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="LINK.toml that names the table's columns.", show_default=False)
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Evaluate on the records that matching holds now.")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Also draw the curve here.", show_default=False)] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what a model is expected to do: training's report and, on records, its curve without labels.
+
+    Precision and recall follow from the match probabilities that the model gives to the candidate pairs: they are as
+    good as the model is calibrated.
+    """
+    from contactpoint.model_tools.evaluate import draw, evaluate
+
+    if (table is None) != (config is None) or (live and table is not None):
+        raise typer.BadParameter("give --table with --config, or --live, or neither")
+    model = _model(model_file)
+    with progress("compare pairs") as shown:
+        report = evaluate(model, _records(model, table, config, live=live), lambda done: shown(done, None))
+    if svg is not None:
+        svg.write_text(draw(report), encoding="utf-8")
+    if output is Output.JSON:
+        show(output, report)
+        return
+    show(output, {name: value for name, value in report.items() if name not in {"training", "curve"}})
+    show(output, report["training"], "expected of clusters, in training")
+    if "curve" in report:
+        show(output, report["curve"], "expected of linked pairs, on these records")
+
+
+@app.command("compare")
+def compare_command(one: Path, other: Path, output: OutputOption = Output.TABLE) -> None:
+    """Show two model files side by side: levels with m, u and weights, thresholds, blocking rules."""
+    from contactpoint.model_tools.compare import compare_models
+
+    found = compare_models(read_model(one), read_model(other))
+    if output is Output.JSON:
+        show(output, found)
+        return
+    for name, rows in found.items():
+        show(output, rows, name)
+
+
+@app.command("activate")
+def activate_command(
+    model_file: Annotated[Path, typer.Argument(help="The model file, as `train` wrote it.", show_default=False)],
+    by: Annotated[str, typer.Option(help="Your user id.", show_default=False)],
+    approved_by: Annotated[str, typer.Option(help="The second person's user id.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="A code: retrained, more_accurate, fault_corrected or return_to_former.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Put a model into force: from then on it decides, and every record is linked again under the same decisions.
+
+    Try it first: `contactpoint model what-if`.
+    """
+    from connectors.decisions import publish_decision
+    from contactpoint.model_tools.activate import activation, read_for_activation
+
+    model, digest = read_for_activation(model_file)
+    event = activation(model, digest, (by, approved_by), reason, datetime.now(UTC))
+    where = addresses()
+    with connect(where.postgres_settings(), autocommit=True) as connection:
+        before = model_of_tables(connection)
+        records = live_record_count(connection)
+    if not dry_run:
+        create_topics(where.kafka_settings())
+        publish_decision(where.kafka_settings(), event)
+    show(
+        output,
+        {
+            "model": model.model_id,
+            "instead of": before or "none: nothing is linked yet",
+            "sha256": digest,
+            "threshold_bits": model.link_threshold / CENTIBITS,
+            "records to link again": records,
+            "decision": event.event_id,
+            "published": not dry_run,
+            "what follows": "matching links every record again under the same decisions; it needs the file at hand",
+        },
+    )
+
+
+def _model(path: Path | None) -> LinkageModel:
+    return linkage_model() if path is None else read_model(path)
+
+
+def _records(model: LinkageModel, table: Path | None, config: Path | None, *, live: bool) -> RecordColumns | None:
+    from contactpoint.model_tools.evaluate import live_records, table_records
+
+    if table is not None and config is not None:
+        return table_records(table, config, model)
+    if not live:
+        return None
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        return live_records(connection, model, model_in_use(connection))
 
 
 def _facts(model: LinkageModel) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from projections.audit_trail.reader import AuditReader
 from projections.directory.reader import DirectoryReader
 
 Answer = dict[str, Any]
+TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 SvgOption = Annotated[
     Path | None, typer.Option("--svg", help="Also draw a picture into this file.", show_default=False)
 ]
@@ -43,7 +44,7 @@ def explain_command(
     ] = None,
     at: Annotated[
         datetime | None,
-        typer.Option(help="The merge tree as of then (UTC), read again from the log.", show_default=False),
+        typer.Option(help="As of then (UTC unless it says otherwise), read again from the log.", formats=TIMES),
     ] = None,
     split: Annotated[bool, typer.Option("--split", help="The least that would split this child.")] = False,
     join: Annotated[bool, typer.Option("--join", help="The least that would join these two.")] = False,

@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 
 from projections.audit_trail.reader import AuditReader
 from projections.lineage import Severance
-from schemas.decisions import DecisionEvent, IdentitySevered
+from schemas.decisions import DecisionEvent, IdentitySevered, kind_of
 from schemas.errors import RejectedError
 from schemas.in_force import in_force
 
@@ -23,7 +23,7 @@ def lineage_answer(connection: Connection[TupleRow], decisions: Iterable[Decisio
     if not found.issued:
         raise RejectedError("child_unknown", f"{number} was never given to a child here")
     kinds = reader.kinds_of({cause for step in found.steps for cause in step.causes})
-    kinds |= {name: f"{event.event_type} ({event.reason})" for name, event in events.items()}
+    kinds |= {name: f"{kind_of(event)} ({event.reason})" for name, event in events.items()}
     steps = [
         {
             "number": step.child_number,

@@ -137,3 +137,9 @@ order by m.key
 
 -- name: model_of_tables
 select model_id from matching.owner
+
+-- name: live_features
+select source, features from matching.record where live order by key
+
+-- name: count_live
+select count(*) from matching.record where live

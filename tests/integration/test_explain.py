@@ -1,0 +1,120 @@
+"""Explanations on a real log: now and then, what would split and join, where numbers lead, what a shield withholds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from connectors.decisions import publish_decision, read_decisions
+from connectors.kafka import EventProducer
+from contactpoint.cli.app import app
+from contactpoint.explaining.sight import WITHHELD
+from schemas.codec import encode
+from schemas.decisions import Shield, ShieldSet, decision_id
+from schemas.events import RecordWithdrawn, record_event_id
+from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.topics import source_topic
+from tests.factories.line import Line
+
+KIND_OF = {"school": "schools", "health": "health", "yot": "yot", "eborders": "eborders"}
+
+
+@pytest.fixture
+def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Line]:
+    yield Line(kafka, postgres, tmp_path)
+    for log in sorted((tmp_path / "logs").glob("*.log")):
+        print(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def test_a_child_is_explained_now_and_as_of_then_and_every_number_leads_somewhere(line: Line, tmp_path: Path) -> None:
+    line.ingest(line.world(60))
+    with line.stages():
+        line.drain()
+        number, members = max(line.outcome().memberships.items(), key=lambda child: len(child[1]))
+        then = datetime.now(UTC)
+        founder = ask(line, "history", number)["identity"][-1]["founder"]
+        withdraw(line.kafka, founder)
+        line.drain()
+    _the_tree_as_of_then(line, number, members, then, tmp_path)
+    found = ask(line, "lineage", number)
+    assert found["asked"] == number
+    assert found["current"] == [new for new, keys in line.outcome().memberships.items() if set(keys) & set(members)]
+    assert found["steps"][0]["causes"][0].endswith("record.withdrawn")
+    assert line.run("lineage", "0000000000000").returncode == 65
+    _what_would_split_and_join(line, found["current"][0], tmp_path)
+
+
+def _the_tree_as_of_then(line: Line, number: str, members: tuple[str, ...], then: datetime, folder: Path) -> None:
+    tree = ask(line, "explain", number, "--at", f"{then:%Y-%m-%dT%H:%M:%S.%f%z}", "--svg", str(folder / "tree.svg"))
+    assert {row["record"] for row in tree["records"]} == set(members), "the record that was withdrawn since is there"
+    assert len(tree["steps"]) == len(members) - 1
+    assert tree["agrees"]
+    assert all(step["mean weight"] >= tree["threshold"] for step in tree["steps"])
+    assert not any(key in (folder / "tree.svg").read_text() for key in members)
+    before = line.run("explain", number, "--at", "2020-01-01T00:00:00")
+    assert (before.returncode, "came into use at" in before.stderr.replace("\n", " ")) == (65, True)
+    after = line.run("explain", number, "--at", "2099-01-01T00:00:00")
+    assert (after.returncode, "lineage" in after.stderr) == (65, True)
+
+
+def _what_would_split_and_join(line: Line, number: str, folder: Path) -> None:
+    others = [child for child, keys in line.outcome().memberships.items() if child != number and len(keys) > 1]
+    split = ask(line, "explain", others[0], "--split", "--svg", str(folder / "split.svg"))
+    assert split["possible"]
+    assert split["pieces"]
+    assert len(split["then"]) > 1
+    join = ask(line, "explain", others[0], others[1], "--join", "--svg", str(folder / "join.svg"))
+    assert join["possible"]
+    assert {piece["what"] for piece in join["pieces"]} <= {"agreement", "the source holds each person once"}
+    _a_shield_withholds(line, others[0], others[1])
+
+
+def _a_shield_withholds(line: Line, child: str, other: str) -> None:
+    members = line.outcome().memberships
+    shield(line.kafka, members[child][0])
+    assert len(read_decisions(line.kafka)) == 1
+    left, right = members[child][0], members[child][1]
+    pair = ask(line, "explain", left, right)
+    by_name = {row["comparison"]: row["finding"] for row in pair["findings"]}
+    assert {name for name, finding in by_name.items() if finding == WITHHELD} == {"postcode", "address", "nhs", "upn"}
+    assert (pair["weight"], pair["probability"]) == (WITHHELD, WITHHELD)
+    told = line.run("explain", child, "--output", "json").stdout
+    assert not any(key in told for key in members[child])
+    for question in (("--split",), (other, "--join")):
+        refused = line.run("explain", child, *question)
+        assert (refused.returncode, "shielded" in refused.stderr) == (65, True)
+    whole = ask(line, "explain", left, right, "--with-right", "shielded")
+    assert WITHHELD not in {row["finding"] for row in whole["findings"]}
+
+
+def ask(line: Line, *arguments: str) -> Any:
+    """Run a command in this process, which saves its start, and return what it says; it must succeed."""
+    done = CliRunner().invoke(app, [*arguments, "--output", "json"], env=line.env())
+    assert done.exit_code == 0, (done.output, done.exception)
+    return json.loads(done.stdout)
+
+
+def withdraw(kafka: KafkaSettings, key: str) -> None:
+    version, feed = 2**60, key.partition(":")[0]
+    event = RecordWithdrawn(
+        event_id=record_event_id(key, "record.withdrawn", version, "ff"), subject=key, feed=feed,
+        source_version=version, fingerprint="ff", ingested_at=datetime.now(UTC),
+    )  # fmt: skip
+    with EventProducer(kafka) as producer:
+        producer.send_event(source_topic(KIND_OF[feed.partition("-")[0]]), encode(event))  # type: ignore[arg-type]
+
+
+def shield(kafka: KafkaSettings, key: str) -> None:
+    data, now = Shield(records=(key,)), datetime.now(UTC)
+    event = ShieldSet(
+        event_id=decision_id("shield.set", "manager-1", now, data), subject=key, decided_at=now, by="manager-1",
+        reason="threat", data=data,
+    )  # fmt: skip
+    publish_decision(kafka, event)
+    publish_decision(kafka, event)
