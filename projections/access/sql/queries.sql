@@ -6,3 +6,109 @@ select audit.trouble();
 
 -- name: set_limits
 update audit.pulse set numbering_limit = %s, signing_limit = %s, witness_limit = %s;
+
+-- name: lock_tree
+select size, frontier from audit.tree for update;
+
+-- name: read_tree
+select size, frontier from audit.tree;
+
+-- name: read_pending
+select entry_id, entry, appended_at from audit.pending order by entry_id limit %s;
+
+-- name: read_child_keys
+select child_number, key_ref::text, wrapped from vault.audit_key where child_number = any(%s);
+
+-- name: read_erased
+select tag from vault.audit_erased where tag = any(%s);
+
+-- name: add_child_keys
+insert into vault.audit_key (child_number, wrapped) select * from unnest(%s::text[], %s::bytea[])
+returning child_number, key_ref::text, wrapped;
+
+-- name: read_month_key
+select key_ref::text, wrapped from vault.audit_key where month = %s;
+
+-- name: add_month_key
+insert into vault.audit_key (month, wrapped) values (%s, %s) returning key_ref::text, wrapped;
+
+-- name: copy_entries
+copy audit.entry (leaf, entry_id, at, user_id, mediator_id, action, decision, request, key_ref, leaf_hash, signature, body)
+from stdin;
+
+-- name: add_nodes
+insert into audit.node (level, index, hash) select * from unnest(%s::smallint[], %s::bigint[], %s::bytea[]);
+
+-- name: move_tree
+update audit.tree set size = %s, frontier = %s;
+
+-- name: delete_pending
+delete from audit.pending where entry_id = any(%s);
+
+-- name: beat_numbering
+update audit.pulse set numbered_at = clock_timestamp();
+
+-- name: beat_signing
+update audit.pulse set signed_at = clock_timestamp();
+
+-- name: beat_witness
+update audit.pulse set witnessed_at = clock_timestamp();
+
+-- name: read_leaf_hashes
+select leaf_hash from audit.entry where leaf >= %(first)s and leaf < %(first)s + %(count)s order by leaf;
+
+-- name: read_nodes
+select hash from audit.node
+where level = %(level)s and index >= %(first)s and index < %(first)s + %(count)s order by index;
+
+-- name: newest_checkpoint
+select size, note from audit.checkpoint order by size desc limit 1;
+
+-- name: add_checkpoint
+insert into audit.checkpoint (size, note, signed_at) values (%s, %s, clock_timestamp()) on conflict do nothing;
+
+-- name: add_cosignature
+insert into audit.cosignature (size, witness, line, at)
+select %(size)s, %(witness)s, %(line)s, to_timestamp(%(time)s)
+where not exists (select from audit.cosignature where size = %(size)s and witness = %(witness)s);
+
+-- name: add_stamp
+insert into audit.stamp (size, authority, response, at) values (%s, %s, %s, clock_timestamp()) on conflict do nothing;
+
+-- name: newest_stamp
+select size, extract(epoch from clock_timestamp() - at)::float8 from audit.stamp order by size desc limit 1;
+
+-- name: erase_keys
+delete from vault.audit_key where child_number = any(%s);
+
+-- name: remember_erased
+insert into vault.audit_erased (tag) select unnest(%s::bytea[]) on conflict do nothing;
+
+-- name: read_relay
+select next_leaf, next_checkpoint from audit.relay;
+
+-- name: read_to_relay
+select leaf, at, key_ref::text, user_id, body, signature from audit.entry
+where leaf >= %s order by leaf limit %s;
+
+-- name: read_checkpoints_to_relay
+select c.size, c.signed_at, c.note || string_agg(s.line, '' order by s.at)
+from audit.checkpoint c join audit.cosignature s using (size)
+where c.size >= %s group by c.size order by c.size limit %s;
+
+-- name: move_relay
+update audit.relay set next_leaf = greatest(next_leaf, %s), next_checkpoint = greatest(next_checkpoint, %s);
+
+-- name: export_entries
+select leaf, body, signature from audit.entry order by leaf;
+
+-- name: export_checkpoints
+select c.size, c.note || coalesce(string_agg(s.line, '' order by s.at), '')
+from audit.checkpoint c left join audit.cosignature s using (size) group by c.size order by c.size;
+
+-- name: newest_witnessed
+select c.size, c.note || string_agg(s.line, '' order by s.at)
+from audit.checkpoint c join audit.cosignature s using (size) group by c.size order by c.size desc limit 1;
+
+-- name: read_entry
+select leaf, body from audit.entry where entry_id = %s;

@@ -1,0 +1,66 @@
+"""What an outsider takes away, for `deploy/verify_audit.py`: the whole trail as files, or the proof of one entry."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from connectors.postgres import wrap_errors
+from projections.access.merkle import inclusion_proof
+from projections.access.note import format_proof, parse_checkpoint
+from projections.access.sql import QUERIES
+from projections.access.store import Connection, stored_hashes
+from schemas.errors import RejectedError, RetriableError
+
+
+@dataclass(frozen=True, slots=True)
+class EntryProof:
+    """An entry's canonical text, and the proof that it is in the witnessed tree (c2sp.org/tlog-proof@v1)."""
+
+    leaf: int
+    body: str
+    proof: str
+
+
+def export_trail(connection: Connection, folder: Path) -> int:
+    """Write `trail.jsonl` and `checkpoints.jsonl` of one moment; return the number of entries."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with wrap_errors(), connection.transaction():
+        connection.execute("set transaction isolation level repeatable read read only")
+        with connection.cursor(name="trail") as cursor, (folder / "trail.jsonl").open("wb") as file:
+            cursor.itersize = 5_000
+            for leaf, body, signature in cursor.execute(QUERIES["export_entries"]):
+                line = {"leaf": leaf, "body": body, "signature": base64.b64encode(signature).decode()}
+                file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+                count += 1
+        with (folder / "checkpoints.jsonl").open("wb") as file:
+            for size, note in connection.execute(QUERIES["export_checkpoints"]):
+                file.write(orjson.dumps({"size": size, "note": note}, option=orjson.OPT_APPEND_NEWLINE))
+    return count
+
+
+def newest_checkpoint(connection: Connection) -> str:
+    """Return the newest checkpoint with the log's signature and the witness's; RetriableError when there is none."""
+    with wrap_errors():
+        row = connection.execute(QUERIES["newest_witnessed"]).fetchone()
+    if row is None:
+        raise RetriableError("no checkpoint has been witnessed yet: try again in some seconds")
+    return str(row[1])
+
+
+def prove_entry(connection: Connection, entry_id: int) -> EntryProof:
+    """Prove the entry of this receipt; RejectedError when it is not in the trail, RetriableError when it is too new."""
+    with wrap_errors():
+        row = connection.execute(QUERIES["read_entry"], [entry_id]).fetchone()
+        if row is None:
+            raise RejectedError("entry_unknown", f"entry {entry_id} is not in the trail")
+        note = newest_checkpoint(connection)
+        size = parse_checkpoint(note.partition("\n\n")[0] + "\n").size
+        if row[0] >= size:
+            raise RetriableError("no checkpoint covers this entry yet: try again in some seconds")
+        path = inclusion_proof(stored_hashes(connection), row[0], size)
+    return EntryProof(row[0], row[1], format_proof(row[0], path, note))

@@ -1,0 +1,76 @@
+"""RFC 3161 time stamps: an outside authority states that a checkpoint existed at a time."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import datetime
+
+from cryptography.x509 import Certificate
+from rfc3161_client import (
+    HashAlgorithm,
+    TimestampRequestBuilder,
+    TimeStampResponse,
+    VerificationError,
+    VerifierBuilder,
+    decode_timestamp_response,
+)
+
+from schemas.errors import RejectedError, RetriableError
+
+Ask = Callable[[bytes], bytes]  # the DER of a request in, the DER of the response out; raises RetriableError
+_SECONDS = 10.0
+_LARGEST = 65_536
+
+
+def stamp(note: str, ask: Ask, root: Certificate) -> bytes:
+    """Have a checkpoint stamped; return the response's DER, verified. Raises as `verify_stamp` and `ask` do."""
+    builder = TimestampRequestBuilder().data(_stamped(note)).hash_algorithm(HashAlgorithm.SHA256)
+    request = builder.build()
+    answer = ask(request.as_bytes())
+    _verify(VerifierBuilder.from_request(request), note, _decode(answer), root)
+    return answer
+
+
+def verify_stamp(note: str, answer: bytes, root: Certificate) -> datetime:
+    """Return the time that the authority states; raise RejectedError when the stamp is not over this checkpoint."""
+    response = _decode(answer)
+    _verify(VerifierBuilder(), note, response, root)
+    return response.tst_info.gen_time
+
+
+def http_authority(url: str) -> Ask:
+    """Return an Ask that posts to a time stamping authority (RFC 3161 §3.4)."""
+
+    def ask(request: bytes) -> bytes:
+        headers = {"Content-Type": "application/timestamp-query"}
+        query = urllib.request.Request(url, request, headers)  # noqa: S310 - the operator's own setting
+        try:
+            with urllib.request.urlopen(query, timeout=_SECONDS) as answer:  # noqa: S310
+                return bytes(answer.read(_LARGEST))
+        except (OSError, urllib.error.URLError) as error:
+            message = f"the time stamping authority does not answer ({type(error).__name__})"
+            raise RetriableError(message) from error
+
+    return ask
+
+
+def _stamped(note: str) -> bytes:
+    """Return what is stamped: the checkpoint's text and the log's signature, without cosignatures that come later."""
+    body, _, lines = note.partition("\n\n")
+    return f"{body}\n\n{lines.splitlines()[0]}\n".encode()
+
+
+def _decode(answer: bytes) -> TimeStampResponse:
+    try:
+        return decode_timestamp_response(answer)
+    except ValueError as error:
+        raise RejectedError("stamp_malformed", "the authority's answer is no time stamp") from error
+
+
+def _verify(builder: VerifierBuilder, note: str, response: TimeStampResponse, root: Certificate) -> None:
+    try:
+        builder.add_root_certificate(root).build().verify_message(response, _stamped(note))
+    except (VerificationError, ValueError) as error:
+        raise RejectedError("stamp_invalid", "the time stamp does not hold for this checkpoint") from error

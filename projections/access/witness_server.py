@@ -1,0 +1,143 @@
+"""The witness as a process of its own: an HTTP server with two paths, and the client that the sequencer uses.
+
+    python -m projections.access.witness_server FOLDER PORT
+
+FOLDER holds `witness.key`, `witness.json` (its state) and `log.vkey`. `POST /add-checkpoint` is C2SP's; `GET /` gives
+the newest checkpoint that it has cosigned, for whoever wants to compare.
+"""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+
+from projections.access.keys import read_signer, read_verifier
+from projections.access.witness import LARGEST_REQUEST, Answer, Conflict, Reply, Witness
+from schemas.errors import ConfigurationError, ContactPointError, RejectedError, RetriableError
+from schemas.telemetry import configure_logging
+
+log = structlog.get_logger(__name__)
+
+_SECONDS = 10.0
+
+
+class WitnessServer(ThreadingHTTPServer):
+    """Serves one witness on the loopback interface; put it behind TLS to serve other machines."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, witness: Witness) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.witness = witness
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: WitnessServer
+    protocol_version = "HTTP/1.1"
+    timeout = _SECONDS
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if self.path != "/add-checkpoint" or not length.isdigit() or int(length) > LARGEST_REQUEST:
+            self.close_connection = True
+            self._send(Reply(HTTPStatus.BAD_REQUEST, "POST /add-checkpoint\n"))
+            return
+        reply = self.server.witness.add_checkpoint(self.rfile.read(int(length)))
+        if reply.status is not HTTPStatus.OK:
+            log.warning("witness_refused", status=int(reply.status), count=self.server.witness.size)
+        self._send(reply)
+
+    def do_GET(self) -> None:
+        self._send(Reply(HTTPStatus.OK, self.server.witness.latest()))
+
+    def log_message(self, *_: object) -> None:
+        """Keep http.server from writing lines of its own."""
+
+    def _send(self, reply: Reply) -> None:
+        body = reply.body.encode()
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class HttpWitness:
+    """Asks a witness over HTTP; one connection a request, since there is one each few seconds."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            message = f"{url!r} is no address of a witness (http://host:port)"
+            raise ConfigurationError(message)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(parts.hostname, parts.port, timeout=_SECONDS)
+        self._prefix = parts.path.rstrip("/")
+
+    def __call__(self, body: bytes, /) -> Answer:
+        """Send an add-checkpoint request."""
+        try:
+            self._connection.request("POST", f"{self._prefix}/add-checkpoint", body)
+            response = self._connection.getresponse()
+            text = response.read(LARGEST_REQUEST).decode()
+        except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
+            message = f"the witness does not answer ({type(error).__name__})"
+            raise RetriableError(message) from error
+        finally:
+            self._connection.close()
+        return _answer(response.status, text)
+
+
+def _answer(status: int, text: str) -> Answer:
+    if status == HTTPStatus.OK:
+        return text
+    if status == HTTPStatus.CONFLICT and text.strip().isdigit():
+        return Conflict(int(text))
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        raise RejectedError("trail_forked", "the witness refused: the trail does not extend what it has seen")
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        message = f"the witness refused the request (status {status}): check the keys on both sides"
+        raise RejectedError("witness_refused", message)
+    message = f"the witness failed (status {status})"
+    raise RetriableError(message)
+
+
+def serve(folder: Path, port: int) -> None:
+    """Witness until SIGTERM or SIGINT."""
+    signer, trusted = read_signer(folder / "witness.key"), read_verifier(folder / "log.vkey")
+    server = WitnessServer(port, Witness(signer, trusted, folder / "witness.json", time.time))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    log.info("witness_started", port=server.server_address[1], count=server.witness.size)
+    with server:
+        server.serve_forever()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve; return the exit status."""
+    configure_logging()
+    try:
+        serve(Path(arguments[0]), int(arguments[1]))
+    except (ContactPointError, IndexError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line that the user sees
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
