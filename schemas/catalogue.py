@@ -9,9 +9,17 @@ from pydantic import Field, TypeAdapter
 from schemas.access import AnyAccessEvent
 from schemas.conflicts import AnyConflictEvent
 from schemas.decisions import AnyDecisionEvent
+from schemas.directory_decisions import AnyDirectoryDecision
 from schemas.events import AnyIdentityEvent, AnyRecordEvent, Envelope
 
-AnyEvent = AnyRecordEvent | AnyIdentityEvent | AnyDecisionEvent | AnyConflictEvent | AnyAccessEvent
+AnyEvent = (
+    AnyRecordEvent
+    | AnyIdentityEvent
+    | AnyDecisionEvent
+    | AnyDirectoryDecision
+    | AnyConflictEvent
+    | AnyAccessEvent
+)
 
 EVENT_TYPES: dict[str, type[Envelope]] = {
     model.model_fields["event_type"].default: model for model in get_args(AnyEvent)
