@@ -1,4 +1,4 @@
-"""A directory entry as lines for a person: what is known, who works with the child, and which record says so."""
+"""A directory entry as lines for a person: what is known, who works with the child, and which event says so."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 Document = Mapping[str, Any]
-_HIDDEN_SOURCE = "a sensitive service"
 _RETURN = {"yes": "means to return", "no": "does not mean to return", "unknown": "not known whether to return"}
 
 
 def entry_lines(entry: Document) -> list[dict[str, str]]:
-    """Return one row a fact: what it is, what is said, and by which record as of when."""
+    """Return one row a fact: what it is, what is said, by which kind of source, as of when and in which event."""
+    if entry.get("shielded"):
+        entry = _with_no_source(entry)
     sources = entry["sources"]
     rows: list[tuple[str, str, Document]] = []
     rows += [(f"{one['value']['kind']} name", _name(one["value"]), one) for one in entry.get("names", ())]
@@ -24,6 +25,8 @@ def entry_lines(entry: Document) -> list[dict[str, str]]:
     rows += [("service", _involvement(one["value"]), one) for one in entry.get("involvements", ())]
     rows += [("lead professional", _holder(one["value"]), one) for one in entry.get("lead_professional", ())]
     rows += [("assessment held by", _holder(one["value"]), one) for one in entry.get("assessment", ())]
+    rows += _one(entry, "death_date", "died", str)
+    rows += _one(entry, "responsible_authority", "responsible authority", lambda value: str(value["code"]))
     return [{"what": what, "said": said, **_source(sources[one["source"]])} for what, said, one in rows]
 
 
@@ -33,7 +36,16 @@ def _one(entry: Document, field: str, what: str, text: Any) -> list[tuple[str, s
 
 
 def _source(source: Document) -> dict[str, str]:
-    return {"record": source.get("record", _HIDDEN_SOURCE), "as of": source.get("time", "")[:10]}
+    return {"source": source["kind"], "as of": source.get("as_of", ""), "event": source["event"]}
+
+
+def _with_no_source(entry: Document) -> Document:
+    """Return what is to be seen of a shielded child in the form of an entry."""
+    lists: dict[str, list[Any]] = {"names": entry.get("names", []), "carers": []}
+    lists["carers"] = [{"name": name} for name in entry.get("carers", ())]
+    items: dict[str, Any] = {field: [{"value": one, "source": 0} for one in found] for field, found in lists.items()}
+    items |= {field: {"value": entry[field], "source": 0} for field in ("sex", "birth_date") if field in entry}
+    return {"sources": [{"event": "", "kind": "shielded"}], **items}
 
 
 def _name(name: Document) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from psycopg import Connection
@@ -26,8 +26,9 @@ class Refused(NamedTuple):
 class Table:
     """One table, as it is digested: the columns that are a function of the log alone, and the order of its rows.
 
-    `published` tables are in the projection's own database schema, the others are working tables. `settled` tables
-    depend on what the events end in, not on the steps that matching took, which follow its batch boundaries.
+    `published` tables are in the projection's own database schema, those with an `area` in a further one, the others
+    are working tables. `settled` tables depend on what the events end in, not on the steps that matching took, which
+    follow its batch boundaries.
     """
 
     name: str
@@ -35,21 +36,30 @@ class Table:
     key: tuple[str, ...]
     published: bool
     settled: bool = False
+    area: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """Where a projection's tables are: the live ones, or those of a rebuild beside them.
 
-    `projection` is the name under which the positions are kept.
+    `projection` is the name under which the positions are kept. `areas` maps a further area to its database schema.
     """
 
     projection: str
     published: str
     working: str
+    areas: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def database_schemas(self) -> tuple[str, ...]:
+        """Return every database schema of the namespace."""
+        return (self.published, self.working, *self.areas.values())
 
     def of(self, table: Table) -> str:
         """Return the database schema of a table."""
+        if table.area is not None:
+            return self.areas[table.area]
         return self.published if table.published else self.working
 
 
@@ -69,6 +79,11 @@ class Projection(Protocol):
     @property
     def topics(self) -> tuple[str, ...]:
         """The topics it folds."""
+        ...
+
+    @property
+    def first_topics(self) -> tuple[str, ...]:
+        """Those of its topics that are read to their ends, as these are at the start, before any other is folded."""
         ...
 
     @property

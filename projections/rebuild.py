@@ -54,7 +54,9 @@ class RebuildReport:
 
 def beside(projection: Projection) -> Namespace:
     """Return where a rebuild of this projection is made."""
-    return Namespace(f"{projection.name}.rebuild", f"{projection.name}_rebuild", f"{projection.name}_rebuild_working")
+    name = f"{projection.name}_rebuild"
+    areas = {area: f"{name}_{area}" for area in projection.live.areas}
+    return Namespace(f"{projection.name}.rebuild", name, f"{name}_working", areas)
 
 
 def verify(projection: Projection, kafka: KafkaSettings, postgres: PostgresSettings) -> RebuildReport:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from connectors.kafka import Positions
+from connectors.kafka import Positions, end_offsets
 from projections.base import Namespace, Projection
 from projections.worker import Worker
 from schemas.errors import FencedError, RetriableError
@@ -64,6 +64,7 @@ class Runner:
             try:
                 with self._worker() as worker:
                     log.info("projection_started", projection=self._namespace.projection)
+                    self._fold_first_topics(worker, stop)
                     while not stop.is_set():
                         worker.step(self._pace.batch, self._pace.wait)
                         delay = self._pace.first_delay
@@ -81,20 +82,37 @@ class Runner:
 
         Raises RetriableError when nothing arrives for `patience` seconds although the limits are not reached.
         """
+        first = {each: limit for each, limit in limits.items() if each[0] in self._projection.first_topics}
         with self._worker() as worker:
-            behind = _behind(worker.positions, limits)
-            worker.read_only(behind)
-            last_news = time.monotonic()
-            while behind:
-                if worker.step(self._pace.batch, self._pace.wait, limits):
-                    last_news = time.monotonic()
-                elif time.monotonic() - last_news > patience:
-                    message = f"{len(behind)} partitions did not reach their limits within {patience:.0f} seconds"
-                    raise RetriableError(message)
-                still = _behind(worker.positions, limits)
-                if len(still) < len(behind):
-                    worker.read_only(still)
-                behind = still
+            self._fold_to(worker, first, patience)
+            self._fold_to(worker, limits, patience)
+
+    def _fold_to(self, worker: Worker, limits: Positions, patience: float) -> None:
+        behind = _behind(worker.positions, limits)
+        worker.read_only(behind)
+        last_news = time.monotonic()
+        while behind:
+            if worker.step(self._pace.batch, self._pace.wait, limits):
+                last_news = time.monotonic()
+            elif time.monotonic() - last_news > patience:
+                message = f"{len(behind)} partitions did not reach their limits within {patience:.0f} seconds"
+                raise RetriableError(message)
+            still = _behind(worker.positions, limits)
+            if len(still) < len(behind):
+                worker.read_only(still)
+            behind = still
+
+    def _fold_first_topics(self, worker: Worker, stop: threading.Event) -> None:
+        """Fold the topics that come first up to their ends as they are now; the others wait until then."""
+        topics = self._projection.first_topics
+        ends = end_offsets(self._kafka, topics) if topics else {}
+        behind = _behind(worker.positions, ends)
+        if not behind:
+            return
+        worker.read_only(behind)
+        while _behind(worker.positions, ends) and not stop.is_set():
+            worker.step(self._pace.batch, self._pace.wait, ends)
+        worker.read_only(list(worker.positions))
 
     def _worker(self) -> Worker:
         return Worker(self._projection, self._kafka, self._postgres, self._namespace)

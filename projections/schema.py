@@ -12,13 +12,13 @@ from projections.base import Namespace, Rows
 
 def use(connection: Rows, namespace: Namespace) -> None:
     """Let the connection's unqualified table names mean the tables of this namespace."""
-    path = sql.SQL(", ").join(map(sql.Identifier, (namespace.published, namespace.working)))
+    path = sql.SQL(", ").join(map(sql.Identifier, namespace.database_schemas))
     connection.execute(sql.SQL("set search_path = {}").format(path))
 
 
 def create_tables(connection: Rows, namespace: Namespace, package: str) -> None:
-    """Run the package's `published.sql`, and its `working.sql` if it has one, in their database schemas."""
-    scripts = [("published", namespace.published)]
+    """Run the package's `published.sql`, the script of each further area, and `working.sql` if there is one."""
+    scripts = [("published", namespace.published), *namespace.areas.items()]
     if files(package).joinpath("working.sql").is_file():
         scripts.append(("working", namespace.working))
     for name, schema in scripts:
@@ -30,5 +30,5 @@ def create_tables(connection: Rows, namespace: Namespace, package: str) -> None:
 
 def drop(connection: Rows, namespace: Namespace) -> None:
     """Drop the database schemas of a rebuild with all their tables."""
-    for schema in (namespace.working, namespace.published):
+    for schema in namespace.database_schemas:
         connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))

@@ -13,12 +13,7 @@ from schemas.directory_decisions import AnyDirectoryDecision
 from schemas.events import AnyIdentityEvent, AnyRecordEvent, Envelope
 
 AnyEvent = (
-    AnyRecordEvent
-    | AnyIdentityEvent
-    | AnyDecisionEvent
-    | AnyDirectoryDecision
-    | AnyConflictEvent
-    | AnyAccessEvent
+    AnyRecordEvent | AnyIdentityEvent | AnyDecisionEvent | AnyDirectoryDecision | AnyConflictEvent | AnyAccessEvent
 )
 
 EVENT_TYPES: dict[str, type[Envelope]] = {

@@ -86,7 +86,7 @@ class Assumption(Contract):
 
 
 class AuthorityAssumed(DecisionEvent):
-    """An authority took a child over: one event of two parties, `by` for the new one, `approved_by` for the previous."""
+    """An authority took a child over: one event of two parties, `by` for the new and `approved_by` for the previous."""
 
     event_type: Literal["authority.assumed"] = "authority.assumed"
     schema_version: Literal[1] = 1

@@ -77,9 +77,11 @@ record_keys = st.builds("{}:{}".format, st.sampled_from(["school-1", "health-1",
 
 
 @st.composite
-def record_events(draw: st.DrawFn) -> RecordObserved | RecordWithdrawn | RecordMerged:
+def record_events(
+    draw: st.DrawFn, keys: st.SearchStrategy[str] = record_keys
+) -> RecordObserved | RecordWithdrawn | RecordMerged:
     """Draw one event about one of a few records. As in ingest, the fingerprint is a function of the content."""
-    key, version = draw(record_keys), draw(st.integers(0, 5))
+    key, version = draw(keys), draw(st.integers(0, 5))
     kind = draw(st.sampled_from(["record.observed", "record.observed", "record.withdrawn", "record.merged"]))
     content: PersonRecord | MergedInto | Nothing = Nothing()
     if kind == "record.observed":

@@ -35,6 +35,7 @@ class AuditTrailProjection:
     name = "audit_trail"
     version = 1
     topics = (*SOURCE_TOPICS, IDENTITIES)
+    first_topics: tuple[str, ...] = ()
     live = Namespace("audit_trail", published="audit", working="projection")
     tables = (
         Table(

@@ -1,29 +1,41 @@
 """The directory's fold: events in, changes out, without I/O.
 
-An entry is a function of the newest version of each record and the newest membership of each child number, and of
-nothing else: whatever order the topics arrive in, however the events are cut into batches and however often they are
-repeated, the same rows result. A batch therefore keeps only the newest versions, asks the state which of them are news,
-and makes the entries of the touched children again.
+An entry is a function of the newest version of each record, the newest membership of each child number, the decisions
+that hold and the newest day that a clock event named, and of nothing else: whatever order the topics arrive in, however
+the events are cut into batches and however often they are repeated, the same rows result. A batch therefore keeps only
+the newest versions, asks the state which of them are news, and makes the entries of the touched children again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
 
-import msgspec
-
-from projections.directory.entry import entry_row, without_sensitive_detail
+from projections.directory.child import Outcome, outcome
+from projections.directory.fold_lineage import lineage_changes
+from projections.directory.overlay import Overlay
+from projections.directory.rulings import (
+    CLOCK,
+    ERASED,
+    RETRACTED,
+    STANDING,
+    WITHDRAWN,
+    DecisionView,
+    day_of,
+    erased_by,
+    revocation_of,
+    ruling_of,
+)
 from projections.directory.state import (
     Batch,
     Changes,
     DirectoryState,
-    EntryRow,
     IdentityVersion,
     LineageStep,
     Membership,
     RecordVersion,
     Stamp,
+    Surroundings,
 )
 from projections.directory.views import IdentityView, Person, RecordView
 
@@ -44,8 +56,11 @@ def add_identity(batch: Batch, view: IdentityView) -> None:
     data = view.data
     known = batch.identities.get(view.subject)
     if known is None or known.stamp < (data.version, view.event_type):
-        batch.identities[view.subject] = IdentityVersion(view.subject, data.version, view.event_type, data.members)
+        batch.identities[view.subject] = IdentityVersion(
+            view.subject, data.version, view.event_type, data.members, data.held
+        )
     if view.event_type in LINEAGE_KINDS:
+        own = {key for former in data.before if former.child_number == view.subject for key in former.members}
         batch.lineage[view.event_id] = LineageStep(
             view.event_id,
             view.subject,
@@ -54,16 +69,27 @@ def add_identity(batch: Batch, view: IdentityView) -> None:
             data.successors,
             data.causes,
             view.decided_at,
+            tuple(sorted(own.union(data.members))),
         )
 
 
+def add_decision(batch: Batch, view: DecisionView) -> None:
+    """Keep what a decision says if the directory follows its kind; the others are matching's."""
+    kind = view.event_type
+    if kind in STANDING:
+        batch.rulings[view.event_id] = ruling_of(view)
+    elif kind in {RETRACTED, WITHDRAWN}:
+        batch.revocations[view.event_id] = revocation_of(view)
+    elif kind == ERASED:
+        for key, floor in erased_by(view).items():
+            batch.erased[key] = max(floor, batch.erased.get(key, floor))
+    elif kind == CLOCK:
+        batch.today = max(day_of(view), batch.today or date.min)
+
+
 def record_version(view: RecordView, source_kind: str) -> RecordVersion:
-    """Return the version that a record event states, without anything that could name a sensitive provider."""
+    """Return the version that a record event states."""
     person: Person | None = view.data if view.event_type == "record.observed" else None
-    sensitive = person is not None and any(service.sensitive for service in person.involvements)
-    if person is not None and sensitive:
-        involvements = tuple(map(without_sensitive_detail, person.involvements))
-        person = msgspec.structs.replace(person, involvements=involvements)
     recorded_at = None if view.source_time is None else (view.source_time - _EPOCH) // _MICROSECOND
     return RecordVersion(
         view.subject,
@@ -73,20 +99,24 @@ def record_version(view: RecordView, source_kind: str) -> RecordVersion:
         view.event_id,
         source_kind,
         recorded_at,
-        sensitive,
         person,
     )
 
 
 def changes(batch: Batch, state: DirectoryState) -> Changes:
     """Return what the batch changes in this state; an event that is not newer than what is known changes nothing."""
-    stamps = state.stamps(batch.records) if batch.records else {}
-    records = _newer_records(batch, stamps)
+    around = state.surroundings()
+    decided = Overlay(batch, state, around)
+    stamps = _stamps(batch, state)
+    records = _newer_records(batch, stamps, decided.floors)
     stored = state.identities(batch.identities) if batch.identities else {}
     identities = _newer_identities(batch, stored)
     joined, left = _membership_changes(identities.values(), stored)
-    touched = _touched(records, identities, stored, state)
-    entries, removed = _entries(touched, records, state)
+    today = max(around.today or date.min, batch.today or date.min)
+    clock = None if today == date.min else today
+    touched = _touched({*records, *decided.concerns}, identities, stored, state)
+    touched.update(_come_due(around, clock, touched, state))
+    made = _outcomes(touched, records, decided, state, clock)
     fresh = identities.keys() - stored.keys()
     return Changes(
         new_records=[record for record in records.values() if record.record_key not in stamps],
@@ -95,18 +125,40 @@ def changes(batch: Batch, state: DirectoryState) -> Changes:
         changed_identities=[identity for identity in identities.values() if identity.child_number in stored],
         joined=joined,
         left=left,
-        lineage=list(batch.lineage.values()),
-        new_entries=[row for row in entries if row.child_number in fresh],
-        changed_entries=[row for row in entries if row.child_number not in fresh],
-        removed_entries=removed,
+        lineage=lineage_changes(batch, identities, decided, state, around),
+        new_entries=[row.entry for child, row in made.items() if row.entry and child in fresh],
+        changed_entries=[row.entry for child, row in made.items() if row.entry and child not in fresh],
+        removed_entries=[child for child, row in made.items() if row.entry is None],
+        remade=[child for child in made if child not in fresh] if around.restricted or around.dues else (),
+        shielded=[row.shielded for row in made.values() if row.shielded],
+        sensitive=[row.sensitive for row in made.values() if row.sensitive],
+        archived=[row.archived for row in made.values() if row.archived],
+        closed=[row.closed for row in made.values() if row.closed],
+        dues=[row.due for row in made.values() if row.due],
+        rulings=list(decided.fresh.values()),
+        dropped_rulings=decided.dropped,
+        revocations=decided.revocations,
+        erased=batch.erased,
+        today=clock if clock != around.today else None,
     )
 
 
-def _newer_records(batch: Batch, stamps: Mapping[str, Stamp]) -> dict[str, RecordVersion]:
+def _stamps(batch: Batch, state: DirectoryState) -> dict[str, Stamp]:
+    """Return the stamps of the batch's records that stay stored: a record that the batch erases is not known."""
+    if not batch.records:
+        return {}
+    stamps = state.stamps(batch.records)
+    if not batch.erased:
+        return dict(stamps)
+    return {key: stamp for key, stamp in stamps.items() if stamp[0] > batch.erased.get(key, stamp[0] - 1)}
+
+
+def _newer_records(batch: Batch, stamps: Mapping[str, Stamp], floors: Mapping[str, int]) -> dict[str, RecordVersion]:
     return {
         key: record
         for key, record in batch.records.items()
-        if (known := stamps.get(key)) is None or known < record.stamp
+        if ((known := stamps.get(key)) is None or known < record.stamp)
+        and (not floors or record.source_version > floors.get(key, record.source_version - 1))
     }
 
 
@@ -137,16 +189,16 @@ def _membership_changes(
 
 
 def _touched(
-    records: Mapping[str, RecordVersion],
+    record_keys: Collection[str],
     identities: Mapping[str, IdentityVersion],
     stored: Mapping[str, IdentityVersion],
     state: DirectoryState,
 ) -> dict[str, IdentityVersion]:
-    """Return the newest version of every child number that has a new membership or a member with a new version."""
+    """Return the newest version of every child number that has a new membership or a member that these keys name."""
     touched = dict(identities)
-    if not records:
+    if not record_keys:
         return touched
-    others = [child for child in state.children_of(records) if child not in touched]
+    others = [child for child in state.children_of(record_keys) if child not in touched]
     known = {child: stored[child] for child in others if child in stored}
     unread = [child for child in others if child not in known]
     touched.update(known)
@@ -155,23 +207,40 @@ def _touched(
     return touched
 
 
-def _entries(
-    touched: Mapping[str, IdentityVersion], records: Mapping[str, RecordVersion], state: DirectoryState
-) -> tuple[list[EntryRow], list[str]]:
-    """Return the entries of the touched children, and the child numbers that have none (any longer)."""
+def _come_due(
+    around: Surroundings, today: date | None, touched: Mapping[str, IdentityVersion], state: DirectoryState
+) -> Mapping[str, IdentityVersion]:
+    """Return the children whose entries a new day changes; the first day that is ever named concerns everybody."""
+    if today is None or today == around.today:
+        return {}
+    due = state.every_child() if around.today is None else state.due(today)
+    return state.identities([child for child in due if child not in touched])
+
+
+def _outcomes(
+    touched: Mapping[str, IdentityVersion],
+    records: Mapping[str, RecordVersion],
+    decided: Overlay,
+    state: DirectoryState,
+    today: date | None,
+) -> dict[str, Outcome]:
+    """Return what becomes of each of the touched children."""
     wanted = {key for identity in touched.values() for key in identity.members if key not in records}
     versions = dict(state.live_records(wanted)) if wanted else {}
+    if decided.floors:
+        versions = {
+            key: version
+            for key, version in versions.items()
+            if version.source_version > decided.floors.get(key, version.source_version - 1)
+        }
     versions.update(records)
-    entries: list[EntryRow] = []
-    removed: list[str] = []
-    for child, identity in touched.items():
-        row = entry_row(child, _members(identity.members, versions))
-        if row is None:
-            removed.append(child)
-        else:
-            entries.append(row)
-    return entries, removed
+    about = decided.of_children(touched.values())
+    return {
+        child: outcome(identity, _live(identity, versions), about.get(child, ()), today)
+        for child, identity in touched.items()
+    }
 
 
-def _members(keys: Sequence[str], versions: Mapping[str, RecordVersion]) -> list[RecordVersion]:
-    return [versions[key] for key in keys if key in versions]
+def _live(identity: IdentityVersion, versions: Mapping[str, RecordVersion]) -> list[RecordVersion]:
+    found = [versions[key] for key in identity.members if key in versions]
+    return [record for record in found if record.person is not None]

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from connectors.kafka import ReadMessage
 from connectors.postgres import sql_script
-from projections.base import Namespace, Refused, Rows, Table
-from projections.directory.fold import add_identity, add_record, changes
+from projections.base import Namespace, Refused, Rows
+from projections.directory.fold import add_decision, add_identity, add_record, changes
+from projections.directory.layout import TABLES
+from projections.directory.rulings import view_of
 from projections.directory.state import Batch
 from projections.directory.tables import DirectoryTables
 from projections.directory.views import IdentityView, RecordView
@@ -15,46 +17,24 @@ from projections.schema import create_tables
 from projections.text import refuse_nul
 from schemas.codec import decode_as
 from schemas.errors import RejectedError
-from schemas.topics import IDENTITIES, SOURCE_KINDS, SOURCE_TOPICS, source_topic
+from schemas.topics import DECISIONS, IDENTITIES, SOURCE_KINDS, SOURCE_TOPICS, source_topic
 
 _PACKAGE = "projections.directory.sql"
-_STAMP = ("record_key", "source_version", "fingerprint", "event_type")
 _KINDS = {source_topic(kind): kind for kind in SOURCE_KINDS}
 
 
 class DirectoryProjection:
-    """One entry a child, from the source topics and the identities."""
+    """One entry a child, from the source topics, the identities and the decisions."""
 
     name = "directory"
-    version = 1
-    topics = (*SOURCE_TOPICS, IDENTITIES)
-    live = Namespace("directory", published="directory", working="projection")
-    tables = (
-        Table(
-            "entry",
-            ("child_number", "surname", "forename", "birth_date", "postcode", "document"),
-            ("child_number",),
-            published=True,
-            settled=True,
-        ),
-        Table(
-            "lineage",
-            ("event_id", "child_number", "kind", "version", "successors", "causes", "decided_at"),
-            ("event_id",),
-            published=True,
-        ),
-        Table(
-            "record_version",
-            (*_STAMP, "event_id", "source_kind", "recorded_at", "hides_source", "person"),
-            ("record_key",),
-            published=False,
-            settled=True,
-        ),
-        Table("identity", ("child_number", "version", "event_type", "members"), ("child_number",), published=False),
-        Table(
-            "membership", ("record_key", "child_number"), ("record_key", "child_number"), published=False, settled=True
-        ),
+    version = 2
+    topics = (*SOURCE_TOPICS, IDENTITIES, DECISIONS)
+    # A shield is older than what it hides: without this a replay would show it until it comes to the decision.
+    first_topics = (DECISIONS,)
+    live = Namespace(
+        "directory", published="directory", working="projection", areas={"sealed": "sealed", "archive": "archive"}
     )
+    tables = TABLES
 
     def create(self, connection: Rows, namespace: Namespace) -> None:
         """Create the tables where they are missing, in this namespace."""
@@ -81,7 +61,9 @@ class DirectoryProjection:
 def _add(batch: Batch, message: ReadMessage) -> None:
     refuse_nul(message.value)
     kind = _KINDS.get(message.topic)
-    if kind is None:
+    if kind is not None:
+        add_record(batch, decode_as(message.value, RecordView), kind)
+    elif message.topic == IDENTITIES:
         add_identity(batch, decode_as(message.value, IdentityView))
     else:
-        add_record(batch, decode_as(message.value, RecordView), kind)
+        add_decision(batch, view_of(message.value))

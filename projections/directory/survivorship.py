@@ -80,6 +80,7 @@ _RULES: tuple[Rule, ...] = (
         "notification, a travel document copies it.",
         claims={"stated": 0, "estimated": 1, "expected": 2},
     ),
+    Rule("death_date", HEALTH_FIRST, "Health services are told of a death first."),
     Rule(
         "whereabouts",
         LATEST_FIRST,
@@ -109,6 +110,11 @@ _RULES: tuple[Rule, ...] = (
         LATEST_FIRST,
         "Services that work with the child now before those that have ended; the latest statement about each.",
         claims={"open": 0, "ended": 1},
+    ),
+    Rule(
+        "responsible_authority",
+        LATEST_FIRST,
+        "An authority that took the child over; without such a decision the latest statement of a source.",
     ),
 )
 

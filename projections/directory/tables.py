@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date
 from typing import Any
 
 import msgspec
 
 from connectors.postgres import sql_blocks
 from projections.base import Rows
-from projections.directory.state import Changes, IdentityVersion, RecordVersion, Stamp
+from projections.directory.rulings import Revocation, Ruling
+from projections.directory.state import (
+    Changes,
+    EntryRow,
+    IdentityVersion,
+    LineageStep,
+    RecordVersion,
+    ShownStep,
+    Stamp,
+    Surroundings,
+)
 from projections.directory.views import Person
 from projections.text import array_text, copy_block
 
 _SQL = sql_blocks("projections.directory.sql")
 _decode_person = msgspec.json.Decoder(Person).decode
+_decode_ruling = msgspec.json.Decoder(Ruling).decode
 _encode = msgspec.json.Encoder().encode
 
 
 class DirectoryTables:
-    """The working and published tables that the connection's search path names; one batch, one transaction."""
+    """The tables that the connection's search path names; one batch, one transaction."""
 
     def __init__(self, connection: Rows) -> None:
         self._connection = connection
+
+    def surroundings(self) -> Surroundings:
+        """Return the newest day and which rare rows exist."""
+        found = self._connection.execute(_SQL["surroundings"]).fetchone()
+        return Surroundings() if found is None else Surroundings._make(found)
 
     def stamps(self, record_keys: Collection[str]) -> Mapping[str, Stamp]:
         """Return the stored stamp of each of these records that is known."""
@@ -31,7 +48,7 @@ class DirectoryTables:
     def identities(self, child_numbers: Collection[str]) -> Mapping[str, IdentityVersion]:
         """Return the stored version of each of these child numbers that is known."""
         rows = self._select("identities", child_numbers)
-        return {row[0]: IdentityVersion(row[0], row[1], row[2], tuple(row[3])) for row in rows}
+        return {row[0]: IdentityVersion(row[0], row[1], row[2], tuple(row[3]), row[4]) for row in rows}
 
     def children_of(self, record_keys: Collection[str]) -> Collection[str]:
         """Return the child numbers whose newest membership holds any of these records."""
@@ -40,10 +57,48 @@ class DirectoryTables:
     def live_records(self, record_keys: Collection[str]) -> Mapping[str, RecordVersion]:
         """Return those of these records that are stored and live."""
         rows = self._select("live_records", record_keys)
-        return {row[0]: RecordVersion._make((*row[:8], _decode_person(row[8]))) for row in rows}
+        return {row[0]: RecordVersion._make((*row[:7], _decode_person(row[7]))) for row in rows}
+
+    def rulings_about(self, record_keys: Collection[str]) -> Collection[Ruling]:
+        """Return the stored decisions that name any of these records, whether they hold or not."""
+        return [_decode_ruling(row[1]) for row in self._select("rulings_about", record_keys)]
+
+    def rulings(self, event_ids: Collection[str]) -> Collection[Ruling]:
+        """Return the stored decisions with these event ids."""
+        return [_decode_ruling(row[1]) for row in self._select("rulings", event_ids)]
+
+    def revocations(self, event_ids: Collection[str]) -> Collection[Revocation]:
+        """Return the stored revocations with these event ids."""
+        return self._revocations("revocations", event_ids)
+
+    def revocations_of(self, event_ids: Collection[str]) -> Iterable[Revocation]:
+        """Return the stored revocations that name any of these events."""
+        return self._revocations("revocations_of", event_ids)
+
+    def floors(self, record_keys: Collection[str]) -> Mapping[str, int]:
+        """Return the highest erased source version of each of these records that has one."""
+        return {row[0]: row[1] for row in self._select("floors", record_keys)}
+
+    def due(self, today: date) -> Collection[str]:
+        """Return the child numbers whose due day has come."""
+        return [row[0] for row in self._connection.execute(_SQL["due_children"], (today,))]
+
+    def every_child(self) -> Collection[str]:
+        """Return every known child number."""
+        return [row[0] for row in self._connection.execute(_SQL["every_child"])]
+
+    def steps_of(self, child_numbers: Collection[str], record_keys: Collection[str]) -> Collection[LineageStep]:
+        """Return the steps from or to these child numbers, and those of children that had any of these records."""
+        rows: list[tuple[Any, ...]] = []
+        if child_numbers:
+            children = array_text(child_numbers)
+            rows += self._connection.execute(_SQL["steps_of"], (children, children), binary=True).fetchall()
+        rows += self._select("steps_with_records", record_keys)
+        return [_step(row) for row in {row[0]: row for row in rows}.values()]
 
     def save(self, changes: Changes) -> None:
         """Write the changes of one batch: new rows straight in, changed ones through a temporary table."""
+        self._save_decisions(changes)
         self._copy("copy_new_records", map(_record_row, changes.new_records))
         self._copy("copy_changed_records", map(_record_row, changes.changed_records), then="update_records")
         self._copy("copy_new_identities", map(_identity_row, changes.new_identities))
@@ -52,15 +107,43 @@ class DirectoryTables:
             keys, children = zip(*changes.left, strict=True)
             self._connection.execute(_SQL["delete_memberships"], (array_text(keys), array_text(children)))
         self._copy("copy_memberships", changes.joined)
-        lineage = (
-            (*step[:4], array_text(step.successors), array_text(step.causes), step.decided_at)
-            for step in changes.lineage
-        )
-        self._copy("copy_lineage", lineage, then="insert_lineage")
-        self._copy("copy_new_entries", changes.new_entries)
-        self._copy("copy_changed_entries", changes.changed_entries, then="upsert_entries")
+        self._copy("copy_lineage", map(_lineage_row, changes.lineage), then="insert_lineage")
+        self._save_entries(changes)
+
+    def _save_decisions(self, changes: Changes) -> None:
+        if changes.today is not None:
+            self._connection.execute(_SQL["set_clock"], (changes.today,))
+        if changes.erased:
+            values = {"keys": array_text(changes.erased), "floors": list(changes.erased.values())}
+            self._connection.execute(_SQL["erase"], values)
+        if changes.rulings or changes.dropped_rulings:
+            ids = [*changes.dropped_rulings, *(ruling.event_id for ruling in changes.rulings)]
+            self._connection.execute(_SQL["delete_rulings"], {"ids": array_text(ids)})
+        self._copy("copy_rulings", ((each.event_id, each.kind, _encode(each).decode()) for each in changes.rulings))
+        names = ((key, each.event_id) for each in changes.rulings for key in dict.fromkeys(each.about))
+        self._copy("copy_ruling_records", names)
+        self._copy("copy_revocations", changes.revocations)
+
+    def _save_entries(self, changes: Changes) -> None:
+        self._copy("copy_new_entries", map(_entry_row, changes.new_entries))
+        if changes.changed_entries:
+            self._connection.execute(
+                _SQL["delete_gone"], (array_text(row.child_number for row in changes.changed_entries),)
+            )
+        self._copy("copy_changed_entries", map(_entry_row, changes.changed_entries), then="upsert_entries")
         if changes.removed_entries:
             self._connection.execute(_SQL["delete_entries"], (array_text(changes.removed_entries),))
+            self._connection.execute(_SQL["add_gone"], (array_text(changes.removed_entries),))
+        if changes.remade:
+            self._connection.execute(_SQL["delete_remade"], {"children": array_text(changes.remade)})
+        self._copy("copy_shielded", changes.shielded)
+        self._copy("copy_sensitive", changes.sensitive)
+        self._copy("copy_archived", changes.archived)
+        self._copy("copy_closed", changes.closed)
+        self._copy("copy_due", changes.dues)
+
+    def _revocations(self, name: str, keys: Collection[str]) -> list[Revocation]:
+        return [Revocation(row[0], row[1], row[2], row[3].astimezone(UTC)) for row in self._select(name, keys)]
 
     def _select(self, name: str, keys: Collection[str]) -> Sequence[tuple[Any, ...]]:
         return self._connection.execute(_SQL[name], (array_text(keys),), binary=True).fetchall() if keys else ()
@@ -78,8 +161,31 @@ class DirectoryTables:
 
 
 def _record_row(record: RecordVersion) -> tuple[Any, ...]:
-    return *record[:8], None if record.person is None else _encode(record.person).decode()
+    return *record[:7], None if record.person is None else _encode(record.person).decode()
 
 
 def _identity_row(identity: IdentityVersion) -> tuple[Any, ...]:
-    return *identity[:3], array_text(identity.members)
+    return *identity[:3], array_text(identity.members), identity.held
+
+
+def _entry_row(row: EntryRow) -> tuple[Any, ...]:
+    return *row[:3], array_text(row.others), *row[4:]
+
+
+def _lineage_row(shown: ShownStep) -> tuple[Any, ...]:
+    step = shown.step
+    return (
+        *step[:4],
+        array_text(step.successors),
+        array_text(step.causes),
+        step.decided_at,
+        array_text(step.records),
+        array_text(shown.successors),
+    )
+
+
+def _step(row: Sequence[Any]) -> LineageStep:
+    event, child, kind, version, successors, causes, decided_at, records = row
+    return LineageStep(
+        event, child, kind, version, tuple(successors), tuple(causes), decided_at.astimezone(UTC), tuple(records)
+    )

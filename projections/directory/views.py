@@ -113,6 +113,8 @@ class Person(Item, frozen=True, omit_defaults=True, gc=False):
     education: tuple[Education, ...] = ()
     primary_care: PrimaryCare | None = None
     involvements: tuple[Involvement, ...] = ()
+    death_date: date | None = None
+    responsible_authority: str | None = None
 
 
 class RecordView(EventView, frozen=True):
@@ -126,13 +128,22 @@ class RecordView(EventView, frozen=True):
     source_time: datetime | None = None
 
 
+class Formerly(msgspec.Struct, frozen=True):
+    """A child number and the membership it had before."""
+
+    child_number: str
+    members: tuple[str, ...]
+
+
 class IdentityData(msgspec.Struct, frozen=True):
     """The state of one child number."""
 
     version: BigInt
     members: tuple[str, ...]
+    before: tuple[Formerly, ...] = ()
     successors: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
+    held: bool = False
 
 
 class IdentityView(EventView, frozen=True):

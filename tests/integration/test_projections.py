@@ -115,7 +115,7 @@ def test_events_become_an_entry_a_lineage_and_a_trail(
         fold_to_end(projection, kafka, postgres)
     reader = DirectoryReader(connection)
     entry = reader.entry(CHILDREN[0]).entries[0]
-    assert {source["record"] for source in entry["sources"]} == {"health-1:1"}  # the newer of two equal statements
+    assert {source["kind"] for source in entry["sources"]} == {"health"}  # the newer of two equal statements
     superseded = reader.entry(CHILDREN[1])
     assert [step.kind for step in superseded.lineage] == ["merged"]
     assert superseded.entries == (entry,)

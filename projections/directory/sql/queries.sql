@@ -1,24 +1,33 @@
+-- name: surroundings
+select (select today from clock),
+       exists (select from ruling) or exists (select from revocation),
+       exists (select from ruling where kind = 'decision.severed'),
+       exists (select from erased),
+       exists (select from shielded_entry) or exists (select from sensitive_service)
+           or exists (select from archived_entry) or exists (select from closed_entry),
+       exists (select from due);
+
 -- name: stamps
 select record_key, source_version, fingerprint, event_type from record_version where record_key = any(%s::text[]);
 
 -- name: identities
-select child_number, version, event_type, members from identity where child_number = any(%s::text[]);
+select child_number, version, event_type, members, held from identity where child_number = any(%s::text[]);
 
 -- name: children_of
 select distinct child_number from membership where record_key = any(%s::text[]);
 
 -- name: live_records
-select record_key, source_version, fingerprint, event_type, event_id, source_kind, recorded_at, hides_source, person
+select record_key, source_version, fingerprint, event_type, event_id, source_kind, recorded_at, person
 from record_version
 where record_key = any(%s::text[]) and person is not null;
 
 -- name: copy_new_records
 copy record_version (record_key, source_version, fingerprint, event_type, event_id, source_kind, recorded_at,
-                     hides_source, person) from stdin;
+                     person) from stdin;
 
 -- name: copy_changed_records
 copy incoming_record (record_key, source_version, fingerprint, event_type, event_id, source_kind, recorded_at,
-                      hides_source, person) from stdin;
+                      person) from stdin;
 
 -- name: update_records
 update record_version as stored
@@ -28,20 +37,20 @@ set source_version = incoming.source_version,
     event_id = incoming.event_id,
     source_kind = incoming.source_kind,
     recorded_at = incoming.recorded_at,
-    hides_source = incoming.hides_source,
     person = incoming.person
 from incoming_record as incoming
 where stored.record_key = incoming.record_key;
 
 -- name: copy_new_identities
-copy identity (child_number, version, event_type, members) from stdin;
+copy identity (child_number, version, event_type, members, held) from stdin;
 
 -- name: copy_changed_identities
-copy incoming_identity (child_number, version, event_type, members) from stdin;
+copy incoming_identity (child_number, version, event_type, members, held) from stdin;
 
 -- name: update_identities
 update identity as stored
-set version = incoming.version, event_type = incoming.event_type, members = incoming.members
+set version = incoming.version, event_type = incoming.event_type, members = incoming.members,
+    held = incoming.held
 from incoming_identity as incoming
 where stored.child_number = incoming.child_number;
 
@@ -54,28 +63,129 @@ where stored.record_key = ended.record_key and stored.child_number = ended.child
 copy membership (record_key, child_number) from stdin;
 
 -- name: copy_new_entries
-copy entry (child_number, surname, forename, birth_date, postcode, document) from stdin;
+copy entry (child_number, surname, forename, others, birth_date, sex, postcode, shielded, document) from stdin;
 
 -- name: copy_changed_entries
-copy incoming_entry (child_number, surname, forename, birth_date, postcode, document) from stdin;
+copy incoming_entry (child_number, surname, forename, others, birth_date, sex, postcode, shielded, document) from stdin;
 
 -- name: upsert_entries
-insert into entry (child_number, surname, forename, birth_date, postcode, document)
-select child_number, surname, forename, birth_date, postcode, document from incoming_entry
+-- A row that says the same again is left alone: what a shield hides must not show in `changed`.
+insert into entry as stored (child_number, surname, forename, others, birth_date, sex, postcode, shielded, document)
+select child_number, surname, forename, others, birth_date, sex, postcode, shielded, document from incoming_entry
 on conflict (child_number) do update
 set surname = excluded.surname,
     forename = excluded.forename,
+    others = excluded.others,
     birth_date = excluded.birth_date,
+    sex = excluded.sex,
     postcode = excluded.postcode,
-    document = excluded.document;
+    shielded = excluded.shielded,
+    document = excluded.document,
+    changed = excluded.changed
+where stored.document::text is distinct from excluded.document::text or stored.shielded <> excluded.shielded;
 
 -- name: delete_entries
 delete from entry where child_number = any(%s::text[]);
 
+-- name: add_gone
+insert into gone (child_number) select unnest(%s::text[]) on conflict do nothing;
+
+-- name: delete_gone
+delete from gone where child_number = any(%s::text[]);
+
 -- name: copy_lineage
-copy incoming_lineage (event_id, child_number, kind, version, successors, causes, decided_at) from stdin;
+copy incoming_lineage (event_id, child_number, kind, version, successors, causes, decided_at, records, shown)
+from stdin;
 
 -- name: insert_lineage
-insert into lineage (event_id, child_number, kind, version, successors, causes, decided_at)
-select event_id, child_number, kind, version, successors, causes, decided_at from incoming_lineage
-on conflict do nothing;
+with steps as (
+    insert into lineage_step as stored
+        (event_id, child_number, kind, version, successors, causes, decided_at, records)
+    select event_id, child_number, kind, version, successors, causes, decided_at, records from incoming_lineage
+    on conflict (event_id) do update set records = excluded.records where stored.records <> excluded.records
+)
+insert into lineage as stored (event_id, child_number, kind, version, successors, causes, decided_at)
+select event_id, child_number, kind, version, shown, causes, decided_at from incoming_lineage
+on conflict (event_id) do update set successors = excluded.successors where stored.successors <> excluded.successors;
+
+-- name: steps_of
+select event_id, child_number, kind, version, successors, causes, decided_at, records
+from lineage_step
+where child_number = any(%s::text[]) or successors && %s::text[];
+
+-- name: steps_with_records
+select event_id, child_number, kind, version, successors, causes, decided_at, records
+from lineage_step
+where records && %s::text[];
+
+-- name: rulings_about
+select distinct r.event_id, r.document
+from ruling_record n join ruling r using (event_id)
+where n.record_key = any(%s::text[]);
+
+-- name: rulings
+select event_id, document from ruling where event_id = any(%s::text[]);
+
+-- name: revocations
+select event_id, target, kind, decided_at from revocation where event_id = any(%s::text[]);
+
+-- name: revocations_of
+select event_id, target, kind, decided_at from revocation where target = any(%s::text[]);
+
+-- name: floors
+select record_key, source_version from erased where record_key = any(%s::text[]);
+
+-- name: due_children
+select child_number from due where due <= %s;
+
+-- name: every_child
+select child_number from identity;
+
+-- name: delete_rulings
+with names as (delete from ruling_record where event_id = any(%(ids)s::text[]))
+delete from ruling where event_id = any(%(ids)s::text[]);
+
+-- name: copy_rulings
+copy ruling (event_id, kind, document) from stdin;
+
+-- name: copy_ruling_records
+copy ruling_record (record_key, event_id) from stdin;
+
+-- name: copy_revocations
+copy revocation (event_id, target, kind, decided_at) from stdin;
+
+-- name: erase
+with floors as (
+    insert into erased as stored (record_key, source_version)
+    select * from unnest(%(keys)s::text[], %(floors)s::bigint[])
+    on conflict (record_key) do update set source_version = greatest(stored.source_version, excluded.source_version)
+)
+delete from record_version as stored
+using unnest(%(keys)s::text[], %(floors)s::bigint[]) as floor (record_key, source_version)
+where stored.record_key = floor.record_key and stored.source_version <= floor.source_version;
+
+-- name: set_clock
+insert into clock (today) values (%s)
+on conflict (singleton) do update set today = greatest(clock.today, excluded.today);
+
+-- name: delete_remade
+with shielded as (delete from shielded_entry where child_number = any(%(children)s::text[])),
+     sensitive as (delete from sensitive_service where child_number = any(%(children)s::text[])),
+     archived as (delete from archived_entry where child_number = any(%(children)s::text[])),
+     closed as (delete from closed_entry where child_number = any(%(children)s::text[]))
+delete from due where child_number = any(%(children)s::text[]);
+
+-- name: copy_shielded
+copy shielded_entry (child_number, document) from stdin;
+
+-- name: copy_sensitive
+copy sensitive_service (child_number, document) from stdin;
+
+-- name: copy_archived
+copy archived_entry (child_number, cause, archived_on, until, shielded, document) from stdin;
+
+-- name: copy_closed
+copy closed_entry (child_number, cause, archived_on, until, shielded, document) from stdin;
+
+-- name: copy_due
+copy due (child_number, due) from stdin;

@@ -8,7 +8,6 @@ create temporary table if not exists incoming_record (
     event_id text collate "C",
     source_kind text,
     recorded_at bigint,
-    hides_source boolean,
     person text
 ) on commit delete rows;
 
@@ -16,24 +15,30 @@ create temporary table if not exists incoming_identity (
     child_number text collate "C",
     version bigint,
     event_type text collate "C",
-    members text[] collate "C"
+    members text[] collate "C",
+    held boolean
 ) on commit delete rows;
 
 create temporary table if not exists incoming_entry (
     child_number text collate "C",
     surname text collate "C",
     forename text collate "C",
+    others text[] collate "C",
     birth_date date,
+    sex text collate "C",
     postcode text collate "C",
+    shielded boolean,
     document json
 ) on commit delete rows;
 
 create temporary table if not exists incoming_lineage (
     event_id text collate "C",
     child_number text collate "C",
-    kind text,
+    kind text collate "C",
     version bigint,
     successors text[] collate "C",
     causes text[] collate "C",
-    decided_at timestamptz
+    decided_at timestamptz,
+    records text[] collate "C",
+    shown text[] collate "C"
 ) on commit delete rows;

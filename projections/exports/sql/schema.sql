@@ -69,12 +69,13 @@ select
     export.mac(l.inner_pad, l.outer_pad, e.child_number),
     coalesce(e.document #>> '{sex,value}', 'not known'),
     extract(year from age(as_of, e.birth_date))::integer,
-    coalesce(e.document #>> '{responsible_authority,value}', 'not known'),
+    coalesce(e.document #>> '{responsible_authority,value,code}', 'not known'),
     coalesce(e.document #>> '{whereabouts,value,status}', 'not known'),
     exists (select 1 from json_array_elements(e.document -> 'education') as s where s #>> '{value,end}' is null),
     e.document -> 'primary_care' is not null
 from directory.entry as e, export.project as p, export.ledger as l
-where p.name = for_project and p.inner_pad is not null and (e.birth_date is null or e.birth_date <= as_of)
+where p.name = for_project and p.inner_pad is not null and not e.shielded
+    and (e.birth_date is null or e.birth_date <= as_of)
 $$;
 
 -- The child behind a pseudonym, for the people whom a project's approval names, while the key exists.

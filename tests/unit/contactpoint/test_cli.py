@@ -81,13 +81,13 @@ def test_a_table_shows_every_column_of_every_row(monkeypatch: pytest.MonkeyPatch
 
 def test_an_entry_hides_the_source_of_what_a_sensitive_service_says() -> None:
     entry = {
-        "sources": [{"event": "e1"}, {"event": "e2", "record": "school-1:2", "time": "2026-03-01T00:00:00Z"}],
+        "sources": [{"event": "e1", "kind": "other"}, {"event": "e2", "kind": "education", "as_of": "2026-03-01"}],
         "names": [{"value": {"kind": "legal", "given": "A", "family": "B"}, "source": 1}],
         "involvements": [{"value": {"service": "a sensitive service", "sensitive": True}, "source": 0}],
     }
     assert entry_lines(entry) == [
-        {"what": "legal name", "said": "A B", "record": "school-1:2", "as of": "2026-03-01"},
-        {"what": "service", "said": "a sensitive service", "record": "a sensitive service", "as of": ""},
+        {"what": "legal name", "said": "A B", "source": "education", "as of": "2026-03-01", "event": "e2"},
+        {"what": "service", "said": "a sensitive service", "source": "other", "as of": "", "event": "e1"},
     ]
 
 
@@ -102,7 +102,7 @@ def test_an_entry_hides_the_source_of_what_a_sensitive_service_says() -> None:
     ],
 )
 def test_whereabouts_are_told_as_the_law_distinguishes_them(whereabouts: dict[str, Any], said: str) -> None:
-    entry = {"sources": [{"event": "e", "record": "r"}], "whereabouts": {"value": whereabouts, "source": 0}}
+    entry = {"sources": [{"event": "e", "kind": "health"}], "whereabouts": {"value": whereabouts, "source": 0}}
     assert [row["said"] for row in entry_lines(entry)] == [said]
 
 

@@ -1,0 +1,136 @@
+"""How long a record stays: each period as data, with the law that it rests on and from when, and what they add up to.
+
+Nothing here reads a machine's clock: `today` is the newest day that a `clock.advanced` event has named, so a replay of
+the log archives and purges the same records on the same days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal, NamedTuple
+
+from projections.directory.rulings import CONSENT, Standing
+
+Law = Literal["draft memo", "2007 regulations", "2010 amendment", "later law", "own choice"]
+Stage = Literal["live", "archive", "closed", "purge_due"]
+Cause = Literal["age", "death", "left_england"]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One retention rule: a number of years (or an age), what it rests on and the day from which that is law."""
+
+    name: str
+    years: int
+    law: Law
+    effective: date
+    why: str
+
+
+_MADE = date(2007, 8, 1)  # SI 2007/2182: made on 24 July 2007, in force from about this day
+
+PERIODS: tuple[Period, ...] = (
+    Period("age", 18, "2007 regulations", _MADE, "a child is a person up to the 18th birthday; then the archive"),
+    Period(
+        "participation",
+        25,
+        "2007 regulations",
+        _MADE,
+        "reg. 4(2): a care leaver or somebody with learning difficulties stays with consent, at most until 25",
+    ),
+    Period("death", 1, "2007 regulations", _MADE, "a record stays a year; counted here from the day of death"),
+    Period(
+        "left_england.yes", 3, "2007 regulations", _MADE, "Schedule 1 para. 2(d): known to intend to return in 3 years"
+    ),
+    Period("left_england.unknown", 3, "own choice", _MADE, "as if a return were intended, since nobody knows"),
+    Period("left_england.no", 3, "own choice", _MADE, "the same three years, since such statements can be wrong"),
+    Period("archive_window", 1, "2007 regulations", _MADE, "data managers may read an archived record for a year"),
+    Period("purge", 6, "2007 regulations", _MADE, "six years in the archive (Limitation Act 1980), then erased"),
+    Period("ended_involvement", 1, "own choice", _MADE, "an involvement that ended is shown for a year more"),
+)
+_BY_NAME = {period.name: period for period in PERIODS}
+
+
+class Facts(NamedTuple):
+    """What retention depends on, as the directory shows it: dates, and what is said about a return to England."""
+
+    birth: date | None = None
+    death: date | None = None
+    left: date | None = None
+    intends_return: str | None = None
+
+
+class Life(NamedTuple):
+    """Where a record is in its life, since when and why, and the day on which that changes next (None: never)."""
+
+    stage: Stage = "live"
+    cause: Cause | None = None
+    since: date | None = None
+    due: date | None = None
+
+
+def years(name: str) -> int:
+    """Return the length of a retention period."""
+    return _BY_NAME[name].years
+
+
+def add_years(day: date, count: int) -> date:
+    """Return the anniversary; that of 29 February is 1 March in a year without one."""
+    if day.year + count > date.max.year:
+        return date.max
+    try:
+        return day.replace(year=day.year + count)
+    except ValueError:
+        return date(day.year + count, 3, 1)
+
+
+def life(facts: Facts, consents: Iterable[Standing], today: date | None) -> Life:
+    """Return where a record with these facts is in its life on this day; without any day it is live for ever."""
+    ends = _ends(facts, consents)
+    if today is None or not ends:
+        return Life()
+    archived, cause = min(ends)
+    if archived > today:
+        return Life(due=archived)
+    closed, purged = add_years(archived, years("archive_window")), add_years(archived, years("purge"))
+    if closed > today:
+        return Life("archive", cause, archived, closed)
+    if purged > today:
+        return Life("closed", cause, archived, purged)
+    return Life("purge_due", cause, archived)
+
+
+def _ends(facts: Facts, consents: Iterable[Standing]) -> list[tuple[date, Cause]]:
+    ends: list[tuple[date, Cause]] = []
+    if facts.birth is not None:
+        ends.append((_last_birthday(facts.birth, consents), "age"))
+    if facts.death is not None:
+        ends.append((add_years(facts.death, years("death")), "death"))
+    if facts.left is not None:
+        period = f"left_england.{facts.intends_return or 'unknown'}"
+        ends.append((add_years(facts.left, years(period)), "left_england"))
+    return ends
+
+
+def _last_birthday(birth: date, consents: Iterable[Standing]) -> date:
+    """Return the day on which age ends a record: the 18th birthday, or as long after it as consent held."""
+    last = add_years(birth, years("age"))
+    for consent in consents:
+        ruling = consent.ruling
+        if ruling.kind != CONSENT or ruling.scope != "participation" or ruling.until_age is None:
+            continue
+        agreed = add_years(birth, min(ruling.until_age, years("participation")))
+        last = max(last, agreed if consent.ended is None else min(agreed, consent.ended.date()))
+    return last
+
+
+def shown_until(end: str | None) -> date | None:
+    """Return the day on which an involvement that ended then is not shown any more (None: it has not ended)."""
+    return None if end is None else add_years(date.fromisoformat(end[:10]), years("ended_involvement"))
+
+
+def next_of(days: Sequence[date | None], today: date | None) -> date | None:
+    """Return the first of these days after today."""
+    return min((day for day in days if day is not None and today is not None and day > today), default=None)
