@@ -7,11 +7,13 @@ from pathlib import Path
 
 import orjson
 import psycopg
+import psycopg.sql
 import pytest
 
 from connectors.postgres import connect
 from projections.access.export import export_trail, prove_entry
 from projections.access.leaves import Pending, make_leaf
+from projections.access.log import require_healthy
 from projections.access.merkle import Frontier, leaf_hash
 from projections.access.note import Checkpoint, sign_checkpoint
 from projections.access.sealing import unseal
@@ -265,3 +267,17 @@ def test_a_sequencer_goes_on_where_another_stopped_and_refuses_a_tree_that_it_do
     trail.connection.execute("update audit.tree set frontier = decode(repeat('00', 32 * 3), 'hex')")
     with pytest.raises(FatalError, match="does not extend"):
         second.number()
+
+
+@pytest.mark.parametrize("part", ["numbered_at", "signed_at", "witnessed_at"])
+def test_reads_stop_while_a_part_is_away_and_go_on_when_it_is_back(trail: Trail, part: str) -> None:
+    away = psycopg.sql.SQL("update audit.pulse set {} = now() - interval '1 day'").format(psycopg.sql.Identifier(part))
+    trail.connection.execute(away)
+    with pytest.raises(RetriableError, match="not kept"):
+        require_healthy(trail.connection)
+    if part == "witnessed_at":
+        trail.checkpoint(witnessed=False)
+        with pytest.raises(RetriableError, match="witness"):
+            require_healthy(trail.connection)
+    trail.checkpoint()
+    require_healthy(trail.connection)
