@@ -118,7 +118,7 @@ class _Causes:
 
     def __init__(self, change: Regrouping) -> None:
         self._change = change
-        self._by_region: dict[int, tuple[str, ...]] | None = None
+        self._by_region: dict[int, tuple[str, ...]] = {}
 
     def of(self, founder: int, members: list[int], origins: list[int]) -> tuple[str, ...]:
         """Return the causes of a cluster's change, sorted."""
@@ -130,43 +130,33 @@ class _Causes:
             own += self._events_of(self._change.after[successor])
         if len(own) == 1:
             return (own[0],)
-        return tuple(sorted(set(own))) if own else self._regions()[founder]
+        return tuple(sorted(set(own))) if own else self._of_region(founder)
 
     def _events_of(self, records: Iterable[int]) -> list[str]:
         events = self._change.events
         return [event for rid in records if rid in events for event in events[rid]]
 
-    def _regions(self) -> dict[int, tuple[str, ...]]:
-        """Return, for each cluster before or after, the events of its region (or of the whole batch)."""
-        if self._by_region is None:
-            neighbours: dict[int, set[int]] = {f: set() for f in (*self._change.before, *self._change.after)}
-            for founder, origins in self._change.origins.items():
-                for origin in origins:
-                    neighbours[founder].add(origin)
-                    neighbours[origin].add(founder)
-            everything = tuple(sorted({e for events in self._change.events.values() for e in events}))
-            self._by_region = {}
-            for region in _connected(neighbours):
-                both = (self._change.before, self._change.after)
-                own = self._events_of(rid for founder in region for group in both for rid in group.get(founder, ()))
-                self._by_region.update(dict.fromkeys(region, tuple(sorted(set(own))) or everything))
-        return self._by_region
+    def _of_region(self, founder: int) -> tuple[str, ...]:
+        """Return the events of the clusters, before and after, that moved members connect with this one.
 
+        If there are none either, those of the whole batch.
+        """
+        if founder not in self._by_region:
+            region, both = self._region(founder), (self._change.before, self._change.after)
+            own = self._events_of(rid for each in region for group in both for rid in group.get(each, ()))
+            events = own or [event for some in self._change.events.values() for event in some]
+            self._by_region.update(dict.fromkeys(region, tuple(sorted(set(events)))))
+        return self._by_region[founder]
 
-def _connected(neighbours: dict[int, set[int]]) -> list[set[int]]:
-    regions: list[set[int]] = []
-    seen: set[int] = set()
-    for start in neighbours:
-        if start in seen:
-            continue
-        region, todo = {start}, [start]
+    def _region(self, founder: int) -> set[int]:
+        """Return the founders of the clusters between which members moved, step by step, from this one on."""
+        region, todo = {founder}, [founder]
         while todo:
-            fresh = neighbours[todo.pop()] - region
-            region |= fresh
-            todo.extend(fresh)
-        seen |= region
-        regions.append(region)
-    return regions
+            cluster = todo.pop()
+            near = {*self._change.origins.get(cluster, ()), *self._change.moved.get(cluster, ())}
+            todo.extend(near - region)
+            region |= near
+        return region
 
 
 def _sorted_keys(members: list[int], keys: list[str]) -> tuple[str, ...]:

@@ -13,26 +13,27 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.linkage.hashing import Hashes, Indices
+from matching.linkage.hashing import MISSING, Hashes, Indices
 
-_FREE: Final = -2  # no key in this slot
 _END: Final = -1  # end of a chain
 _GONE: Final = -1  # a posting whose record no longer has the key
-_FIRST_SLOTS: Final = 1 << 12
+_FIRST: Final = 1 << 12  # slots, and postings, of an empty index
+_FULLEST: Final = 0.65  # share of the slots that are taken at most
+_HALF: Final = np.uint64(32)
+
+Ints = npt.NDArray[np.int32]
 
 
 class BlockIndex:
-    """Which records have which blocking keys. A record number is at most 2^31."""
+    """Which records have which blocking keys. A record number is below 2^31, and no key is MISSING."""
 
     def __init__(self, expected_keys: int = 0) -> None:
-        n_slots = _FIRST_SLOTS
-        while n_slots < 2 * expected_keys:
-            n_slots *= 2
-        self._keys: Hashes = np.zeros(n_slots, np.uint64)
-        self._heads: npt.NDArray[np.int32] = np.full(n_slots, _FREE, np.int32)
+        n_slots = max(_FIRST, int(expected_keys / _FULLEST) + 1)
+        self._keys: Hashes = np.zeros(n_slots, np.uint64)  # MISSING: a free slot
+        self._heads: Ints = np.empty(n_slots, np.int32)
         self._used = 0
-        self._rids: npt.NDArray[np.int32] = np.zeros(_FIRST_SLOTS, np.int32)
-        self._next: npt.NDArray[np.int32] = np.zeros(_FIRST_SLOTS, np.int32)
+        self._rids: Ints = np.zeros(_FIRST, np.int32)
+        self._next: Ints = np.zeros(_FIRST, np.int32)
         self._postings = 0
         self._gone = 0
 
@@ -64,8 +65,8 @@ class BlockIndex:
             hit = found[self._rids[found] == rids[at]]
             self._rids[hit] = _GONE
             self._gone += len(hit)
-        if self._gone > self._postings // 2 and self._postings > _FIRST_SLOTS:
-            self._rebuild(len(self._heads))
+        if self._gone > self._postings // 2 and self._postings > _FIRST:
+            self._compact()
 
     def candidates(self, keys: Hashes) -> tuple[Indices, Indices]:
         """Return all records that have one of the keys: positions in `keys`, and record numbers beside them."""
@@ -93,51 +94,64 @@ class BlockIndex:
 
     def _find(self, keys: Hashes) -> Indices:
         """Return the slot of each key, -1 if it is not there."""
-        mask = np.int64(len(self._heads) - 1)
+        n_slots = len(self._keys)
         result = np.full(len(keys), -1, np.int64)
         at = np.arange(len(keys))
-        slots = (keys & np.uint64(mask)).astype(np.int64)
+        slots = self._home(keys)
         while len(at):
-            free = self._heads[slots] == _FREE
-            same = (self._keys[slots] == keys[at]) & ~free
+            stored = self._keys[slots]
+            same = stored == keys[at]
             result[at[same]] = slots[same]
-            going = ~(free | same)
-            at, slots = at[going], (slots[going] + 1) & mask
+            going = ~same & (stored != MISSING)
+            at, slots = at[going], slots[going] + 1
+            slots[slots == n_slots] = 0
         return result
 
     def _slots_for(self, keys: Hashes) -> Indices:
         """Return the slot of each of the (different) keys, taking free ones for keys that are new."""
-        if 2 * (self._used + len(keys)) > len(self._heads):
-            self._rebuild(2 * max(len(self._heads), self._used + len(keys)))
+        if self._used + len(keys) > _FULLEST * len(self._keys):
+            self._grow(max(len(self._keys) + len(self._keys) // 2, int((self._used + len(keys)) / _FULLEST) + 1))
         slots = self._find(keys)
         at = np.flatnonzero(slots < 0)
-        mask = np.int64(len(self._heads) - 1)
-        self._used += len(at)
-        tried = (keys[at] & np.uint64(mask)).astype(np.int64)
+        slots[at] = self._take(keys[at])
+        return slots
+
+    def _take(self, keys: Hashes) -> Indices:
+        """Take a free slot for each of the (different) keys, none of which is there; their chains are empty."""
+        n_slots = len(self._keys)
+        slots = np.empty(len(keys), np.int64)
+        at, tried = np.arange(len(keys)), self._home(keys)
         while len(at):
             # Several keys may want one free slot: all write, and the one whose key is there afterwards has won.
-            free = self._heads[tried] == _FREE
+            free = self._keys[tried] == MISSING
             self._keys[tried[free]] = keys[at[free]]
             won = free.copy()
             won[free] = self._keys[tried[free]] == keys[at[free]]
-            self._heads[tried[won]] = _END
             slots[at[won]] = tried[won]
-            at, tried = at[~won], (tried[~won] + 1) & mask
+            at, tried = at[~won], tried[~won] + 1
+            tried[tried == n_slots] = 0
+        self._heads[slots] = _END
+        self._used += len(keys)
         return slots
 
-    def _rebuild(self, n_slots: int) -> None:
-        """Make the index again with at least so many slots, without the postings that are gone."""
-        taken = np.flatnonzero(self._heads != _FREE)
-        keys = [np.empty(0, np.uint64)]
-        rids = [np.empty(0, np.int64)]
-        slot_keys = self._keys[taken]
-        for at, found in self._walk(slot_keys):
-            records = self._rids[found]
-            holds = records != _GONE
-            keys.append(slot_keys[at[holds]])
-            rids.append(records[holds].astype(np.int64))
-        fresh = BlockIndex(max(n_slots // 2, self._used))
-        fresh.add(np.concatenate(keys), np.concatenate(rids))
+    def _home(self, keys: Hashes) -> Indices:
+        """Return the slot where the search for each key begins: it grows with the key, so sorted keys go forward."""
+        return ((keys >> _HALF) * np.uint64(len(self._keys)) >> _HALF).astype(np.int64)
+
+    def _grow(self, n_slots: int) -> None:
+        """Move all keys into more slots; the chains stay as they are, so this is quick even for millions."""
+        taken = np.flatnonzero(self._keys != MISSING)
+        keys, heads = self._keys[taken], self._heads[taken]
+        self._keys, self._heads = np.zeros(n_slots, np.uint64), np.empty(n_slots, np.int32)
+        self._used = 0
+        self._heads[self._take(keys)] = heads
+
+    def _compact(self) -> None:
+        """Make the index again without the postings that are gone."""
+        slot_keys = self._keys[self._keys != MISSING]
+        at, rids = self.candidates(slot_keys)
+        fresh = BlockIndex(len(at))
+        fresh.add(slot_keys[at], rids)
         self.__dict__.update(fresh.__dict__)
 
     def _reserve(self, n: int) -> None:

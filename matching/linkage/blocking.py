@@ -123,10 +123,18 @@ class _PartHashes:
         self._hashes = columns.hashes(rids)
         self._flags = columns.flags(rids)
         self._known: dict[_Part, Hashes] = {}
+        self._split: Sequence[Sequence[str]] | None = None
 
     def texts(self, rows: Indices, field: int) -> list[str]:
         """Return one field's values of some of the rows, given by position."""
-        return self._columns.texts(self._rids[rows], field)
+        values = self._values()
+        return [values[row][field] for row in rows.tolist()]
+
+    def _values(self) -> Sequence[Sequence[str]]:
+        """Return the values of all rows; they are split once, however many parts read them."""
+        if self._split is None:
+            self._split = self._columns.values(self._rids)
+        return self._split
 
     def several(self, rule: _Rule) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Tell which rows have alternates in a field of the rule."""
@@ -154,11 +162,18 @@ class _PartHashes:
             return first
         if part.function == "sorted":
             return combine_unordered(first, self._hashes[:, part.fields[1]])
-        return _hash_derived(PARTS[part.function], self._columns.texts(self._rids, part.fields[0]))
+        field = part.fields[0]
+        return _hash_derived(PARTS[part.function], [values[field] for values in self._values()])
 
 
 def _hash_derived(function: Callable[[str], str], values: Sequence[str]) -> Hashes:
-    return hash_texts([function(value) if value else "" for value in values])
+    return np.array([_derived(function, value) if value else MISSING for value in values], np.uint64)
+
+
+@lru_cache(maxsize=1 << 17)
+def _derived(function: Callable[[str], str], value: str) -> int:
+    """Return the hash of what a function makes of a value; names and dates come again and again."""
+    return hash_text(function(value))
 
 
 def _keys_of_alternates(rule: _Rule, parts: _PartHashes, which: Indices) -> tuple[Indices, Hashes]:
@@ -172,9 +187,9 @@ def _keys_of_alternates(rule: _Rule, parts: _PartHashes, which: Indices) -> tupl
         chosen.extend(ways)
         owners.extend([row] * len(ways))
     keys = np.full(len(owners), rule.seed)
+    by_field = dict(zip(fields, zip(*chosen, strict=True), strict=True))
     for part in rule.parts:
-        values = [[way[fields.index(field)] for way in chosen] for field in part.fields]
-        keys = combine(keys, _hash_part(part, values))
+        keys = combine(keys, _hash_part(part, [by_field[field] for field in part.fields]))
     # Two alternates may have the same key ("first letter").
     _, once = np.unique(combine(mix(np.array(owners, np.uint64)), keys), return_index=True)
     return np.array(owners, np.int64)[once], keys[once]

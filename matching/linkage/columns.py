@@ -91,6 +91,11 @@ class RecordColumns:
         rows = self._rows
         return [rows[rid].split(SEPARATOR)[field] for rid in rids.tolist()]
 
+    def values(self, rids: Indices) -> list[list[str]]:
+        """Return all values of rows, a list a row."""
+        rows = self._rows
+        return [rows[rid].split(SEPARATOR) for rid in rids.tolist()]
+
     def spread(self) -> None:
         """Lay hashes and texts out by column, for the comparison of a whole table. Ends at the next change."""
         if self._spread is None:

@@ -169,6 +169,7 @@ class _Pairs:
 
     def __init__(self, columns: RecordColumns, left: Indices, right: Indices) -> None:
         self._columns = columns
+        self._values: list[list[str]] | None = None
         if columns.whole is not None:
             self._rids = np.arange(len(columns), dtype=np.int64)
             self.left, self.right = left, right
@@ -187,7 +188,12 @@ class _Pairs:
 
     def texts(self, rows: Indices, field: int) -> list[str]:
         """Return the values of one field of rows (as in `left` and `right`)."""
-        return self._columns.texts(self._rids[rows], field)
+        if self._columns.whole is not None:
+            return self._columns.texts(rows, field)
+        if self._values is None:  # split once, however many comparisons read them
+            self._values = self._columns.values(self._rids)
+        values = self._values
+        return [values[row][field] for row in rows.tolist()]
 
 
 def _same_source(pairs: _Pairs) -> Levels:

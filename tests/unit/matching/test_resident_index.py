@@ -8,8 +8,8 @@ from matching.linkage.hashing import Hashes, Indices
 from matching.resident_edges import EdgeTable
 from matching.resident_index import BlockIndex
 
-# Few different keys, many of which want the same slots of a table of 4,096.
-KEYS = [base + 4096 * step for base in (0, 1, 4095, 2**63) for step in range(4)]
+# Few different keys, of which many want the same slots: the first one, its neighbour, one amid, and the last.
+KEYS = [(high << 32) + low for high in (0, 2**20, 2**31, 2**32 - 1) for low in range(1, 5)]
 postings = st.lists(st.tuples(st.sampled_from(KEYS), st.integers(0, 30)), unique=True, max_size=60)
 
 

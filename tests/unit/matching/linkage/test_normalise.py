@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
@@ -156,3 +157,10 @@ def test_alternates_are_joined_once_each() -> None:
 )
 def test_short_forms_of_one_name_are_known_in_both_directions(left: str, right: str, *, expected: bool) -> None:
     assert are_nicknames(left, right) is expected
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=20))
+def test_text_without_accents_is_folded_by_the_same_rule_as_any_other(text: str) -> None:
+    plain = re.sub(r"['`.]", "", f"AB {text}".upper())
+    assert n.fold_surname(f"AB {text}") == re.sub(r"[\W\d_]+", " ", plain).strip()
+    assert n.fold_address(f"AB {text}") == re.sub(r"[\W_]+", " ", plain).strip()
