@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from schemas.decisions import DecisionEvent, Key
 from schemas.events import Contract
-from schemas.records import Code
+from schemas.records import Carer, Code, Education, NameClaim, PrimaryCare, Whereabouts
 
 Records = Annotated[tuple[Key, ...], Field(min_length=1, max_length=200)]
 
@@ -93,4 +93,38 @@ class AuthorityAssumed(DecisionEvent):
     data: Assumption
 
 
-AnyDirectoryDecision = ConsentGiven | ConsentWithdrawn | HarmRecorded | AuthorityAssumed
+class CorrectedItems(Contract):
+    """The items of a child that were wrong, as they are right; an item that is not named stays with its sources."""
+
+    names: Annotated[tuple[NameClaim, ...], Field(min_length=1, max_length=20)] | None = None
+    birth_date: date | None = None
+    sex: Literal["female", "male", "not_specified"] | None = None
+    whereabouts: Whereabouts | None = None
+    carers: Annotated[tuple[Carer, ...], Field(min_length=1, max_length=12)] | None = None
+    education: Annotated[tuple[Education, ...], Field(min_length=1, max_length=20)] | None = None
+    primary_care: PrimaryCare | None = None
+
+    @model_validator(mode="after")
+    def _something_is_corrected(self) -> Self:
+        if not self.model_fields_set:
+            message = "name at least one item"
+            raise ValueError(message)
+        return self
+
+
+class Correction(Contract):
+    """What the responsible authority found to be right about the child that any of `records` belongs to."""
+
+    records: Records
+    says: CorrectedItems
+
+
+class CorrectionMade(DecisionEvent):
+    """These items are shown instead of what any source says, now and after every later delivery, until retracted."""
+
+    event_type: Literal["correction.made"] = "correction.made"
+    schema_version: Literal[1] = 1
+    data: Correction
+
+
+AnyDirectoryDecision = CorrectionMade | ConsentGiven | ConsentWithdrawn | HarmRecorded | AuthorityAssumed

@@ -12,13 +12,13 @@ from projections.directory.authority import Responsibility, responsibility
 from projections.directory.claims import Claim, best, ranked, statements
 from projections.directory.entry import SENSITIVE_SERVICE, Entry, Holder, Source, Sourced
 from projections.directory.retention import Facts, shown_until
-from projections.directory.rulings import CONSENT, HARM, SEVERED, Standing
+from projections.directory.rulings import CONSENT, CORRECTION, HARM, SEVERED, Ruling, Standing
 from projections.directory.state import RecordVersion
-from projections.directory.views import Involvement, Whereabouts
+from projections.directory.views import Involvement, Person, Whereabouts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What readers see of the kind of source: the kinds that would tell of a youth offending team or of travel are one.
-_SHOWN_KIND = {"schools": "education", "health": "health"}
+_SHOWN_KIND = {"schools": "education", "health": "health", "decision": "decision"}
 _OTHER_KIND = "other"
 
 
@@ -35,7 +35,7 @@ def compose(
     child_number: str, live: Sequence[RecordVersion], standings: Sequence[Standing], today: date | None
 ) -> Composed:
     """Fold the live records of one child into its entry as of `today`, under the decisions about them."""
-    claims = statements(live)
+    claims = statements(live) | corrections(standings)
     if standings and _has_new_identity(live, standings):
         claims["names"] = [claim for claim in claims["names"] if claim.kind != "former"]
     sources = _Sources()
@@ -64,6 +64,23 @@ def compose(
         _facts(entry, where),
         [until for claim in involved if (until := shown_until(claim.value.end)) is not None],
     )
+
+
+def corrections(standings: Sequence[Standing]) -> dict[str, list[Claim]]:
+    """Return what corrections say of each field that they name; a later one replaces an earlier one of the field."""
+    found: dict[str, list[Claim]] = {}
+    for each in standings:
+        if each.ruling.kind == CORRECTION and each.holds and each.ruling.says is not None:
+            said = statements([_as_record(each.ruling, each.ruling.says)])
+            found.update({field: claims for field, claims in said.items() if claims})
+    return found
+
+
+def _as_record(ruling: Ruling, says: Person) -> RecordVersion:
+    """Return a correction as a record of its own, so that its items are chosen and sourced like any others."""
+    made_at = (ruling.decided_at - _EPOCH) // timedelta(microseconds=1)
+    key = ruling.event_id
+    return RecordVersion(key, 0, "", ruling.kind, ruling.event_id, "decision", made_at, says)
 
 
 def is_permitted(claim: Claim, standings: Sequence[Standing]) -> bool:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from projections.directory.views import Person
 from schemas.codec import EventView, decode_as
 
 SHIELD = "shield.set"
@@ -19,11 +20,12 @@ SEVERED = "decision.severed"
 CONSENT = "consent.given"
 HARM = "harm.recorded"
 AUTHORITY = "authority.assumed"
+CORRECTION = "correction.made"
 WITHDRAWN = "consent.withdrawn"
 RETRACTED = "decision.retracted"
 ERASED = "erasure.ordered"
 CLOCK = "clock.advanced"
-STANDING = frozenset({SHIELD, SEVERED, CONSENT, HARM, AUTHORITY})
+STANDING = frozenset({SHIELD, SEVERED, CONSENT, HARM, AUTHORITY, CORRECTION})
 
 
 class Ruling(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -42,6 +44,7 @@ class Ruling(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     responsible: str | None = None
     previous: str | None = None
     since: date | None = None
+    says: Person | None = None
 
     @property
     def about(self) -> tuple[str, ...]:
@@ -93,6 +96,7 @@ class _Records(msgspec.Struct, frozen=True):
     responsible: str | None = None
     previous: str | None = None
     since: date | None = None
+    says: Person | None = None
 
 
 class _Severance(msgspec.Struct, frozen=True):
@@ -140,6 +144,7 @@ def ruling_of(view: DecisionView) -> Ruling:
         responsible=said.responsible,
         previous=said.previous,
         since=said.since,
+        says=said.says,
     )
 
 

@@ -1,0 +1,132 @@
+"""Corrections: what the responsible authority found right is shown, and no later delivery undoes it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from projections.directory.fold import add_decision, add_identity, add_record, changes
+from projections.directory.memory import InMemoryDirectory
+from projections.directory.rulings import view_of
+from projections.directory.state import Batch
+from projections.directory.views import IdentityView, RecordView
+from schemas.catalogue import AnyEvent
+from schemas.codec import decode_as, encode
+from schemas.decisions import DecisionRetracted, Retraction, Shield, ShieldSet
+from schemas.directory_decisions import CorrectedItems, Correction, CorrectionMade
+from schemas.events import RecordObserved, record_event_id
+from schemas.records import CurrentAddress, NameClaim, NoKnownAddress, PersonRecord
+from tests.unit.projections.histories import CHILDREN, deliveries, identity_events, topic_of
+
+CHILD, KEY, HEALTH = CHILDREN[0], "school-1:1", "health-1:1"
+WRONG, RIGHT = date(2014, 3, 2), date(2014, 2, 3)
+
+
+def stated(version: int, born: date = WRONG, key: str = KEY) -> RecordObserved:
+    fingerprint = f"{version:04}"
+    person = PersonRecord(names=(NameClaim(family="Okafor", given="Ade"),), birth_date=born)
+    return RecordObserved(
+        event_id=record_event_id(key, "record.observed", version, fingerprint),
+        subject=key,
+        feed="feed-1",
+        source_version=version,
+        fingerprint=fingerprint,
+        ingested_at=datetime(2026, 6, 1, tzinfo=UTC),
+        data=person,
+    )
+
+
+def correction(hour: int = 9, **items: Any) -> CorrectionMade:
+    said: dict[str, Any] = {
+        "event_id": f"correction-{hour}",
+        "subject": KEY,
+        "by": "manager-3",
+        "reason": "certificate",
+    }
+    says = CorrectedItems(**(items or {"birth_date": RIGHT}))
+    return CorrectionMade(
+        **said, decided_at=datetime(2026, 6, 2, hour, tzinfo=UTC), data=Correction(records=(KEY,), says=says)
+    )
+
+
+def retraction(of: str) -> DecisionRetracted:
+    said: dict[str, Any] = {"event_id": f"no-{of}", "subject": of, "by": "manager-3", "reason": "mistaken"}
+    moment = datetime(2026, 6, 3, tzinfo=UTC)
+    return DecisionRetracted(**said, decided_at=moment, data=Retraction(decision=of))
+
+
+def fold(*batches: list[AnyEvent]) -> InMemoryDirectory:
+    state = InMemoryDirectory()
+    for events in batches:
+        batch = Batch()
+        for event in events:
+            value, topic = encode(event).value, topic_of(event)
+            if topic == "identities":
+                add_identity(batch, decode_as(value, IdentityView))
+            elif topic == "decisions":
+                add_decision(batch, view_of(value))
+            else:
+                add_record(batch, decode_as(value, RecordView), "schools")
+        state.save(changes(batch, state))
+    return state
+
+
+def shown(state: InMemoryDirectory) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(state.entries[CHILD].document)
+    return found
+
+
+def child(*members: str) -> list[AnyEvent]:
+    return list(identity_events({}, {CHILD: frozenset(members)}, 1))
+
+
+def test_a_corrected_item_is_shown_with_the_decision_as_its_source() -> None:
+    entry = shown(fold([stated(1), correction(), *child(KEY)]))
+    assert entry["birth_date"]["value"]["date"] == RIGHT.isoformat()
+    assert entry["sources"][entry["birth_date"]["source"]]["event"] == "correction-9"
+    assert entry["names"][0]["value"]["given"] == "Ade"
+
+
+def test_no_later_delivery_of_any_source_undoes_a_correction() -> None:
+    state = fold([stated(1), *child(KEY, HEALTH)], [correction()], [stated(2), stated(1, key=HEALTH)], [stated(3)])
+    assert shown(state)["birth_date"]["value"]["date"] == RIGHT.isoformat()
+    assert state.entries[CHILD].birth_date == RIGHT
+
+
+def test_a_later_correction_replaces_an_earlier_one_of_the_item_and_leaves_the_others() -> None:
+    first = correction(9, sex="female", birth_date=date(2014, 1, 1))
+    entry = shown(fold([stated(1), correction(10), first, *child(KEY)]))
+    assert entry["birth_date"]["value"]["date"] == RIGHT.isoformat()
+    assert entry["sex"]["value"] == "female"
+
+
+def test_a_retracted_correction_gives_the_word_back_to_the_sources() -> None:
+    state = fold([stated(1), correction(), *child(KEY)], [retraction("correction-9")])
+    assert shown(state)["birth_date"]["value"]["date"] == WRONG.isoformat()
+
+
+def test_a_correction_of_the_address_does_not_show_through_a_shield() -> None:
+    address = {"lines": ["9 Hidden Way"], "postcode": "ZZ99 3CZ"}
+    moved = correction(whereabouts=CurrentAddress.model_validate({"address": address}))
+    said: dict[str, Any] = {"event_id": "shield-1", "subject": KEY, "by": "manager-3", "reason": "threat"}
+    shield = ShieldSet(**said, decided_at=datetime(2026, 6, 2, tzinfo=UTC), data=Shield(records=(KEY,)))
+    state = fold([stated(1), moved, *child(KEY)], [shield])
+    assert "Hidden" not in str(state.entries[CHILD])
+
+
+@given(st.data())
+def test_the_order_in_which_corrections_and_deliveries_arrive_does_not_matter(data: st.DataObject) -> None:
+    events = [
+        stated(1),
+        stated(2, date(2013, 1, 1)),
+        correction(9),
+        correction(11, names=(NameClaim(family="Okafor", given="Ada"),)),
+        correction(12, whereabouts=NoKnownAddress()),
+        retraction("correction-11"),
+        *child(KEY),
+    ]
+    assert fold(*data.draw(deliveries(events))).entries == fold(events).entries
