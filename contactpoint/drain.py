@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from psycopg import Connection, errors
@@ -14,6 +15,7 @@ from connectors.postgres import connect
 from matching.sql import QUERIES
 from matching.stage.messages import Position
 from matching.stage.store import read_positions
+from projections.registry import PROJECTIONS
 from projections.status import lags
 from schemas.errors import RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
@@ -93,6 +95,49 @@ def wait_until_drained(
                 )
                 raise RetriableError(message)
             time.sleep(_PAUSE)
+
+
+def wait_until_applied(kafka: KafkaSettings, postgres: PostgresSettings, *, patience: float = 60.0) -> None:
+    """Return once what is in `decisions` now is linked, published and folded into every projection.
+
+    Records that keep coming do not matter. Raises RetriableError when that does not come about within `patience`
+    seconds.
+    """
+    until = time.monotonic() + patience
+    with connect(postgres, autocommit=True, application="contactpoint wait") as connection:
+        ends = end_offsets(kafka, [DECISIONS])
+        _wait(lambda: _all_read(_matching(connection), ends), until, "matching has not read the decision")
+        batch = _last_batch(connection)
+        _wait(lambda: _first_waiting(connection) > batch, until, "matching has not published what follows")
+        topics = sorted({topic for each in PROJECTIONS.values() for topic in each.topics})
+        limits = end_offsets(kafka, topics)
+        _wait(lambda: _all_folded(connection, kafka, limits), until, "a projection has not folded it")
+
+
+def _wait(done: Callable[[], bool], until: float, what: str) -> None:
+    while not done():
+        if time.monotonic() > until:
+            raise RetriableError(f"{what} in time: is it running? The decision itself is safe")
+        time.sleep(_PAUSE)
+
+
+def _all_read(positions: list[Position], ends: Mapping[tuple[str, int], int]) -> bool:
+    stored = {(each.topic, each.partition): each.next_offset for each in positions}
+    return all(stored.get(partition, 0) >= end for partition, end in ends.items())
+
+
+def _all_folded(connection: Connection[TupleRow], kafka: KafkaSettings, limits: Mapping[tuple[str, int], int]) -> bool:
+    return all(row.position >= limits[row.topic, row.partition] for row in lags(connection, kafka))
+
+
+def _last_batch(connection: Connection[TupleRow]) -> int:
+    found = connection.execute(QUERIES["last_batch"]).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _first_waiting(connection: Connection[TupleRow]) -> float:
+    found = connection.execute(QUERIES["read_outbox"], {"limit": 1}).fetchone()
+    return float(found[0]) if found else math.inf
 
 
 def _matching(connection: Connection[TupleRow]) -> list[Position]:

@@ -33,7 +33,8 @@ class StageCommand:
 MATCHING = StageCommand("matching", ("matching", "run"))
 DIRECTORY = StageCommand("directory", ("projections", "run", "directory"))
 AUDIT_TRAIL = StageCommand("audit_trail", ("projections", "run", "audit_trail"))
-STAGES: tuple[StageCommand, ...] = (MATCHING, DIRECTORY, AUDIT_TRAIL)
+REVIEW = StageCommand("review", ("projections", "run", "review"))
+STAGES: tuple[StageCommand, ...] = (MATCHING, DIRECTORY, AUDIT_TRAIL, REVIEW)
 
 
 @dataclass(slots=True)

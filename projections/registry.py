@@ -8,10 +8,11 @@ from types import MappingProxyType
 from projections.audit_trail.projection import AuditTrailProjection
 from projections.base import Projection
 from projections.directory.projection import DirectoryProjection
+from projections.review.projection import ReviewProjection
 from schemas.errors import ConfigurationError
 
 PROJECTIONS: Mapping[str, Projection] = MappingProxyType(
-    {"directory": DirectoryProjection(), "audit_trail": AuditTrailProjection()}
+    {"directory": DirectoryProjection(), "audit_trail": AuditTrailProjection(), "review": ReviewProjection()}
 )
 
 

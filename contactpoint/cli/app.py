@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from contactpoint.cli import feeds, look, model, outgoing, stack_commands, stages, tables, why
+from contactpoint.cli import decide, feeds, look, model, outgoing, review, stack_commands, stages, tables, why
 from contactpoint.cli.output import fail
 from schemas.errors import ContactPointError
 from schemas.telemetry import configure_logging
@@ -31,6 +31,8 @@ app.add_typer(feeds.app, name="feeds")
 app.add_typer(stages.matching, name="matching")
 app.add_typer(stages.projections, name="projections")
 app.add_typer(model.app, name="model")
+app.add_typer(decide.app, name="decide")
+app.add_typer(review.app, name="conflicts")
 app.add_typer(outgoing.release, name="release")
 app.add_typer(outgoing.disclose, name="disclose")
 feeds.register(app)

@@ -19,7 +19,7 @@ from projections.rebuild import rebuild, verify
 from projections.registry import PROJECTIONS, projection
 
 matching = typer.Typer(help="The record-linkage stage.", no_args_is_help=True)
-projections = typer.Typer(help="The read models: directory and audit_trail.", no_args_is_help=True)
+projections = typer.Typer(help="The read models: directory, audit_trail and review.", no_args_is_help=True)
 ProjectionName = Annotated[str, typer.Argument(help=f"One of: {', '.join(PROJECTIONS)}.", show_default=False)]
 
 
@@ -111,14 +111,14 @@ def register(root: typer.Typer) -> None:
 def run_command(
     logs: Annotated[Path | None, typer.Option(help="Folder for one log file a stage.", show_default=False)] = None,
 ) -> None:
-    """Run matching and both projections, and start again whatever crashes, until Ctrl-C or SIGTERM."""
+    """Run matching and all projections, and start again whatever crashes, until Ctrl-C or SIGTERM."""
     where = addresses()
     create_topics(where.kafka_settings())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with Supervisor(STAGES, stage_environment(), logs):
-        messages.print("matching, directory and audit_trail run; Ctrl-C stops them in order")
+        messages.print(f"{', '.join(stage.name for stage in STAGES)} run; Ctrl-C stops them in order")
         stop.wait()
 
 

@@ -19,6 +19,7 @@ from connectors.postgres import wrap_errors
 from matching.linkage.explain import hidden_comparisons
 from matching.linkage.model import LinkageModel
 from matching.sql import QUERIES
+from projections.review.reader import ReviewReader
 from schemas.decisions import DecisionEvent, ShieldSet
 from schemas.errors import RejectedError
 from schemas.in_force import in_force
@@ -30,7 +31,7 @@ WITHHELD = "withheld: shielded"
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Which records belong to shielded children now, and whether the asker has the right to see them whole."""
+    """Which records belong to children that are, or may be, shielded, and whether the asker may see them whole."""
 
     shielded: frozenset[str]
     with_right: bool = False
@@ -54,6 +55,7 @@ def sight(
     """Return the sight of an asker as of now; `decisions` spares reading the topic again."""
     held = in_force(decisions or read_decisions(kafka)).values()
     named = {key for event in held if isinstance(event, ShieldSet) for key in event.data.records}
+    named.update(ReviewReader(connection, shielded=True).in_doubt())
     if not named:
         return Sight(frozenset(), with_right)
     with wrap_errors():

@@ -143,3 +143,9 @@ select source, features from matching.record where live order by key
 
 -- name: count_live
 select count(*) from matching.record where live
+
+-- name: children_of_keys
+select key, child_number, live from matching.record where key = any(%(keys)s)
+
+-- name: last_batch
+select batch from matching.owner

@@ -9,6 +9,8 @@
 -- contactpoint_sequencer     numbers entries, keeps the tree and its checkpoints, holds the vault of the audit's keys
 -- contactpoint_auditor       reads the audit trail
 -- contactpoint_exporter      pseudonymised exports
+-- contactpoint_reviewer           reads the review queue, but for questions about shielded children
+-- contactpoint_shielded_reviewer  reads all of it
 -- contactpoint_operator      runs the stages: status and settings, no child's data
 
 do $$
@@ -17,7 +19,8 @@ declare
 begin
     foreach wanted in array array[
         'contactpoint_projector', 'contactpoint_reader', 'contactpoint_audit_writer', 'contactpoint_sequencer',
-        'contactpoint_auditor', 'contactpoint_exporter', 'contactpoint_operator'
+        'contactpoint_auditor', 'contactpoint_exporter', 'contactpoint_operator', 'contactpoint_reviewer',
+        'contactpoint_shielded_reviewer'
     ] loop
         if not exists (select from pg_roles where rolname = wanted) then
             begin

@@ -22,7 +22,7 @@ from projections.registry import PROJECTIONS
 from schemas.settings import KafkaSettings, PostgresSettings
 
 ARCHIVE_TIME = "2026-11-02T00:00:00"
-DATABASE_SCHEMAS = ("matching", "projection", "directory", "audit")
+DATABASE_SCHEMAS = ("matching", "projection", "directory", "audit", "review")
 
 
 @dataclass(frozen=True, slots=True)

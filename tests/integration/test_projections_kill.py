@@ -27,6 +27,7 @@ from schemas.catalogue import AnyEvent
 from schemas.codec import encode
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.unit.projections.histories import long_history, topic_of
+from tests.unit.projections.reviews import review_history
 
 KILLS = 10
 # Small batches, so that the log is long in commits, and a short stand-by.
@@ -88,7 +89,7 @@ def test_a_projection_killed_at_random_points_ends_in_the_tables_of_an_undisturb
     name: str, kafka: KafkaSettings, postgres: PostgresSettings
 ) -> None:
     projection, random = PROJECTIONS[name], Random(11)
-    publish(kafka, long_history(seed=1, records=900))
+    publish(kafka, review_history(1, 900) if name == "review" else long_history(seed=1, records=900))
     with connect(postgres, autocommit=True) as connection:
         for _ in range(KILLS):
             with running(projection, kafka, postgres, batch=20) as process:

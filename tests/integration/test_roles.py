@@ -21,7 +21,17 @@ def test_processes_that_start_together_make_each_role_once(postgres: PostgresSet
     assert dict(rows) == dict.fromkeys(
         [
             f"contactpoint_{name}"
-            for name in ("audit_writer", "auditor", "exporter", "operator", "projector", "reader", "sequencer")
+            for name in (
+                "audit_writer",
+                "auditor",
+                "exporter",
+                "operator",
+                "projector",
+                "reader",
+                "reviewer",
+                "sequencer",
+                "shielded_reviewer",
+            )
         ],
         False,
     )

@@ -31,7 +31,7 @@ from schemas.events import (
 )
 from schemas.identity import child_number
 from schemas.records import Involvement, NameClaim, PersonRecord
-from schemas.topics import DECISIONS, IDENTITIES
+from schemas.topics import CONFLICTS, DECISIONS, IDENTITIES
 from tests.strategies import record_events
 
 KINDS = {"school-1": "schools", "health-1": "health", "yot-1": "yot"}
@@ -50,6 +50,8 @@ def topic_of(event: AnyEvent) -> str:
     kind = event.event_type
     if kind.startswith("identity."):
         return IDENTITIES
+    if kind.startswith("conflict."):
+        return CONFLICTS
     return f"source.{kind_of(event.subject)}" if kind.startswith("record.") else DECISIONS
 
 

@@ -1,0 +1,105 @@
+"""`contactpoint conflicts`: the review queue."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+
+import typer
+
+from connectors.postgres import connect
+from contactpoint.cli.environment import addresses, model_files
+from contactpoint.cli.output import Output, console, show
+from contactpoint.cli.stack_commands import OutputOption
+from contactpoint.cli.why import RightOption
+from projections.review.reader import Conflict, ReviewReader
+from schemas.errors import ConfigurationError, RejectedError
+
+app = typer.Typer(help="Questions that linkage cannot answer and a person has to.")
+OnOption = Annotated[
+    datetime | None, typer.Option("--on", help="Ages as of this day; today by default.", formats=["%Y-%m-%d"])
+]
+
+
+@app.callback(invoke_without_command=True)
+def conflicts_command(
+    context: typer.Context,
+    authority: Annotated[str | None, typer.Option(help="Only those that this authority owns.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind, such as possible_link.")] = None,
+    state: Annotated[Literal["open", "closed", "any"], typer.Option(help="open, closed or any.")] = "open",
+    on: OnOption = None,
+    with_right: RightOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List open questions, the oldest first, and how many there are by kind and owner."""
+    if context.invoked_subcommand is not None:
+        return
+    day = _day(on)
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        reader = ReviewReader(connection, shielded=with_right is not None)
+        counts = [asdict(each) for each in reader.counts(day)]
+        found = reader.conflicts(day, authority=authority, kind=kind, state=None if state == "any" else state)
+    if output is Output.JSON:
+        show(output, {"counts": counts, "conflicts": [asdict(each) for each in found]})
+        return
+    show(output, [_line(each) for each in found], "conflicts")
+    show(output, counts, "open")
+
+
+@app.command("show")
+def show_command(
+    conflict: Annotated[str, typer.Argument(help="The conflict's id.", show_default=False)],
+    on: OnOption = None,
+    with_right: RightOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show one question: its records, the evidence in words, who owns it, how it was answered."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        found = ReviewReader(connection, shielded=with_right is not None).conflict(conflict, _day(on))
+    if found is None:
+        raise RejectedError("conflict_unknown", f"there is no conflict {conflict}")
+    evidence = [_in_words(pair, found.model) for pair in found.evidence]
+    if output is Output.JSON:
+        show(output, asdict(found) | {"evidence": evidence})
+        return
+    show(output, _facts(found), f"conflict {found.conflict_id}")
+    for pair in evidence:
+        show(output, pair["findings"], f"{pair['left']} and {pair['right']}: {pair['weight']:+.2f} bits")
+    if found.state == "open":
+        console.print("answer with: contactpoint decide must-link or cannot-link", *found.records[:2], soft_wrap=True)
+
+
+def _line(conflict: Conflict) -> dict[str, Any]:
+    return {
+        "conflict": conflict.conflict_id,
+        "kind": conflict.kind,
+        "state": conflict.state,
+        "owner": conflict.authority,
+        "days": conflict.age_days,
+        "records": list(conflict.records),
+    }
+
+
+def _facts(conflict: Conflict) -> dict[str, Any]:
+    wanted = ("kind", "state", "authority", "age_days", "opened_at", "closed_at", "records", "children", "decisions")
+    facts = {name: getattr(conflict, name) for name in (*wanted, "resolution", "answers", "model")}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in facts.items()}
+
+
+def _in_words(pair: dict[str, Any], model_id: str) -> dict[str, Any]:
+    from contactpoint.explaining.words import findings
+    from matching.linkage.explain import explain_levels
+
+    told = {"left": pair["left"], "right": pair["right"], "weight": pair["weight"] / 100}
+    try:
+        explained = findings(explain_levels(model_files().of(model_id), pair["levels"]))
+    except ConfigurationError:  # the file of an old model is not at hand
+        explained = [
+            {"comparison": place, "finding": f"level {level}"} for place, level in enumerate(pair["levels"], 1)
+        ]
+    return told | {"findings": explained}
+
+
+def _day(on: datetime | None) -> date:
+    return on.date() if on else datetime.now(UTC).date()

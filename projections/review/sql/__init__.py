@@ -1,0 +1,1 @@
+"""SQL of the review queue: tables, what a connection needs, the batch's statements and the reader's."""

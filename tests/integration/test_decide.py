@@ -1,0 +1,94 @@
+"""People decide on a real log: what is refused, what is published, and the queue from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from typer.testing import CliRunner, Result
+
+from connectors.decisions import read_decisions
+from connectors.kafka import EventProducer
+from contactpoint.cli.app import app
+from schemas.codec import encode
+from schemas.decisions import CannotLinkDecided, DecisionRetracted
+from schemas.errors import RejectedError
+from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.topics import CONFLICTS
+from tests.factories.line import Line
+from tests.unit.projections.reviews import conflict
+
+
+@pytest.fixture
+def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Line]:
+    yield Line(kafka, postgres, tmp_path)
+    for log in sorted((tmp_path / "logs").glob("*.log")):
+        print(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def run(line: Line, *arguments: str) -> Result:
+    """Run a command in this process, which saves its start."""
+    return CliRunner().invoke(app, arguments, env=line.env())
+
+
+def ask(line: Line, *arguments: str) -> Any:
+    done = run(line, *arguments, "--output", "json")
+    assert done.exit_code == 0, (done.output, done.exception)
+    return json.loads(done.stdout)
+
+
+def test_a_decision_is_checked_published_with_what_was_seen_and_taken_back(line: Line) -> None:
+    line.ingest(line.world(40))
+    with line.stages():
+        line.drain()
+        number, members = max(line.outcome().memberships.items(), key=lambda child: len(child[1]))
+        one, other = members[:2]
+        refused = run(line, "decide", "cannot-link", one, other, "--by", "ann", "--reason", "twins")
+        assert isinstance(refused.exception, RejectedError)
+        assert "splits a published child" in str(refused.exception)
+        assert read_decisions(line.kafka) == []
+        two = ("--by", "ann", "--approved-by", "bob", "--wait")
+        told = ask(line, "decide", "cannot-link", one, other, *two, "--reason", "twins")
+        (made,) = read_decisions(line.kafka)
+        assert isinstance(made, CannotLinkDecided)
+        assert (made.event_id, made.by, made.approved_by) == (told["decision"], "ann", "bob")
+        assert made.data.seen is not None
+        assert made.data.seen.weight / 100 == ask(line, "explain", one, other)["weight"]
+        ask(line, "decide", "retract", made.event_id, *two, "--reason", "mistaken")
+        assert isinstance(read_decisions(line.kafka)[1], DecisionRetracted)
+        line.drain()
+    _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line, line.ask("lineage", number)["current"][0])
+    _the_queue(line, one, other)
+
+
+def _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line: Line, number: str) -> None:
+    ask(line, "decide", "shield", number, "--by", "ann", "--reason", "threat", "--review-on", "2027-01-01")
+    lift = ("decide", "unshield", number, "--by", "ann", "--approved-by", "bob", "--reason", "threat_ended")
+    assert "shielded" in str(run(line, *lift).exception)
+    assert "another person" in str(run(line, *lift, "--approved-by", "ann", "--with-right", "shielded").exception)
+    ask(line, *lift, "--with-right", "shielded")
+    assert "no shield" in str(run(line, *lift, "--with-right", "shielded").exception)
+
+
+def _the_queue(line: Line, one: str, other: str) -> None:
+    before = ask(line, "conflicts", "--with-right", "shielded")
+    hidden = conflict("opened", 50_000, (one, "school-1:none"), shielded=True, kind="shield_in_doubt")
+    seen = conflict("opened", 50_000, tuple(sorted((one, other))), authority="E08000001")  # type: ignore[arg-type]
+    with EventProducer(line.kafka) as producer:
+        for event in (hidden, seen):
+            producer.send_event(CONFLICTS, encode(event))
+    with line.stages():
+        line.drain()
+    everything = ask(line, "conflicts", "--with-right", "shielded", "--on", "2026-03-01")
+    assert len(everything["conflicts"]) == len(before["conflicts"]) + 2
+    found = ask(line, "conflicts", "--authority", "E08000001", "--kind", "possible_link")["conflicts"]
+    assert seen.subject in {each["conflict_id"] for each in found}
+    assert hidden.subject not in json.dumps(ask(line, "conflicts", "--state", "any"))
+    assert ask(line, "conflicts", "show", seen.subject)["records"] == sorted((one, other))
+    unknown, denied = (run(line, "conflicts", "show", name) for name in ("0" * 32, hidden.subject))
+    assert str(unknown.exception).replace("0" * 32, "") == str(denied.exception).replace(hidden.subject, "")
+    assert ask(line, "conflicts", "show", hidden.subject, "--with-right", "shielded")["shielded"]
