@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from contactpoint.cli import decide, feeds, look, model, outgoing, review, stack_commands, stages, tables, why
+from contactpoint.cli import (
+    decide,
+    feeds,
+    look,
+    model,
+    outgoing,
+    retention,
+    review,
+    stack_commands,
+    stages,
+    tables,
+    why,
+)
 from contactpoint.cli.output import fail
 from schemas.errors import ContactPointError
 from schemas.telemetry import configure_logging
@@ -39,6 +51,7 @@ feeds.register(app)
 stages.register(app)
 look.register(app)
 why.register(app)
+retention.register(app)
 tables.register(app)
 
 

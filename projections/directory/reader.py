@@ -15,6 +15,12 @@ import msgspec
 from connectors.postgres import sql_blocks, wrap_errors
 from projections.base import Rows
 from projections.directory.entry import fold_name
+from projections.directory.explanation import FieldExplanation, explain_field
+from projections.directory.overlay import Overlay
+from projections.directory.rulings import SHIELD
+from projections.directory.state import Batch
+from projections.directory.tables import DirectoryTables
+from schemas.errors import RejectedError
 
 _SQL = sql_blocks("projections.directory.sql", "reader")
 
@@ -97,6 +103,29 @@ class DirectoryReader:
         """Return child numbers that the most kinds of source know, for demonstrations."""
         with wrap_errors():
             return [row[0] for row in self._connection.execute(_SQL["some_children"], (limit,))]
+
+    def explain(self, child_number: str, field: str, *, behind_shield: bool = False) -> FieldExplanation:
+        """Return why a field of a child shows what it shows, from the working tables.
+
+        Raises RejectedError for an unknown child or field, and for a shielded child unless `behind_shield`.
+        """
+        with wrap_errors(), self._connection.transaction():
+            self._connection.execute(_SQL["see_working_tables"])
+            state = DirectoryTables(self._connection)
+            around = state.surroundings()
+            identity = state.identities((child_number,)).get(child_number)
+            if identity is None:
+                raise RejectedError("child_unknown", "this number was never given to a child here")
+            live = list(state.live_records(identity.members).values())
+            standings = Overlay(Batch(), state, around).about(set(identity.members))
+        if not behind_shield and any(each.ruling.kind == SHIELD and each.holds for each in standings):
+            raise RejectedError("shielded", "this child is shielded: the explanation needs the right to see behind it")
+        return explain_field(field, live, standings, around.today)
+
+    def due(self) -> list[tuple[str, date]]:
+        """Return the child numbers that are due for erasure by the newest day that was named, and since when."""
+        with wrap_errors():
+            return [(row[0], row[1]) for row in self._connection.execute(_SQL["due_for_erasure"])]
 
     def stats(self) -> Stats:
         """Return how much the directory holds."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from random import Random
+from typing import Any
 
 import pytest
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import TupleRow
+from psycopg.types.string import TextLoader
 
 from connectors.kafka import Partition, ReadMessage
 from connectors.postgres import connect
@@ -16,18 +18,16 @@ from projections.audit_trail.fold import earliest, source_event_row
 from projections.audit_trail.projection import AuditTrailProjection
 from projections.audit_trail.views import RecordEventView
 from projections.base import Projection
-from projections.directory.fold import add_identity, add_record, changes
-from projections.directory.memory import InMemoryDirectory
 from projections.directory.projection import DirectoryProjection
-from projections.directory.state import Batch, EntryRow, Membership
-from projections.directory.views import IdentityView, RecordView
+from projections.directory.state import EntryRow, Membership
 from projections.worker import start
-from schemas.catalogue import AnyEvent
-from schemas.codec import decode_as, encode
+from schemas.codec import decode_as
 from schemas.events import RecordObserved, record_event_id
 from schemas.records import PersonRecord
 from schemas.settings import PostgresSettings
-from tests.unit.projections.histories import kind_of, long_history, messages_of
+from tests.unit.projections.decision_events import long_decisions
+from tests.unit.projections.histories import long_history, messages_of
+from tests.unit.projections.test_directory_fold import fold
 
 DIRECTORY, AUDIT_TRAIL = DirectoryProjection(), AuditTrailProjection()
 
@@ -49,24 +49,12 @@ def apply(projection: Projection, connection: Connection[TupleRow], messages: Se
         begin = end
 
 
-def folded_at_once(events: Sequence[AnyEvent]) -> InMemoryDirectory:
-    state, batch = InMemoryDirectory(), Batch()
-    for event in events:
-        value = encode(event).value
-        if event.event_type.startswith("identity."):
-            add_identity(batch, decode_as(value, IdentityView))
-        else:
-            add_record(batch, decode_as(value, RecordView), kind_of(event.subject))
-    state.save(changes(batch, state))
-    return state
-
-
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_shuffled_log_in_small_batches_leaves_in_postgresql_what_one_batch_leaves_in_memory(
     seed: int, connection: Connection[TupleRow]
 ) -> None:
-    events = long_history(seed, records=400)
-    expected = folded_at_once(events)
+    events = [*long_history(seed, records=400), *long_decisions(seed, records=400)]
+    expected = fold([events])
     messages = messages_of(events)
     Random(seed).shuffle(messages)
     apply(DIRECTORY, connection, messages)
@@ -85,6 +73,32 @@ def test_a_shuffled_log_in_small_batches_leaves_in_postgresql_what_one_batch_lea
     assert {row[0]: (row[1], tuple(row[2])) for row in lineage} == {
         event_id: (shown.step.kind, shown.successors) for event_id, shown in expected.lineage.items()
     }
+    assert restricted_rows(connection) == {
+        "sealed.shielded_entry": set(expected.shielded.values()),
+        "sealed.sensitive_service": set(expected.sensitive.values()),
+        "archive.archived_entry": set(expected.archived.values()),
+        "archive.closed_entry": set(expected.closed.values()),
+        "projection.due": set(expected.dues.items()),
+        "directory.gone": {(child,) for child in expected.gone},
+        "projection.erased": set(expected.erased.items()),
+        "projection.revocation": set(expected.taken_back.values()),
+    }
+    assert expected.shielded
+    assert expected.archived or expected.closed
+
+
+def restricted_rows(connection: Connection[TupleRow]) -> dict[str, set[tuple[Any, ...]]]:
+    """Return the rows of the tables that hold what readers do not see, and of those that follow from decisions."""
+    found: dict[str, set[tuple[Any, ...]]] = {}
+    for table in DIRECTORY.tables:
+        if table.area is None and table.name not in {"gone", "due", "erased", "revocation"}:
+            continue
+        schema, columns = DIRECTORY.live.of(table), [sql.Identifier(column) for column in table.columns]
+        select = sql.SQL("select {} from {}").format(sql.SQL(", ").join(columns), sql.Identifier(schema, table.name))
+        with connection.cursor() as cursor:
+            cursor.adapters.register_loader("json", TextLoader)
+            found[f"{schema}.{table.name}"] = set(cursor.execute(select))
+    return found
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

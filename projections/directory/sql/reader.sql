@@ -27,6 +27,15 @@ group by m.child_number
 order by count(distinct v.source_kind) desc, count(*), m.child_number
 limit %s;
 
+-- name: see_working_tables
+set local search_path = directory, projection, sealed, archive;
+
+-- name: due_for_erasure
+select closed.child_number, closed.until
+from archive.closed_entry as closed, projection.clock as clock
+where closed.until <= clock.today
+order by closed.until, closed.child_number;
+
 -- name: counts
 select (select count(*) from directory.entry),
        (select count(*) from projection.record_version where person is not null),

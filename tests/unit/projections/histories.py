@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -138,13 +138,18 @@ def deliveries(draw: st.DrawFn, events: Sequence[AnyEvent]) -> list[list[AnyEven
     return [order[start:end] for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True)]
 
 
+def long_key(seed: int, number: int) -> str:
+    """Return the key of a record of a long history."""
+    return f"{Random(f'{seed}-{number}').choice(list(KINDS))}:{number}"
+
+
 def long_history(seed: int, records: int) -> list[AnyRecordEvent | AnyIdentityEvent]:
     """Return a long log from a seed: records come, change and go, and move between children in groups of nine."""
     random = Random(seed)
     events: list[AnyRecordEvent | AnyIdentityEvent] = []
     groups: dict[int, Membership] = {}
     for number in range(records):
-        key = f"{random.choice(list(KINDS))}:{number}"
+        key = long_key(seed, number)
         events.extend(_life_of(key, random))
         group = random.randrange(1 + number // 9)
         before = groups.get(group, {})
@@ -175,7 +180,10 @@ def _life_of(key: str, random: Random) -> list[AnyRecordEvent]:
             continue
         name = NameClaim(family=f"Family{random.randrange(50)}", given=f"Given{random.randrange(50)}")
         service = Involvement(service="school nursing", sensitive=key.startswith("yot"))
-        person = PersonRecord(names=(name,), sex=random.choice(["female", "male"]), involvements=(service,))
+        born = date(2026 - random.randrange(30), 1, 1 + random.randrange(28))
+        person = PersonRecord(
+            names=(name,), birth_date=born, sex=random.choice(["female", "male"]), involvements=(service,)
+        )
         events.append(RecordObserved(**common, data=person))
     random.shuffle(events)
     return events

@@ -1,0 +1,185 @@
+"""Shields on real servers: what a reader's role can reach, at every moment, also while the log is replayed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+
+import psycopg
+import pytest
+from psycopg import Connection, errors, sql
+from psycopg.rows import TupleRow
+
+from connectors.kafka import EventProducer, end_offsets
+from connectors.postgres import connect
+from projections import checkpoint, schema
+from projections.digest import digest
+from projections.directory.projection import DirectoryProjection
+from projections.rebuild import rebuild
+from projections.runner import Pace, Runner
+from projections.status import lags
+from schemas.catalogue import AnyEvent
+from schemas.codec import encode
+from schemas.settings import KafkaSettings, PostgresSettings
+from tests.unit.projections.decision_events import clock, shield
+from tests.unit.projections.histories import CHILDREN, KEYS, identity_events, topic_of
+from tests.unit.projections.test_directory_decisions import HIDDEN, told
+
+DIRECTORY = DirectoryProjection()
+QUICK = Pace(batch=2, wait=0.02, first_delay=0.05, standby=0.1)
+
+
+@pytest.fixture
+def connection(postgres: PostgresSettings) -> Iterator[Connection[TupleRow]]:
+    with connect(postgres, autocommit=True) as opened:
+        yield opened
+
+
+def publish(kafka: KafkaSettings, events: Sequence[AnyEvent]) -> None:
+    with EventProducer(kafka) as producer:
+        for event in events:
+            producer.send_event(topic_of(event), encode(event))
+
+
+def world() -> list[AnyEvent]:
+    dealt = {CHILDREN[0]: frozenset(KEYS[:3]), CHILDREN[1]: frozenset(KEYS[3:6])}
+    merged = {CHILDREN[0]: frozenset(KEYS[:6])}
+    steps = [*identity_events({}, dealt, 1), *identity_events(dealt, merged, 2)]
+    return [*map(told, KEYS[:6]), *steps, clock(date(2026, 5, 4))]
+
+
+def published_text(connection: Connection[TupleRow]) -> str:
+    """Return every row of every table of the published database schema as text."""
+    query = "select table_name from information_schema.tables where table_schema = 'directory'"
+    names = [row[0] for row in connection.execute(query)]
+    rows = []
+    for name in names:
+        found = sql.SQL("select t::text from {} t").format(sql.Identifier("directory", name))
+        try:
+            rows += [row[0] for row in connection.execute(found)]
+        except errors.UndefinedTable:
+            continue  # dropped meanwhile
+    return "\n".join(rows)
+
+
+def fold_to_end(kafka: KafkaSettings, postgres: PostgresSettings) -> None:
+    Runner(DIRECTORY, kafka, postgres, pace=QUICK).catch_up(end_offsets(kafka, DIRECTORY.topics))
+
+
+@contextmanager
+def running(kafka: KafkaSettings, postgres: PostgresSettings) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=Runner(DIRECTORY, kafka, postgres, pace=QUICK).run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def readers(postgres: PostgresSettings, look: Callable[[float, str], None], count: int = 4) -> Iterator[None]:
+    """Read all published tables again and again; `look` gets the time before each read, and what was read."""
+    stop = threading.Event()
+
+    def read() -> None:
+        with connect(postgres, autocommit=True) as own:
+            while not stop.is_set():
+                began = time.monotonic()
+                look(began, published_text(own))
+
+    threads = [threading.Thread(target=read) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def wait_for_no_lag(kafka: KafkaSettings, connection: Connection[TupleRow]) -> None:
+    while any(row.lag for row in lags(connection, kafka, DIRECTORY)):
+        time.sleep(0.01)
+
+
+def test_a_role_that_reads_every_published_table_reaches_nothing_that_a_shield_hides(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    publish(kafka, [*world(), shield(KEYS[0])])
+    fold_to_end(kafka, postgres)
+    with connection.transaction(force_rollback=True):
+        connection.execute("create role only_reader; grant usage on schema directory to only_reader")
+        connection.execute("grant select on all tables in schema directory to only_reader; set role only_reader")
+        text = published_text(connection)
+        assert "Shown" in text
+        assert HIDDEN not in text
+        for table in DIRECTORY.tables:
+            where = sql.Identifier(DIRECTORY.live.of(table), table.name)
+            if not table.published:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                    connection.execute(sql.SQL("select from {}").format(where))
+    assert HIDDEN in str(connection.execute("select document::text from sealed.shielded_entry").fetchall())
+
+
+def test_the_published_table_refuses_a_hidden_item_of_a_shielded_child(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    publish(kafka, [*world(), shield(KEYS[0])])
+    fold_to_end(kafka, postgres)
+    with pytest.raises(errors.CheckViolation):
+        connection.execute("update directory.entry set postcode = 'ZZ99 3CZ' where shielded")
+    with pytest.raises(errors.CheckViolation):
+        connection.execute("update directory.entry set document = '{\"whereabouts\": 1}' where shielded")
+
+
+def test_no_read_that_begins_after_a_shield_was_acknowledged_sees_a_hidden_item(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    seen: list[tuple[float, bool]] = []
+    publish(kafka, world())
+    with running(kafka, postgres):
+        wait_for_no_lag(kafka, connection)
+        with readers(postgres, lambda began, text: seen.append((began, HIDDEN in text))):
+            publish(kafka, [shield(KEYS[0])])
+            wait_for_no_lag(kafka, connection)
+            acknowledged = time.monotonic()
+            while sum(began > acknowledged for began, _ in list(seen)) < 200:
+                time.sleep(0.01)
+    assert any(hidden for _, hidden in seen)
+    assert not any(hidden for began, hidden in seen if began > acknowledged)
+
+
+def test_a_replay_into_empty_tables_shows_no_hidden_item_at_any_moment_and_ends_in_the_same_rows(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    publish(kafka, [*world(), shield(KEYS[0])])
+    fold_to_end(kafka, postgres)
+    before = digest(connection, DIRECTORY)
+    schema.drop(connection, DIRECTORY.live)
+    connection.execute("create schema if not exists projection")
+    checkpoint.create(connection)
+    seen: list[bool] = []
+    with readers(postgres, lambda _, text: seen.append(HIDDEN in text)), running(kafka, postgres):
+        wait_for_no_lag(kafka, connection)
+    assert not any(seen)
+    assert digest(connection, DIRECTORY).settled() == before.settled()
+
+
+def test_a_rebuild_is_swapped_in_with_its_decisions_and_every_restricted_table(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    publish(kafka, [*world(), shield(KEYS[0])])
+    fold_to_end(kafka, postgres)
+    before = digest(connection, DIRECTORY)
+    seen: list[bool] = []
+    with readers(postgres, lambda _, text: seen.append(HIDDEN in text), count=1):
+        report = rebuild(DIRECTORY, kafka, postgres, pace=QUICK)
+    assert (report.differences, report.swapped) == ((), True)
+    assert digest(connection, DIRECTORY) == before
+    assert not any(seen)

@@ -1,0 +1,85 @@
+"""Decisions in the directory's fold: one result whatever the order, and no moment at which more is seen than may be."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from projections.directory.memory import InMemoryDirectory
+from schemas.catalogue import AnyEvent
+from schemas.events import RecordObserved
+from schemas.records import (
+    Address,
+    Carer,
+    ContactDetails,
+    CurrentAddress,
+    Education,
+    Involvement,
+    NameClaim,
+    PersonRecord,
+    PrimaryCare,
+)
+from tests.unit.projections.decision_events import clock, decisions, shield
+from tests.unit.projections.histories import CHILDREN, KEYS, deliveries, histories
+from tests.unit.projections.test_directory_fold import fold, observed
+
+HIDDEN = "Hidden"
+
+
+def readable(state: InMemoryDirectory) -> str:
+    """Return all that readers can reach, as text."""
+    return repr((state.entries, state.gone, [(step[:3], shown) for (step, shown) in state.lineage.values()]))
+
+
+def told(key: str, version: int = 1, **more: Any) -> RecordObserved:
+    """Return a record whose every item that a shield hides holds the word HIDDEN."""
+    contact = ContactDetails(
+        telephone=(f"{HIDDEN} telephone",), email=f"{HIDDEN}@example.org", address=Address(town=f"{HIDDEN} town")
+    )
+    person = PersonRecord(
+        names=(NameClaim(family="Shown", given="Child"),),
+        birth_date=date(2014, 11, 3),
+        sex="female",
+        whereabouts=CurrentAddress(address=Address(lines=(f"1 {HIDDEN} Street",), postcode="ZZ99 3CZ")),
+        carers=(Carer(name=NameClaim(family="Shown", given="Carer"), relationship=HIDDEN, contact=contact),),
+        education=(Education(institution=f"{HIDDEN} School", contact=contact),),
+        primary_care=PrimaryCare(practice=f"{HIDDEN} Surgery"),
+        involvements=(Involvement(service=f"{HIDDEN} service", practitioner=HIDDEN, contact=contact),),
+        responsible_authority=HIDDEN,
+        **more,
+    )
+    return observed(key, person, version, day=version)
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_any_order_repetition_and_batching_of_records_identities_and_decisions_gives_the_same_tables(
+    data: st.DataObject,
+) -> None:
+    events: list[AnyEvent] = [*data.draw(histories()), *data.draw(decisions())]
+    assert fold(data.draw(deliveries(events))) == fold([events])
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_once_a_shield_is_folded_no_reader_sees_a_hidden_item_whatever_comes_in_which_order(
+    data: st.DataObject,
+) -> None:
+    history = [event for event in data.draw(histories()) if event.event_type.startswith("identity.")]
+    set_ = shield(*KEYS)
+    events: list[AnyEvent] = [*map(told, KEYS), *history, clock(date(2026, 5, 1)), set_]
+    state, folded = InMemoryDirectory(), False
+    for batch in data.draw(deliveries(events)):
+        state, folded = fold([batch], state), folded or set_ in batch
+        assert not folded or HIDDEN not in readable(state)
+    assert all(row.postcode is None for row in state.entries.values())
+    assert {row.child_number for row in state.entries.values()} == set(state.shielded)
+
+
+def test_the_tables_of_the_tests_do_hold_what_a_shield_hides() -> None:
+    history = fold([[*map(told, KEYS[:1])]])
+    assert HIDDEN in repr(history.records)
+    assert CHILDREN
