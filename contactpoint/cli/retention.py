@@ -1,4 +1,4 @@
-"""The life of a record: `contactpoint retention` shows the rules, lets a day begin and lists what is due for erasure."""
+"""The life of a record: `contactpoint retention` shows the rules, lets a day begin, lists what is due for erasure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ from projections.directory.retention import PERIODS
 from schemas.decisions import Clock, ClockAdvanced
 from schemas.events import event_id
 
-app = typer.Typer(
-    help="The life of a record: archive, closing and erasure, by rules and by days.", no_args_is_help=True
-)
+app = typer.Typer(help="The life of a record: archive, closing, erasure.", no_args_is_help=True)
 
 
 def register(root: typer.Typer) -> None:
