@@ -17,7 +17,10 @@ def use(connection: Rows, namespace: Namespace) -> None:
 
 
 def create_tables(connection: Rows, namespace: Namespace, package: str) -> None:
-    """Run the package's `published.sql`, the script of each further area, and `working.sql` if there is one."""
+    """Run the package's `published.sql`, the script of each further area, and `working.sql` and `walls.sql` if any.
+
+    `walls.sql` comes last, with every table in its search path: rights go with the tables, through a rebuild too.
+    """
     scripts = [("published", namespace.published), *namespace.areas.items()]
     if files(package).joinpath("working.sql").is_file():
         scripts.append(("working", namespace.working))
@@ -26,6 +29,8 @@ def create_tables(connection: Rows, namespace: Namespace, package: str) -> None:
         connection.execute(sql.SQL("set search_path = {}").format(sql.Identifier(schema)))
         connection.execute(sql_script(package, name))
     use(connection, namespace)
+    if files(package).joinpath("walls.sql").is_file():
+        connection.execute(sql_script(package, "walls"))
 
 
 def drop(connection: Rows, namespace: Namespace) -> None:

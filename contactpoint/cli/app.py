@@ -10,6 +10,7 @@ import typer
 
 from contactpoint.cli import (
     decide,
+    directory,
     feeds,
     look,
     model,
@@ -40,6 +41,8 @@ app = typer.Typer(
 )
 app.add_typer(stack_commands.app, name="stack")
 app.add_typer(feeds.app, name="feeds")
+app.add_typer(directory.app, name="directory")
+app.add_typer(directory.users, name="users")
 app.add_typer(stages.matching, name="matching")
 app.add_typer(stages.projections, name="projections")
 app.add_typer(model.app, name="model")

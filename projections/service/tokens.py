@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ _CACHED = 10_000
 _REQUIRED = ["iss", "aud", "sub", "exp", "iat", "jti", "client_id", "acr", "auth_time", "cnf"]
 _KEYS_IN_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64"})
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
+_NAME = re.compile(r"[A-Za-z0-9:/_.@|-]{1,100}")  # what the audit trail can name
+_CODE = re.compile(r"[A-Za-z0-9/_.-]{1,40}")
 _OPTIONS = Options(require=_REQUIRED, strict_aud=True, verify_signature=True)
 
 
@@ -152,6 +155,8 @@ def _token(claims: Mapping[str, Any]) -> Token:
     if not all(isinstance(word, str) and word for word in words) or not isinstance(confirmation, dict):
         raise TokenError("claims")
     if not isinstance(methods, list) or not all(isinstance(method, str) for method in methods):
+        raise TokenError("claims")
+    if not all(map(_NAME.fullmatch, words)) or not all(map(_CODE.fullmatch, methods)) or len(methods) > 10:
         raise TokenError("claims")
     certificate, key = confirmation.get("x5t#S256"), confirmation.get("jkt")
     if not isinstance(certificate or key, str):

@@ -32,6 +32,8 @@ create table if not exists projection.position (
     next_offset bigint not null,
     primary key (projection, topic, part)
 );
+-- When something new was last taken in from there, so that readers can see how fresh a source is.
+alter table projection.position add column if not exists advanced_at timestamptz;
 
 -- name: register
 insert into projection.checkpoint (projection, commits, fold_version) values (%s, 0, %s) on conflict do nothing;
@@ -58,7 +60,8 @@ on conflict do nothing;
 
 -- name: advance_positions
 update projection.position as stored
-set next_offset = new.next_offset
+set next_offset = new.next_offset,
+    advanced_at = case when stored.next_offset < new.next_offset then clock_timestamp() else stored.advanced_at end
 from unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[]) as new (topic, part, expected, next_offset)
 where stored.projection = %s
   and stored.topic = new.topic and stored.part = new.part and stored.next_offset = new.expected;

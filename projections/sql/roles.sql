@@ -11,6 +11,8 @@
 -- contactpoint_exporter      pseudonymised exports
 -- contactpoint_reviewer           reads the review queue, but for questions about shielded children
 -- contactpoint_shielded_reviewer  reads all of it
+-- contactpoint_directory     owns the functions that the reader calls: may read the published tables, under row security
+-- contactpoint_shield        owns the one function that reads behind a shield
 -- contactpoint_operator      runs the stages: status and settings, no child's data
 
 do $$
@@ -20,7 +22,7 @@ begin
     foreach wanted in array array[
         'contactpoint_projector', 'contactpoint_reader', 'contactpoint_audit_writer', 'contactpoint_sequencer',
         'contactpoint_auditor', 'contactpoint_exporter', 'contactpoint_operator', 'contactpoint_reviewer',
-        'contactpoint_shielded_reviewer'
+        'contactpoint_shielded_reviewer', 'contactpoint_directory', 'contactpoint_shield'
     ] loop
         if not exists (select from pg_roles where rolname = wanted) then
             begin

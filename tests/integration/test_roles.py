@@ -24,12 +24,14 @@ def test_processes_that_start_together_make_each_role_once(postgres: PostgresSet
             for name in (
                 "audit_writer",
                 "auditor",
+                "directory",
                 "exporter",
                 "operator",
                 "projector",
                 "reader",
                 "reviewer",
                 "sequencer",
+                "shield",
                 "shielded_reviewer",
             )
         ],

@@ -1,0 +1,190 @@
+"""Commands of the directory service: serve it, show its contract, and look after its users."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from connectors.postgres import connect
+from contactpoint.cli.environment import addresses
+from contactpoint.cli.output import Output, console, show
+from contactpoint.cli.stack_commands import OutputOption
+from projections.service.install import api_settings, install
+from projections.service.users import Eligibility, Users
+from schemas.settings import PostgresSettings
+
+app = typer.Typer(help="The directory service for practitioners.", no_args_is_help=True)
+users = typer.Typer(help="Accounts of the directory service. Every change is audited.", no_args_is_help=True)
+
+By = Annotated[str, typer.Option("--by", help="Your own account: the audit trail names it.", show_default=False)]
+Account = Annotated[str, typer.Argument(help="The account: the `sub` of the person's tokens.", show_default=False)]
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], show_default=False)]
+
+
+@app.command("install")
+def install_command() -> None:
+    """Make the service's tables, functions, roles and rights in the database, where they are missing."""
+    install(addresses().postgres_settings())
+    console.print("the directory service's tables, functions and roles are there")
+
+
+@app.command("serve")
+def serve_command(
+    issuer: Annotated[str, typer.Option(help="The OpenID provider, as its tokens name it.", show_default=False)],
+    jwks: Annotated[str, typer.Option(help="Where the provider publishes its keys.", show_default=False)],
+    base_url: Annotated[str, typer.Option(help="The address under which clients know the service.")],
+    audience: Annotated[str | None, typer.Option(help="The tokens' audience; the base URL if not given.")] = None,
+    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine only with TLS.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8443,
+    certificate: Annotated[Path | None, typer.Option(help="The server's certificate, PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
+    client_authority: Annotated[Path | None, typer.Option(help="Whose client certificates bind tokens, PEM.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes on one socket.", min=1, max=64)] = 1,
+) -> None:
+    """Serve the directory until told to stop (SIGTERM).
+
+    CONTACTPOINT_SERVICE_DSN names a login that is a member of contactpoint_reader and nothing else; on the local stack
+    one is made.
+    """
+    from projections.service.server import ServeSettings, TlsSettings, listen, serve
+
+    tls = None
+    if certificate is not None and key is not None:
+        tls = TlsSettings(certificate=certificate, key=key, client_authority=client_authority)
+    settings = ServeSettings(
+        postgres=_service_login(),
+        issuer=issuer,
+        audience=audience or base_url,
+        jwks_url=jwks,
+        base_url=base_url,
+        host=host,
+        port=port,
+        tls=tls,
+        workers=workers,
+    )
+    settings.check()
+    with listen(host, port) as sock:
+        console.print(f"listening on {host}:{sock.getsockname()[1]}")
+        serve(settings, sock)
+
+
+def _service_login() -> PostgresSettings:
+    given = os.environ.get("CONTACTPOINT_SERVICE_DSN")
+    if given:
+        return PostgresSettings.from_env({"CONTACTPOINT_POSTGRES_DSN": given})
+    owner = addresses().postgres_settings()
+    install(owner)
+    return api_settings(owner)
+
+
+@app.command("openapi")
+def openapi_command() -> None:
+    """Print the OpenAPI document."""
+    from projections.service.contract import openapi_document
+
+    sys.stdout.buffer.write(orjson.dumps(openapi_document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+@app.command("privileges")
+def privileges_command() -> None:
+    """Print which database role may do what, as the database's catalogue says it."""
+    from projections.privileges import matrix
+
+    owner = addresses().postgres_settings()
+    install(owner)
+    with connect(owner, autocommit=True) as connection:
+        sys.stdout.write("".join(f"{line}\n" for line in matrix(connection)))
+
+
+@users.command("employer")
+def employer_command(
+    organisation: Annotated[str, typer.Argument(help="The employer's code.", show_default=False)],
+    name: Annotated[str, typer.Option(help="Its name; another name suspends its staff until they are vetted again.")],
+    accredited_until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], show_default=False)],
+    by: By,
+) -> None:
+    """Accredit an employer until a day, or change it."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        Users(connection, by).accredit(organisation, name, _utc(accredited_until))
+
+
+@users.command("add")
+def add_command(
+    account: Account,
+    category: Annotated[str, typer.Option(help="The person's role, of the closed list.", show_default=False)],
+    employer: Annotated[str, typer.Option(help="The employer's code.", show_default=False)],
+    by: By,
+) -> None:
+    """Add a person, who may do nothing until training, check and agreement are recorded."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        Users(connection, by).add(account, category, employer)
+
+
+@users.command("record")
+def record_command(
+    account: Account, by: By, trained_until: Day = None, vetted_on: Day = None, agreed_until: Day = None
+) -> None:
+    """Record training, an enhanced check (it holds for three years) or the user agreement."""
+    held = Eligibility(_utc(trained_until), _utc(vetted_on), _utc(agreed_until))
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        Users(connection, by).record(account, held)
+
+
+@users.command("grant")
+def grant_command(
+    account: Account,
+    by: By,
+    right: Annotated[list[str] | None, typer.Option(help="mediate or override_shield; none takes all away.")] = None,
+) -> None:
+    """Give a person exactly these rights beyond their role's."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        Users(connection, by).grant(account, right or [])
+
+
+@users.command("suspend")
+def suspend_command(account: Account, by: By) -> None:
+    """Suspend an account: its next request is refused."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        Users(connection, by).suspend(account)
+
+
+@users.command("activate")
+def activate_command(account: Account, by: By) -> None:
+    """Let an account be used again; a block by a limit ends."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        Users(connection, by).activate(account)
+
+
+@users.command("list")
+def list_command(output: OutputOption = Output.TABLE) -> None:
+    """List the accounts and what they hold."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        show(output, Users(connection, "operator").people(), "users")
+
+
+@users.command("investigations")
+def investigations_command(output: OutputOption = Output.TABLE) -> None:
+    """List what must be looked into: overrides of shields and unusual use, by reference."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        show(output, Users(connection, "operator").investigations(), "investigations")
+
+
+@users.command("close")
+def close_command(
+    investigation: Annotated[str, typer.Argument(help="The investigation's id.", show_default=False)],
+    outcome: Annotated[str, typer.Option(help="justified, misuse or mistake.", show_default=False)],
+    by: By,
+) -> None:
+    """Close an investigation."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        Users(connection, by).close(investigation, outcome)
+
+
+def _utc(day: datetime | None) -> datetime | None:
+    return None if day is None else day.replace(tzinfo=UTC)

@@ -1,0 +1,130 @@
+"""Puts the application together: routes inside, then who calls, then the headers of every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg_pool import AsyncConnectionPool
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from connectors.postgres import sql_blocks, translate
+from projections.service.api import Service, check_policies, make_api
+from projections.service.contract import describe
+from projections.service.desk import Desk, Pool
+from projections.service.dpop import ProofChecker
+from projections.service.fhir_api import add_fhir
+from projections.service.http import Guard, SecureHeaders
+from projections.service.limits import Limits
+from projections.service.tokens import Keys, TokenChecker, TokenRules
+from schemas.errors import ConfigurationError
+from schemas.settings import PostgresSettings
+
+log = structlog.get_logger(__name__)
+
+_SQL = sql_blocks("projections.service.sql")
+_FORGET_EVERY_SECONDS = 60.0
+_WAIT_FOR_CONNECTION_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What the service needs to know: its own address for clients, whose tokens it takes, and its limits."""
+
+    postgres: PostgresSettings
+    base_url: str
+    tokens: TokenRules
+    limits: Limits = field(default_factory=Limits)
+    connections: int = 16
+
+
+class Application:
+    """The service as an ASGI application. It opens its connections when the server starts it, and closes them after."""
+
+    def __init__(self, settings: ServiceSettings, keys: Keys, clock: Callable[[], int]) -> None:
+        self._settings = settings
+        self.keys = keys
+        self._clock = clock
+        self.service = Service()
+        self.api = make_api(self.service)
+        add_fhir(self.api, self.service, settings.base_url)
+        check_policies(self.api)
+        checker = TokenChecker(settings.tokens, keys, clock)
+        proofs = ProofChecker(settings.base_url, clock)
+        guarded = Guard(self.api, checker, proofs, lambda: self.service.desk)
+        self._app: ASGIApp = SecureHeaders(guarded)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or the server's start and stop."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._app(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        return describe(self.api.openapi())
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Hold connections while the block runs; raise ConfigurationError for an account that may read tables."""
+        pool: Pool = AsyncConnectionPool(
+            self._settings.postgres.dsn.get_secret_value(),
+            min_size=min(4, self._settings.connections),
+            max_size=self._settings.connections,
+            timeout=_WAIT_FOR_CONNECTION_SECONDS,
+            kwargs={"autocommit": True, "application_name": "contactpoint directory service"},
+            open=False,
+        )
+        try:
+            await pool.open(wait=True, timeout=_WAIT_FOR_CONNECTION_SECONDS)
+            keys = await self._check_account(pool)
+            self.service.cursor_key = keys["cursor"]
+            self.service.desk = Desk(pool, self._clock, self._settings.limits, keys["reason"])
+            forgetting = asyncio.create_task(_forget(pool))
+            try:
+                yield
+            finally:
+                forgetting.cancel()
+                await asyncio.gather(forgetting, return_exceptions=True)
+        finally:
+            await pool.close()
+
+    async def _check_account(self, pool: Pool) -> dict[str, bytes]:
+        async with pool.connection() as connection:
+            row = await (await connection.execute(_SQL["has_table_rights"])).fetchone()
+            if row is None or row[0]:
+                raise ConfigurationError("the service's account may read tables: give it contactpoint_reader alone")
+            keys = {}
+            for name in ("cursor", "reason"):
+                found = await (await connection.execute(_SQL["server_key"], [name])).fetchone()
+                keys[name] = bytes(found[0]) if found else b""
+        return keys
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self.running():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except Exception as error:
+            log.exception("service_not_started", error_type=type(error).__name__)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _forget(pool: Pool) -> None:
+    """Delete what is over, now and then."""
+    while True:
+        await asyncio.sleep(_FORGET_EVERY_SECONDS)
+        try:
+            async with pool.connection() as connection:
+                await connection.execute(_SQL["forget"])
+        except psycopg.Error as error:
+            log.warning("not_forgotten", error_type=type(translate(error)).__name__)

@@ -1,0 +1,72 @@
+"""The FHIR R4 routes: read a `Patient`, and `$match`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Header, Path, Request
+from starlette.responses import JSONResponse, Response
+
+from projections.service import fhir, reads
+from projections.service.api import ERRORS, Service, policy
+from projections.service.decision import Action
+from projections.service.desk import Asked, Reading, Refusal
+from projections.service.errors import error, refused
+from projections.service.http import CALLER
+
+_JSON = "application/fhir+json"
+Purpose = Annotated[str, Header(alias="x-purpose-of-use", pattern=r"^[a-z_]{1,40}$")]
+Reason = Annotated[str, Header(alias="x-reason", max_length=500, pattern=r"^[^\x00-\x1f]*$")]
+PatientName = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A search, with a name for the address of each child that is found."""
+
+    terms: dict[str, str]
+
+    async def __call__(self, reading: Reading) -> dict[str, Any]:
+        answer = json.loads(await reads.Search(self.terms)(reading))
+        numbers = [child["child_number"] for child in answer.get("children", [])]
+        return fhir.bundle(await reads.name_children(reading, numbers), answer)
+
+
+def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
+    """Add the FHIR routes."""
+
+    @api.get("/fhir/R4/metadata", response_model=dict[str, Any], responses=ERRORS)
+    @policy(Action.CAPABILITIES)
+    async def metadata(request: Request) -> Response:
+        """Return the CapabilityStatement."""
+        found = await service.desk.answer(request.scope[CALLER], Asked(Action.CAPABILITIES), reads.nothing)
+        if isinstance(found, Refusal):
+            return refused(request, found)
+        return JSONResponse(fhir.capabilities(base_url, "2026-11-27"), media_type=_JSON)
+
+    @api.get("/fhir/R4/Patient/{name}", response_model=dict[str, Any], responses=ERRORS)
+    @policy(Action.OPEN)
+    async def read(request: Request, name: PatientName, purpose: Purpose, reason: Reason) -> Response:
+        """Open a record that a `$match` of the same person found in the last quarter of an hour."""
+        caller = request.scope[CALLER]
+        number = await service.desk.child_named(caller, name)
+        asked = Asked(Action.OPEN, purpose, reason, child=number)
+        found = await service.desk.answer(caller, asked, reads.OpenRecord() if number else reads.nothing)
+        if isinstance(found, Refusal):
+            return refused(request, found)
+        record = json.loads(found).get("record") if found else None
+        if record is None:
+            return error(request, 404, "unknown", "No match of yours gave this id in the last quarter of an hour.")
+        return JSONResponse(fhir.patient(name, record), media_type=_JSON)
+
+    @api.post("/fhir/R4/Patient/$match", response_model=dict[str, Any], responses=ERRORS)
+    @policy(Action.SEARCH)
+    async def match(request: Request, body: dict[str, Any], purpose: Purpose, reason: Reason) -> Response:
+        """Search with a Patient as the example: family name, and given name, birth date or postcode."""
+        terms = fhir.match_terms(body)
+        compared = terms.compared()
+        asked = Asked(Action.SEARCH, purpose, reason, query=terms.audited())
+        found = await service.desk.answer(request.scope[CALLER], asked, _Match(compared))
+        return refused(request, found) if isinstance(found, Refusal) else JSONResponse(found, media_type=_JSON)

@@ -1,0 +1,169 @@
+"""Serves the application: TLS with client certificates by uvicorn, and several processes on one socket."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from projections.service.app import Application, ServiceSettings
+from projections.service.http import CERTIFICATE, HEADERS
+from projections.service.jwks import PublishedKeys, fetch_from
+from projections.service.limits import Limits
+from projections.service.tokens import TokenRules, certificate_thumbprint
+from schemas.errors import ConfigurationError, FatalError
+from schemas.settings import PostgresSettings, Settings
+from schemas.telemetry import configure_logging
+
+_STOP_SECONDS = 10
+
+
+class TlsSettings(Settings):
+    """The server's certificate and key, and the authority whose client certificates bind tokens (RFC 8705)."""
+
+    certificate: Path
+    key: Path
+    client_authority: Path | None = None
+
+
+class ServeSettings(Settings):
+    """Where to listen, under which address clients know the service, and whose tokens it takes."""
+
+    postgres: PostgresSettings
+    issuer: str
+    audience: str
+    jwks_url: str
+    base_url: str
+    host: str = "127.0.0.1"
+    port: int = 8443
+    tls: TlsSettings | None = None
+    workers: int = 1
+    connections: int = 16
+    limits: Limits = Limits()
+
+    def check(self) -> None:
+        """Raise ConfigurationError for what must not be served."""
+        fetch_from(self.jwks_url)
+        if self.tls is None and self.host not in {"127.0.0.1", "localhost", "::1"}:
+            raise ConfigurationError(f"host {self.host} is not this machine: give --certificate and --key for TLS")
+        for path in (self.tls.certificate, self.tls.key) if self.tls else ():
+            if not path.is_file():
+                raise ConfigurationError(f"there is no file {path}")
+
+
+class CertificateProtocol(H11Protocol):
+    """Tells the application the client's certificate, and puts our headers on answers to what is no HTTP at all."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Read the certificate once, when the connection begins."""
+        super().connection_made(transport)
+        secured = transport.get_extra_info("ssl_object")
+        der = secured.getpeercert(binary_form=True) if secured is not None else None
+        if der:
+            self.app = _with_certificate(self.app, certificate_thumbprint(der))
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - it is not repeated
+        """Answer what cannot be parsed."""
+        head = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n"
+        lines = b"".join(name + b": " + value + b"\r\n" for name, value in HEADERS)
+        self.transport.write(head + lines + b"\r\n")
+        self.transport.close()
+
+
+def _with_certificate(app: Any, thumbprint: str) -> ASGIApp:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[CERTIFICATE] = thumbprint
+        await app(scope, receive, send)
+
+    return wrapped
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raise ConfigurationError when the address is taken."""
+    try:
+        return socket.create_server((host, port), backlog=1024)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def serve(settings: ServeSettings, sock: socket.socket) -> None:
+    """Serve until told to stop (SIGTERM, SIGINT); raise FatalError when one of several processes dies."""
+    settings.check()
+    if settings.workers == 1:
+        _serve_one(settings, sock)
+        return
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_worker, args=(settings, sock)) for _ in range(settings.workers)]
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+        _end(workers)
+
+    for worker in workers:
+        worker.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    wait([worker.sentinel for worker in workers])
+    if not stopped:
+        _end(workers)
+        raise FatalError("a process of the directory service died")
+
+
+def _end(workers: Sequence[SpawnProcess]) -> None:
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(_STOP_SECONDS)
+
+
+def _worker(settings: ServeSettings, sock: socket.socket) -> None:
+    configure_logging()
+    _serve_one(settings, sock)
+
+
+def _serve_one(settings: ServeSettings, sock: socket.socket) -> None:
+    rules = TokenRules(settings.issuer, settings.audience)
+    keys = PublishedKeys(fetch_from(settings.jwks_url), _seconds, rules.algorithms)
+    service = ServiceSettings(settings.postgres, settings.base_url, rules, settings.limits, settings.connections)
+    tls = settings.tls
+    config = uvicorn.Config(
+        Application(service, keys, _seconds),
+        http=CertificateProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # an address in a log could be a child's
+        server_header=False,
+        proxy_headers=False,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+        ssl_ca_certs=str(tls.client_authority) if tls and tls.client_authority else None,
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if tls and tls.client_authority else ssl.CERT_NONE,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        h11_max_incomplete_event_size=32_768,
+    )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    server = uvicorn.Server(config)
+    asyncio.run(server.serve(sockets=[sock]))
+    if not server.started:
+        raise FatalError("the directory service did not start: the log says why")
+
+
+def _seconds() -> int:
+    return int(time.time())

@@ -1,0 +1,46 @@
+-- name: accredit
+insert into service.organisation (organisation, name, accredited_until) values (%s, %s, %s)
+on conflict (organisation) do update set name = excluded.name, accredited_until = excluded.accredited_until;
+
+-- name: organisation_exists
+select organisation from service.organisation where organisation = %s;
+
+-- name: add
+insert into service.person (subject, category, organisation, active) values (%s, %s, %s, true)
+on conflict (subject) do update set category = excluded.category, organisation = excluded.organisation;
+
+-- name: category_of
+select category from service.person where subject = %s;
+
+-- name: record
+update service.person as person
+set trained_until = coalesce(%s, trained_until),
+    vetted_at = coalesce(%s, vetted_at),
+    vetted_organisation = case when %s::timestamptz is null then vetted_organisation else organisation end,
+    vetted_name = case when %s::timestamptz is null then vetted_name
+                       else (select name from service.organisation as employer
+                             where employer.organisation = person.organisation) end,
+    agreed_until = coalesce(%s, agreed_until)
+where subject = %s;
+
+-- name: grant
+update service.person set rights = %s where subject = %s;
+
+-- name: activate
+update service.person set active = true, blocked_at = null, blocked_for = null where subject = %s;
+
+-- name: suspend
+update service.person set active = false where subject = %s;
+
+-- name: people
+select subject, category, organisation, active, trained_until, vetted_at + interval '3 years' as vetted_until,
+       agreed_until, rights, blocked_for
+from service.person order by subject;
+
+-- name: investigations
+select id::text, opened_at, kind, subject, detail, request
+from service.investigation where closed_at is null order by opened_at;
+
+-- name: close
+update service.investigation set closed_at = clock_timestamp(), closed_by = %s, outcome = %s
+where id = %s::uuid and closed_at is null;

@@ -1,0 +1,101 @@
+"""Limits against trawling, on a real database: unusual use asks for a new login, then stops the account and alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from projections.service.limits import Limits
+from schemas.identity import child_number
+from schemas.settings import PostgresSettings
+from tests.factories.directory_service import GENEROUS, Desk, pupil, running
+
+BORN = date(2011, 3, 9)
+
+
+@pytest.fixture
+def desk(request: pytest.FixtureRequest, postgres: PostgresSettings) -> Iterator[Desk]:
+    with running(Desk(postgres, request.param)) as desk:
+        desk.employ("nurse")
+        yield desk
+
+
+def numbers_of(desk: Desk, count: int) -> list[str]:
+    return desk.directory.add(*({f"school:C{n}": pupil("Moss", f"A{n}", BORN)} for n in range(count)))
+
+
+def opened(desk: Desk, number: str, age: int = 30, subject: str = "nurse") -> Any:
+    token = desk.token(subject, auth_time=desk.clock() - age)
+    reason = f"Called about {number} by the school"
+    answer = desk.post("/v1/open", subject, token, child_number=number, reason=reason)
+    return answer.status_code if answer.status_code == 200 else answer.json()["error"]["code"]
+
+
+@pytest.mark.parametrize("desk", [replace(GENEROUS, usual_day=4)], indirect=True)
+def test_a_spike_asks_for_a_new_login_then_blocks_and_alerts_and_survives_a_restart(
+    desk: Desk, postgres: PostgresSettings
+) -> None:
+    (number,) = numbers_of(desk, 1)
+    assert [opened(desk, number, 400) for _ in range(5)] == [200] * 4 + ["step_up_required"]
+    assert [opened(desk, number) for _ in range(3)] == [200] * 3
+    with running(Desk(postgres, replace(GENEROUS, usual_day=4))) as restarted:
+        assert opened(restarted, number) == 200
+        assert opened(restarted, number) == "limit_exceeded"
+        assert opened(restarted, number) == "user_blocked"
+        assert restarted.sql("select subject, detail from service.investigation") == [("nurse", "shown_day")]
+        assert restarted.sql("select count(*) from service.alert") == [(1,)]
+    desk.employ("nurse")
+    with_history = "update service.usage set day = day - 1, shown = 100"
+    desk.sql(with_history)
+    desk.sql("update service.person set blocked_at = null")
+    assert opened(desk, number, 400) == 200  # a busy yesterday makes today usual
+
+
+@pytest.mark.parametrize("desk", [replace(GENEROUS, run=3)], indirect=True)
+def test_working_through_a_sorted_list_of_numbers_is_noticed(desk: Desk) -> None:
+    numbers = sorted(numbers_of(desk, 12))
+    assert [opened(desk, number, 400) for number in numbers[:5]] == [200] * 4 + ["step_up_required"]
+    assert [opened(desk, number) for number in numbers[4:9]] == [200, 200, 200, "limit_exceeded", "user_blocked"]
+
+
+@pytest.mark.parametrize("desk", [replace(GENEROUS, missed_day=2)], indirect=True)
+def test_asking_for_numbers_that_nobody_has_is_noticed(desk: Desk) -> None:
+    unknown = [child_number(f"guess:{n}") for n in (5, 3, 9, 1, 7)]
+    assert [opened(desk, number, 400) for number in unknown[:3]] == [200, 200, "step_up_required"]
+
+
+@pytest.mark.parametrize("desk", [replace(GENEROUS, organisation_hour=3)], indirect=True)
+def test_an_organisation_is_limited_whoever_of_it_asks_and_others_are_not(desk: Desk) -> None:
+    (number,) = numbers_of(desk, 1)
+    staff = [desk.employ(f"nurse-{n}") for n in range(4)]
+    assert [opened(desk, number, subject=each) for each in staff] == [200, 200, 200, "limit_exceeded"]
+    elsewhere = desk.employ("teacher", "school", organisation="S1")
+    assert opened(desk, number, subject=elsewhere) == 200
+    assert desk.sql("select subject, detail from service.investigation") == [("RMC01", "organisation_hour")]
+    assert desk.sql("select count(*) from service.person where blocked_at is not null") == [(0,)]
+
+
+@pytest.mark.parametrize("desk", [replace(GENEROUS, same_words=2)], indirect=True)
+def test_the_same_words_for_one_child_after_another_are_no_reason(desk: Desk) -> None:
+    numbers = numbers_of(desk, 3)
+    said = ["Attended the clinic", "attended  the CLINIC", "Attended the clinic"]
+    answers = [desk.post("/v1/open", "nurse", child_number=n, reason=r) for n, r in zip(numbers, said, strict=True)]
+    assert [answer.status_code for answer in answers] == [200, 200, 403]
+    assert answers[2].json()["error"]["code"] == "reason_not_given"
+    assert opened(desk, numbers[2]) == 200
+
+
+@pytest.mark.parametrize("desk", [Limits()], indirect=True)
+def test_no_purpose_or_reason_of_enforcement_immigration_or_marketing_opens_a_record(desk: Desk) -> None:
+    (number,) = numbers_of(desk, 1)
+    for purpose in ("enforcement", "immigration", "marketing", "age_verification", "record_accuracy"):
+        answer = desk.post("/v1/open", "nurse", child_number=number, purpose=purpose)
+        assert answer.json()["error"]["code"] == "purpose_not_permitted"
+    for reason in ("", "short", "aaaaaaaaaaaa"):
+        answer = desk.post("/v1/open", "nurse", child_number=number, reason=reason)
+        assert answer.json()["error"]["code"] == "reason_not_given"
+    assert {entry["decision"] for entry in desk.entries()} == {"refused"}

@@ -1,0 +1,343 @@
+"""The directory service through its whole application on a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+from fhir.resources.R4B.bundle import Bundle
+from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+from fhir.resources.R4B.patient import Patient
+
+from contactpoint.issuer import DpopClient
+from projections.service.api import check_policies, route_policy
+from projections.service.http import HEADERS, MAX_BODY_BYTES
+from schemas.errors import FatalError
+from schemas.identity import child_number
+from schemas.settings import PostgresSettings
+from tests.factories.directory_service import BASE_URL, REASON, Desk, pupil, running, teenager
+
+BORN = date(2011, 3, 9)
+WHY = {"x-purpose-of-use": "safeguarding", "x-reason": REASON}
+UNKNOWN = child_number("nobody:1")
+
+
+@pytest.fixture
+def desk(postgres: PostgresSettings) -> Iterator[Desk]:
+    with running(Desk(postgres)) as desk:
+        yield desk
+
+
+def body_of(route: APIRoute, number: str = UNKNOWN) -> dict[str, Any] | None:
+    """Return a body that the route accepts."""
+    if "POST" not in (route.methods or set()):
+        return None
+    if "match" in route.path:
+        patient = {"resourceType": "Patient", "name": [{"family": "Moss", "given": ["Ann"]}]}
+        return {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": patient}]}
+    common = {"purpose": "safeguarding", "reason": REASON}
+    if route.path == "/v1/search":
+        return common | {"surname": "Moss", "forename": "Ann"}
+    further = {"ground": "immediate_risk", "investigation_acknowledged": True} if "override" in route.path else {}
+    return common | {"child_number": number} | further
+
+
+def paths(desk: Desk) -> list[tuple[APIRoute, str, str]]:
+    """Return each route but health with a method and a path."""
+    routes = [route for route in desk.app.api.routes if isinstance(route, APIRoute) and route.path != "/health"]
+    return [(route, next(iter(route.methods or set())), route.path.replace("{name}", "0" * 32)) for route in routes]
+
+
+def test_a_nurse_in_bolton_reaches_parents_school_nurse_and_social_worker(desk: Desk) -> None:
+    """She has a teenager's name and date of birth and nothing else (facts/contactpoint-rules.md §0)."""
+    (number,) = desk.directory.add(teenager())
+    desk.directory.add({"school:P2": pupil("Hargreaves", "Jody", date(2012, 5, 5))})
+    nurse = desk.employ("nurse-bolton")
+    found = desk.post("/v1/search", nurse, surname="Hargreaves", forename="Jodie", birth_date="2011-03-09")
+    assert [child["child_number"] for child in found.json()["children"]] == [number]
+    record = desk.post("/v1/open", nurse, child_number=number).json()["record"]
+    mother = record["carers"][0]["value"]
+    assert (mother["name"]["given"], mother["contact"]["telephone"]) == ("Denise", ["01204 555 0134"])
+    others = desk.post("/v1/who-else", nurse, child_number=number).json()["record"]
+    reached = {item["value"]["service"]: item["value"]["contact"]["telephone"] for item in others["involvements"]}
+    assert reached == {"School nursing": ["01204 555 0177"], "Children's social care": ["01204 555 0112"]}
+    assert others["lead_professional"][0]["value"]["practitioner"] == "Priya Nair"
+    assert "carers" not in others
+    steps = [(entry["action"], entry.get("child"), entry["who"]["user"]) for entry in desk.entries()]
+    assert steps == [
+        ("searched", None, nurse),
+        ("searched", number, nurse),
+        ("opened", number, nurse),
+        ("listed_involved", number, nurse),
+    ]
+
+
+def test_every_route_needs_a_token_and_an_eligible_person_and_each_refusal_is_audited(desk: Desk) -> None:
+    stranger = desk.token("stranger")
+    routes = paths(desk)
+    assert len(routes) == 10
+    for route, method, path in routes:
+        assert desk.request(method, path, body=body_of(route), headers=WHY).status_code == 401
+        answer = desk.request(method, path, stranger, body_of(route), WHY)
+        assert (answer.status_code, "user_unknown" in answer.text) == (403, True), path
+    refusals = [entry["refusal"] for entry in desk.entries()]
+    assert refusals == ["token_missing", "user_unknown"] * len(routes)
+
+
+def test_no_method_writes_on_any_path(desk: Desk) -> None:
+    token = desk.token(desk.employ("nurse"))
+    for route, _, path in paths(desk):
+        for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "LINK", "MERGE"):
+            answer = desk.request(method, path, token, body_of(route), WHY)
+            assert answer.status_code == 405, (method, path)
+
+
+def test_a_route_without_a_policy_stops_the_application(desk: Desk) -> None:
+    check_policies(desk.app.api)
+    assert all(route_policy(route) for route, *_ in paths(desk))
+    desk.app.api.get("/v1/forgotten")(lambda: None)
+    with pytest.raises(FatalError, match="/v1/forgotten has no policy"):
+        check_policies(desk.app.api)
+
+
+def test_every_answer_has_the_headers_and_no_error_repeats_what_was_sent(desk: Desk) -> None:
+    token = desk.token(desk.employ("nurse"))
+    secret = "Zebedee"
+    bodies: list[Any] = [
+        b'{"surname": "Zebedee"',
+        b"\xff\xfe",
+        b"[" * 9_000,
+        {"surname": secret},
+        {"purpose": secret, "reason": REASON, "surname": "X", "forename": "Y"},
+        {"purpose": "welfare", "reason": REASON, "surname": secret, "birth_date": "31/12/2011"},
+        {"purpose": "welfare", "reason": REASON, "surname": "Moss", "forename": "Ann", "Zebedee": 1},
+        {"purpose": "welfare", "reason": REASON, "surname": "Ze*", "forename": secret},
+        b" " * (MAX_BODY_BYTES + 1),
+    ]
+    answers = [desk.request("POST", "/v1/search", token, body) for body in bodies]
+    assert [answer.status_code for answer in answers] == [422] * 8 + [413]
+    answers += [desk.request("GET", path, token) for path in ("/health", "/v1/nowhere", "/v1/search", "/v1/sources")]
+    assert [answer.status_code for answer in answers[-4:]] == [200, 404, 405, 200]
+    for answer in answers:
+        assert {name.encode(): value.encode() for name, value in answer.headers.items()}.items() >= dict(
+            HEADERS
+        ).items()
+        assert secret not in answer.text
+        assert "Traceback" not in answer.text
+    assert [entry["refusal"] for entry in desk.entries()] == ["malformed"] * 9
+
+
+def test_a_token_is_of_no_use_to_another_client_and_a_proof_only_once(desk: Desk) -> None:
+    (number,) = desk.directory.add(teenager())
+    token = desk.token(desk.employ("nurse"))
+    body = {"purpose": "welfare", "reason": REASON, "child_number": number}
+    thief = DpopClient(desk.clock)
+    stolen = thief.headers("POST", BASE_URL + "/v1/open", token)
+    assert desk.request("POST", "/v1/open", body=body, headers=stolen).status_code == 401
+    bearer = {"authorization": f"Bearer {token}"}
+    assert desk.request("POST", "/v1/open", body=body, headers=bearer).status_code == 401
+    sent = desk.client.headers("POST", BASE_URL + "/v1/open", token)
+    assert desk.request("POST", "/v1/open", body=body, headers=sent).status_code == 200
+    again = desk.request("POST", "/v1/open", body=body, headers=sent)
+    assert (again.status_code, number in again.text) == (401, False)
+    assert [entry.get("refusal") for entry in desk.entries()][-1] == "proof_replayed"
+
+
+def test_weak_and_old_logins_are_asked_to_log_in_again(desk: Desk) -> None:
+    nurse = desk.employ("nurse")
+    for changed, max_age in (({"acr": "AAL2"}, 43_200), ({"auth_time": desk.clock() - 43_210}, 43_200)):
+        answer = desk.post("/v1/open", nurse, desk.token(nurse, **changed), child_number=UNKNOWN)
+        challenge = answer.headers["www-authenticate"]
+        assert answer.status_code == 401
+        assert 'error="insufficient_user_authentication"' in challenge
+        assert f'acr_values="AAL3", max_age="{max_age}"' in challenge
+
+
+@pytest.mark.parametrize("held", ["trained_until", "agreed_until", "vetted_at"])
+def test_access_ends_by_itself_at_the_second_it_expires(desk: Desk, held: str) -> None:
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    value = ends.replace(year=ends.year - 3) if held == "vetted_at" else ends
+    changed: dict[str, Any] = {held: value}
+    nurse = desk.employ("nurse", **changed)
+    desk.clock.ahead = int(ends.timestamp()) - 1 - desk.clock()
+    before = desk.clock()
+    answer = desk.post("/v1/open", nurse, child_number=UNKNOWN)
+    if desk.clock() == before:  # the second did not turn meanwhile
+        assert answer.status_code == 200
+    desk.clock.ahead += 2
+    refused = desk.post("/v1/open", nurse, child_number=UNKNOWN)
+    assert (refused.status_code, refused.json()["error"]["code"].endswith("_lapsed")) == (403, True)
+
+
+def test_suspension_a_new_employer_and_a_renamed_one_refuse_the_next_request(desk: Desk) -> None:
+    nurse = desk.employ("nurse")
+    token = desk.token(nurse)
+
+    def code() -> str:
+        answer = desk.post("/v1/open", nurse, token, child_number=UNKNOWN)
+        return "ok" if answer.status_code == 200 else str(answer.json()["error"]["code"])
+
+    assert code() == "ok"
+    desk.sql("update service.person set active = false")
+    assert code() == "user_inactive"
+    desk.sql("update service.person set active = true")
+    desk.sql("update service.organisation set name = 'Renamed Trust'")
+    assert code() == "employer_not_confirmed"
+    desk.employ("nurse")
+    assert code() == "ok"
+    desk.sql("update service.organisation set accredited_until = now()")
+    assert code() == "employer_not_accredited"
+
+
+def test_no_audit_no_answer(desk: Desk) -> None:
+    (number,) = desk.directory.add(teenager())
+    nurse = desk.employ("nurse")
+    desk.sql("update audit.pulse set witness_limit = '0 seconds'")
+    stopped = desk.post("/v1/open", nurse, child_number=number)
+    assert (stopped.status_code, "Hargreaves" in stopped.text) == (503, False)
+    assert desk.entries()[-1]["refusal"] == "audit_unavailable"
+    desk.sql("update audit.pulse set witness_limit = '4 hours'")
+    desk.sql("alter table audit.pending add constraint away check (false) not valid")
+    away = desk.post("/v1/open", nurse, child_number=number)
+    assert (away.status_code, "Hargreaves" in away.text) == (503, False)
+
+
+TERMS: list[tuple[dict[str, str], Any]] = [
+    ({"surname": "Moss", "forename": "Ann"}, ["exact", 1]),
+    ({"surname": "moss", "birth_date": "2012-07-04"}, ["exact", 1]),
+    ({"surname": "MOSS", "postcode": "bl1  4qr"}, ["exact", 1]),
+    ({"surname": "Mos*", "forename": "Ann"}, ["exact", 1]),
+    ({"surname": "Mosse", "birth_date": "2012-07-04"}, ["near", 1]),
+    ({"surname": "Moss", "birth_date": "2012-04-07"}, ["near", 1]),
+    ({"surname": "Ann", "forename": "Moss", "birth_date": "2012-07-04"}, ["near", 1]),
+    ({"surname": "Mosse", "forename": "Anne"}, ["none", 0]),
+    ({"surname": "Nobody", "birth_date": "2012-07-04"}, ["none", 0]),
+    ({"surname": "Moss", "forename": "Ann", "postcode": "BL9 9ZZ"}, ["none", 0]),
+    ({"child_number": UNKNOWN}, ["none", 0]),
+    ({"surname": "Moss"}, 422),
+    ({"forename": "Ann", "birth_date": "2012-07-04"}, 422),
+    ({"surname": "Mo*", "forename": "Ann"}, 422),
+    ({"surname": "M*ss", "forename": "Ann"}, 422),
+    ({"surname": "***", "forename": "Ann"}, 422),
+    ({"surname": "Moss", "postcode": "BL1"}, 422),
+    ({"child_number": "1234567890123"}, 422),
+    ({"child_number": UNKNOWN, "surname": "Moss"}, 422),
+    ({}, 422),
+]
+
+
+def test_what_a_search_needs_and_what_it_finds(searched: Desk) -> None:
+    for terms, found in TERMS:
+        answer = searched.post("/v1/search", "nurse", **terms)
+        if found == 422:
+            assert answer.status_code == 422, terms
+        else:
+            assert [answer.json()["matched"], len(answer.json()["children"])] == found, terms
+
+
+@pytest.fixture
+def searched(desk: Desk) -> Desk:
+    desk.employ("nurse")
+    ann = {"school:A1": pupil("Moss", "Ann", date(2012, 7, 4), "BL1 4QR")}
+    many = [{f"school:S{n}": pupil("Shah", "Ali", date(2010, 1, 1 + n % 28))} for n in range(21)]
+    desk.directory.add(ann, *many)
+    return desk
+
+
+def test_too_many_fit_and_none_is_listed(searched: Desk) -> None:
+    before = len(searched.entries())
+    wide = searched.post("/v1/search", "nurse", surname="Shah", forename="Ali")
+    assert wide.json() == {"refine": True}
+    assert [entry.get("child") for entry in searched.entries()[before:]] == [None]
+    narrow = searched.post("/v1/search", "nurse", surname="Shah", birth_date="2010-01-03")
+    assert len(narrow.json()["children"]) == 1
+
+
+def test_a_retired_number_leads_to_its_successor_and_an_unknown_one_to_nothing(desk: Desk) -> None:
+    (number,) = desk.directory.add(teenager())
+    nurse = desk.employ("nurse")
+    old = child_number("school:old")
+    desk.sql(
+        "insert into directory.lineage values ('e1', %s, 'merged', 2, array[%s], '{}', '2026-11-02T00:00:00Z')",
+        old,
+        number,
+    )
+    assert desk.post("/v1/open", nurse, child_number=old).json() == {"successors": [number]}
+    assert desk.post("/v1/open", nurse, child_number=UNKNOWN).json() == {}
+    lineage = desk.post("/v1/lineage", nurse, child_number=old).json()
+    assert (lineage["current"], lineage["steps"][0]["kind"]) == ([number], "merged")
+    found = desk.post("/v1/search", nurse, child_number=old).json()["children"]
+    assert [child["child_number"] for child in found] == [number]
+
+
+def test_a_cursor_tells_which_parts_changed_and_is_of_one_person_and_child(desk: Desk) -> None:
+    numbers = desk.directory.add(teenager(), {"school:X": pupil("Moss", "Ann", BORN)})
+    nurse, other = desk.employ("nurse"), desk.employ("other")
+    cursor = desk.post("/v1/changes", nurse, child_number=numbers[0]).json()["cursor"]
+    same = desk.post("/v1/changes", nurse, child_number=numbers[0], cursor=cursor).json()
+    assert (same["changed"], same["cursor"]) == ([], cursor)
+    desk.directory.shield("school:P1")
+    changed = desk.post("/v1/changes", nurse, child_number=numbers[0], cursor=cursor).json()["changed"]
+    assert {"whereabouts", "education", "involvements"} <= set(changed)
+    for person, number in ((other, numbers[0]), (nurse, numbers[1])):
+        assert desk.post("/v1/changes", person, child_number=number, cursor=cursor).status_code == 422
+    assert desk.post("/v1/changes", nurse, child_number=numbers[0], cursor="AAAA").status_code == 422
+
+
+def test_sources_tell_how_fresh_they_are(desk: Desk) -> None:
+    desk.sql("insert into projection.checkpoint (projection, commits, fold_version) values ('directory', 1, 1) ")
+    desk.sql(
+        "insert into projection.position (projection, topic, part, next_offset, advanced_at) "
+        "values ('directory', 'source.health', 0, 9, now() - interval '90 seconds'), "
+        "('directory', 'source.yot', 0, 0, null)"
+    )
+    answer = desk.request("GET", "/v1/sources", desk.token(desk.employ("nurse"))).json()["sources"]
+    ages = {each["source"]: each["age_seconds"] for each in answer}
+    assert ages["yot"] is None
+    assert ages["health"] >= 90
+
+
+def test_fhir_reads_and_matches_patients_that_another_library_accepts(desk: Desk) -> None:
+    (number,) = desk.directory.add(teenager())
+    token = desk.token(desk.employ("nurse"))
+    patient = {"resourceType": "Patient", "name": [{"family": "Hargreaves"}], "birthDate": "2011-03-09"}
+    body = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": patient}]}
+    matched = desk.request("POST", "/fhir/R4/Patient/$match", token, body, WHY)
+    assert matched.headers["content-type"].startswith("application/fhir+json")
+    bundle: Any = Bundle.model_validate(matched.json())
+    found = bundle.entry[0].resource
+    assert found.identifier[0].value == number
+    read = desk.request("GET", f"/fhir/R4/Patient/{found.id}", token, headers=WHY)
+    opened: Any = Patient.model_validate(read.json())
+    assert opened.address[0].postalCode == "BL1 4QR"
+    assert opened.contact[0].telecom[0].value == "01204 555 0134"
+    other = desk.token(desk.employ("other"))
+    for who, name in ((other, found.id), (token, "0" * 32)):
+        unknown = desk.request("GET", f"/fhir/R4/Patient/{name}", who, headers=WHY)
+        assert (unknown.status_code, unknown.json()["resourceType"]) == (404, "OperationOutcome")
+    capabilities = desk.request("GET", "/fhir/R4/metadata", token)
+    statement: Any = CapabilityStatement.model_validate(capabilities.json())
+    assert statement.fhirVersion == "4.0.1"
+
+
+def test_mediated_access_needs_both_people_and_audits_both(desk: Desk) -> None:
+    (number,) = desk.directory.add(teenager())
+    asks, helps = desk.employ("outreach-worker", "voluntary"), desk.employ("clerk", rights=["mediate"])
+    body = {"purpose": "welfare", "reason": REASON, "child_number": number}
+
+    def mediated(token: str, helper: str = helps) -> Any:
+        proof = desk.client.proof("POST", BASE_URL + "/v1/open", token)
+        headers = {"mediated-for": token, "mediated-for-proof": proof}
+        return desk.request("POST", "/v1/open", desk.token(helper), body, headers)
+
+    assert mediated(desk.token(asks)).status_code == 200
+    entry = desk.entries()[-1]
+    assert (entry["who"]["user"], entry["mediator"]["user"]) == (asks, helps)
+    assert mediated(desk.token(asks, acr="AAL2")).status_code == 401
+    assert mediated(desk.token("stranger")).json()["error"]["code"] == "user_unknown"
+    assert mediated(desk.token(asks), asks).status_code == 401  # nobody mediates for themselves
+    desk.employ("clerk")
+    assert mediated(desk.token(asks)).json()["error"]["code"] == "mediation_not_permitted"
