@@ -112,3 +112,35 @@ from audit.checkpoint c join audit.cosignature s using (size) group by c.size or
 
 -- name: read_entry
 select leaf, body from audit.entry where entry_id = %s;
+
+-- name: find_entries
+-- All conditions are optional; the newest entries come first.
+select e.body, k.wrapped
+from audit.entry e left join vault.audit_key k using (key_ref)
+where (%(user)s::text is null or e.user_id = %(user)s or e.mediator_id = %(user)s)
+  and (%(children)s::text[] is null
+       or e.key_ref in (select key_ref from vault.audit_key where child_number = any(%(children)s)))
+  and (%(request)s::text is null or e.request = %(request)s)
+  and (%(since)s::timestamptz is null or e.at >= %(since)s)
+  and (%(until)s::timestamptz is null or e.at < %(until)s)
+order by e.leaf desc limit %(limit)s;
+
+-- name: is_guarded
+-- Whether a report about these children must not name organisations: one is shielded, or works with a sensitive service,
+-- or is not published at all.
+select not exists (select from directory.entry where child_number = any(%(children)s))
+    or exists (select from directory.entry where child_number = any(%(children)s) and shielded)
+    or exists (select from sealed.shielded_entry where child_number = any(%(children)s))
+    or exists (select from sealed.sensitive_service where child_number = any(%(children)s));
+
+-- name: add_review
+insert into audit.review (finding, user_id, rule, leaves, found_at, suspended) values (%s, %s, %s, %s, %s, %s)
+on conflict (finding) do nothing;
+
+-- name: open_reviews
+select finding, user_id, rule, leaves, found_at, suspended from audit.review
+where closed_at is null order by found_at, finding;
+
+-- name: close_review
+update audit.review set closed_at = clock_timestamp(), closed_by = %s, outcome = %s, suspended = %s
+where finding = %s and closed_at is null returning user_id;

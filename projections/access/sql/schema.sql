@@ -129,7 +129,7 @@ create table if not exists audit.review (
     closed_by text collate "C",
     outcome text collate "C"
 );
-create index if not exists review_by_user on audit.review (user_id) where suspended and closed_at is null;
+create index if not exists review_suspended on audit.review (user_id) where suspended;
 
 -- Keys that seal what entries say about a child (one a child), or a query that found none (one a month). Wrapped by a
 -- key that is not in the database. Destroying a row makes its entries unreadable; the tree still verifies.
@@ -195,10 +195,10 @@ $$;
 create or replace function audit.healthy() returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$ select audit.trouble() is null $$;
 
--- Whether an account is suspended by an open finding.
+-- Whether an account is suspended, by an open finding or one that was found to be misuse.
 create or replace function audit.suspended(account text) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    select exists (select from audit.review where user_id = account and suspended and closed_at is null)
+    select exists (select from audit.review where user_id = account and suspended)
 $$;
 
 -- Rights. Functions run with the rights of their owners, which are no more than the tables that they need.
