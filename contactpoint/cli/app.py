@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from contactpoint.cli import (
+    audit,
     decide,
     directory,
     feeds,
@@ -46,6 +47,7 @@ app.add_typer(directory.users, name="users")
 app.add_typer(stages.matching, name="matching")
 app.add_typer(stages.projections, name="projections")
 app.add_typer(model.app, name="model")
+app.add_typer(audit.app, name="audit")
 app.add_typer(decide.app, name="decide")
 app.add_typer(review.app, name="conflicts")
 app.add_typer(outgoing.release, name="release")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from connectors.kafka import create_topics
-from contactpoint.cli.environment import addresses, stage_environment
+from contactpoint.audit_local import audit_parts
+from contactpoint.cli.environment import addresses, stack_config, stage_environment
 from contactpoint.cli.output import Output, messages, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.drain import wait_until_drained
@@ -111,14 +113,16 @@ def register(root: typer.Typer) -> None:
 def run_command(
     logs: Annotated[Path | None, typer.Option(help="Folder for one log file a stage.", show_default=False)] = None,
 ) -> None:
-    """Run matching and all projections, and start again whatever crashes, until Ctrl-C or SIGTERM."""
+    """Run matching, all projections, the audit trail and its witness; start again whatever crashes, until Ctrl-C."""
     where = addresses()
     create_topics(where.kafka_settings())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with Supervisor(STAGES, stage_environment(), logs):
-        messages.print(f"{', '.join(stage.name for stage in STAGES)} run; Ctrl-C stops them in order")
+    audit = audit_parts(os.environ, stack_config().folder)
+    commands = (*STAGES, *audit.commands())
+    with Supervisor(commands, {**stage_environment(), **audit.as_env()}, logs):
+        messages.print(f"{', '.join(stage.name for stage in commands)} run; Ctrl-C stops them in order")
         stop.wait()
 
 

@@ -100,7 +100,7 @@ def reset(folder: Path, reporter: Reporter | None = None) -> None:
             _stop(state, folder)
             if state.postgres is not None and state.postgres.home.exists():
                 shutil.rmtree(state.postgres.home)
-        for name in ("kafka", "postgres", "logs", "run"):
+        for name in ("kafka", "postgres", "audit", "logs", "run"):
             if (folder / name).exists():
                 shutil.rmtree(folder / name)
         state_file(folder).unlink(missing_ok=True)

@@ -1,0 +1,275 @@
+"""`contactpoint audit`: keep the trail of access, prove it, search it, report from it, watch how accounts are used."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from connectors.postgres import connect
+from contactpoint.audit_local import AuditParts, audit_parts, make_parts
+from contactpoint.cli.environment import addresses, stack_config, stage_environment
+from contactpoint.cli.output import Output, show
+from contactpoint.cli.stack_commands import OutputOption
+from schemas.access import Person
+from schemas.errors import ConfigurationError, RetriableError
+
+if TYPE_CHECKING:
+    from projections.access.reader import Found, TrailReader
+    from projections.base import Rows
+
+app = typer.Typer(help="The trail of who looked, when and why: keep, prove, search, report.", no_args_is_help=True)
+
+By = Annotated[str, typer.Option("--by", help="Your account.")]
+Role = Annotated[str, typer.Option("--role", help="Your role.")]
+Organisation = Annotated[str, typer.Option("--organisation", help="Whom you work for.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why you look: kept, sealed, with your name.")]
+Since = Annotated[datetime | None, typer.Option(help="From this time on (UTC).", show_default=False)]
+Until = Annotated[datetime | None, typer.Option(help="Before this time (UTC).", show_default=False)]
+Children = Annotated[list[str] | None, typer.Option("--child", help="A child number; repeat for all it ever had.")]
+
+
+@app.command("keys")
+def keys_command(
+    keys: Annotated[Path, typer.Argument(help="Folder of the log's keys, made here.")],
+    witness: Annotated[Path, typer.Argument(help="Folder for the witness: move it to the witness's machine.")],
+) -> None:
+    """Make the keys of a log and of its witness, once."""
+    make_parts(keys, witness)
+    show(Output.TABLE, {"log": str(keys), "witness": str(witness), "public keys": "log.vkey, witness.vkey"})
+
+
+@app.command("run")
+def run_command() -> None:
+    """Keep the trail until told to stop: number, sign, have witnessed, stamp, publish."""
+    from projections.access.__main__ import run
+    from projections.access.settings import AuditSettings
+
+    run(AuditSettings.from_env({**stage_environment(), **_parts().as_env()}))
+
+
+@app.command("witness")
+def witness_command(
+    folder: Annotated[Path, typer.Argument(help="The witness's folder, made by `audit keys`.")],
+    port: Annotated[int, typer.Option(help="Port on the loopback interface.")] = 8701,
+) -> None:
+    """Be the witness until told to stop: cosign checkpoints that extend what was seen, and no others."""
+    from projections.access.witness_server import serve
+
+    serve(folder, port)
+
+
+@app.command("checkpoint")
+def checkpoint_command() -> None:
+    """Print the newest checkpoint with the signatures of the log and the witness."""
+    from projections.access.export import newest_checkpoint
+
+    with _connected() as connection:
+        typer.echo(newest_checkpoint(connection), nl=False)
+
+
+@app.command("export")
+def export_command(
+    folder: Annotated[Path, typer.Argument(help="Folder for trail.jsonl and checkpoints.jsonl.")],
+) -> None:
+    """Write the whole trail for an outsider and `deploy/verify_audit.py`. What it says of children stays sealed."""
+    from projections.access.export import export_trail
+
+    with _connected() as connection:
+        count = export_trail(connection, folder)
+    show(Output.TABLE, {"entries": count, "folder": str(folder)})
+
+
+@app.command("proof")
+def proof_command(
+    entry: Annotated[int, typer.Argument(help="The entry's number: its receipt.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the proof (ENTRY.tlog-proof) and the entry (ENTRY.json).")],
+) -> None:
+    """Prove that one entry is in the trail; `deploy/verify_audit.py proof` checks it offline."""
+    from projections.access.export import prove_entry
+
+    with _connected() as connection:
+        found = prove_entry(connection, entry)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{entry}.tlog-proof").write_text(found.proof, encoding="utf-8")
+    (folder / f"{entry}.json").write_text(found.body, encoding="utf-8")
+    show(Output.TABLE, {"leaf": found.leaf, "proof": str(folder / f"{entry}.tlog-proof")})
+
+
+@app.command("verify")
+def verify_command(
+    copy: Annotated[Path | None, typer.Option(help="An older trail.jsonl, to find a fork to the leaf.")] = None,
+) -> None:
+    """Export the trail and verify it with the stand-alone verifier and the witness's word. Status 1: it is broken."""
+    from projections.access.export import export_trail
+
+    parts = _parts()
+    with tempfile.TemporaryDirectory() as folder, _connected() as connection:
+        seen = Path(folder) / "seen.note"
+        seen.write_text(_seen(parts.witness), encoding="utf-8")  # before the export: the trail only grows
+        export_trail(connection, Path(folder))
+        command = [sys.executable, str(_verifier()), "trail", folder, "--seen", str(seen)]
+        command += ["--log", str(parts.keys / "log.vkey"), "--witness", str(parts.keys / "witness.vkey")]
+        command += [] if copy is None else ["--copy", str(copy)]
+        done = subprocess.run(command, check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+
+
+@app.command("search")
+def search_command(
+    *,
+    by: By,
+    role: Role = "auditor",
+    organisation: Organisation,
+    reason: Reason,
+    child: Children = None,
+    user: Annotated[str | None, typer.Option(help="An account.", show_default=False)] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
+    fhir: Annotated[bool, typer.Option("--fhir", help="As FHIR R4 AuditEvents, a Bundle.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Search the trail, newest first. That you looked, and for what, is an entry too."""
+    from projections.access.fhir import audit_event
+    from projections.access.reader import Wanted
+
+    wanted = Wanted(user, tuple(child) if child else None, None, _utc(since), _utc(until), limit)
+    with _reading() as reader:
+        found = reader.search(wanted, Person(user=by, role=role, organisation=organisation), reason, _request())
+    if fhir:
+        entries = [{"resource": audit_event(each.leaf, each.secret)} for each in found]
+        show(Output.JSON, {"resourceType": "Bundle", "type": "collection", "entry": entries})
+        return
+    show(output, [_row(each) for each in found], "entries")
+
+
+@app.command("report")
+def report_command(
+    numbers: Annotated[list[str], typer.Argument(help="All numbers that the child ever had.")],
+    *,
+    by: By,
+    role: Role = "management_team",
+    organisation: Organisation,
+    reason: Reason,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Make the report for a child or parent: who looked, when, why. It gives no place and no sensitive service away."""
+    with _reading() as reader:
+        lines = reader.report(numbers, Person(user=by, role=role, organisation=organisation), reason, _request())
+    show(output, [asdict(line) for line in lines], "who looked")
+
+
+@app.command("misuse")
+def misuse_command(
+    facts: Annotated[Path, typer.Argument(help="JSON: users, families, involvements (projections/access/watch.py).")],
+    since: Annotated[datetime, typer.Option(help="Look at what was recorded from then on (UTC).")],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Run the rules about users over the trail; add what they find to the review list and suspend accounts."""
+    from projections.access.watch import keep, look, read_facts
+
+    known = read_facts(facts)
+    with _reading() as reader, _connected() as connection:
+        new = keep(connection, look(reader, known, since.replace(tzinfo=UTC)))
+    show(output, [asdict(line) for line in new], "new findings")
+
+
+@app.command("reviews")
+def reviews_command(output: OutputOption = Output.TABLE) -> None:
+    """List the open findings about accounts, oldest first."""
+    from projections.access.sql import QUERIES
+
+    with _connected() as connection:
+        rows = connection.execute(QUERIES["open_reviews"]).fetchall()
+    names = ("finding", "user", "rule", "leaves", "found_at", "suspended")
+    show(output, [dict(zip(names, row, strict=True)) for row in rows], "open findings")
+
+
+@app.command("close")
+def close_command(
+    finding: Annotated[str, typer.Argument(help="The finding's reference.")],
+    outcome: Annotated[str, typer.Argument(help="innocent (restores the account) or misuse (it stays suspended).")],
+    *,
+    by: By,
+    role: Role = "management_team",
+    organisation: Organisation,
+) -> None:
+    """End the review of a finding."""
+    from projections.access.watch import close
+
+    if outcome not in {"innocent", "misuse"}:
+        raise typer.BadParameter("choose innocent or misuse", param_hint="outcome")
+    chosen: Literal["innocent", "misuse"] = "misuse" if outcome == "misuse" else "innocent"
+    with _connected() as connection:
+        close(connection, finding, Person(user=by, role=role, organisation=organisation), chosen, _request())
+
+
+def _parts() -> AuditParts:
+    return audit_parts(os.environ, stack_config().folder)
+
+
+@contextmanager
+def _connected() -> Iterator[Rows]:
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        yield connection
+
+
+@contextmanager
+def _reading() -> Iterator[TrailReader]:
+    from projections.access.reader import TrailReader
+    from projections.access.sealing import SealingKey
+
+    with _connected() as connection:
+        yield TrailReader(connection, SealingKey.read(_parts().keys / "seal.key"))
+
+
+def _row(found: Found) -> dict[str, Any]:
+    leaf, secret = found.leaf, found.secret
+    return {
+        "leaf": leaf.leaf,
+        "time": leaf.time.isoformat(timespec="seconds"),
+        "who": leaf.who.user + (f" through {leaf.mediator.user}" if leaf.mediator else ""),
+        "for": leaf.who.organisation,
+        "action": leaf.action,
+        "decision": leaf.refusal or leaf.decision,
+        "purpose": leaf.purpose,
+        "child": "(erased)" if secret is None else secret.get("child"),
+        "query": None if secret is None else secret.get("query"),
+        "reason": None if secret is None else secret.get("reason"),
+    }
+
+
+def _seen(witness: str) -> str:
+    try:
+        with urllib.request.urlopen(witness, timeout=10) as answer:  # noqa: S310 - the operator's own setting
+            return str(answer.read(10_000).decode())
+    except OSError as error:
+        raise RetriableError(f"the witness does not answer ({type(error).__name__}): is it running?") from error
+
+
+def _verifier() -> Path:
+    path = Path(__file__).parents[2] / "deploy" / "verify_audit.py"
+    if not path.is_file():
+        raise ConfigurationError("deploy/verify_audit.py is not here: run it from a clone, on `audit export`'s folder")
+    return path
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.replace(tzinfo=UTC)
+
+
+def _request() -> str:
+    return f"cli-{secrets.token_hex(8)}"

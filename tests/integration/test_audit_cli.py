@@ -1,0 +1,114 @@
+"""`contactpoint audit` against real servers: what an operator, an auditor and an outsider do with the trail."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from typer.testing import CliRunner, Result
+
+from connectors.postgres import connect
+from contactpoint.audit_local import audit_parts, make_parts
+from contactpoint.cli.app import app
+from projections.access.keys import read_log_keys, read_signer
+from projections.access.log import append, create_tables
+from projections.access.sequencer import Sequencer
+from projections.access.witness import Witness
+from projections.access.witness_server import HttpWitness, WitnessServer
+from schemas.errors import ConfigurationError, RejectedError, RetriableError
+from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.trail import entry, run_verifier
+
+WHO = ("--by", "auditor-1", "--organisation", "LA-BOLTON", "--reason", "complaint 12")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[WitnessServer]:
+    make_parts(tmp_path / "log", tmp_path / "witness")
+    keys = read_log_keys(tmp_path / "log")
+    signer = read_signer(tmp_path / "witness" / "witness.key")
+    witness = Witness(signer, keys.signer.verifier, tmp_path / "witness" / "witness.json", lambda: 1_800_000_000)
+    with WitnessServer(0, witness) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield listening
+        listening.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def trail(
+    kafka: KafkaSettings,
+    postgres: PostgresSettings,
+    server: WitnessServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[psycopg.Connection]:
+    monkeypatch.setenv("CONTACTPOINT_KAFKA", kafka.bootstrap_servers)
+    monkeypatch.setenv("CONTACTPOINT_POSTGRES_DSN", postgres.dsn.get_secret_value())
+    monkeypatch.setenv("CONTACTPOINT_AUDIT_KEYS", str(tmp_path / "log"))
+    monkeypatch.setenv("CONTACTPOINT_AUDIT_WITNESS", server.url)
+    create_tables(postgres)
+    with connect(postgres, autocommit=True) as connection:
+        append(connection, [entry(request=f"r-{number}", query={"family": "Moss"}) for number in range(9)])
+        sequencer = Sequencer(connection, read_log_keys(tmp_path / "log"), HttpWitness(server.url))
+        sequencer.number()
+        sequencer.witness(sequencer.sign())
+        yield connection
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["audit", *arguments], catch_exceptions=False)
+
+
+def test_the_trail_is_verified_and_an_edit_by_the_database_s_owner_is_named(
+    trail: psycopg.Connection, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("verify").exit_code == 0
+    assert "9 entries hold: 9 covered" in capfd.readouterr().out
+    trail.execute("set session_replication_role = replica")
+    trail.execute("update audit.entry set body = replace(body, '\"nurse\"', '\"clerk\"') where leaf = 4")
+    assert run("verify").exit_code == 1
+    assert "FIRST BAD LEAF 4: edited" in capfd.readouterr().out
+
+
+def test_a_proof_and_an_export_are_checked_by_an_outsider(trail: psycopg.Connection, tmp_path: Path) -> None:
+    (number,) = trail.execute("select entry_id from audit.entry where leaf = 3").fetchone() or (0,)
+    assert run("proof", str(number), str(tmp_path / "out")).exit_code == 0
+    proof, body = tmp_path / "out" / f"{number}.tlog-proof", tmp_path / "out" / f"{number}.json"
+    assert run_verifier(tmp_path, "proof", str(proof), str(body)).startswith("the entry is leaf 3 of the 9")
+    assert run("export", str(tmp_path / "export")).exit_code == 0
+    assert run_verifier(tmp_path, "trail", str(tmp_path / "export")).startswith("9 entries hold")
+    assert run("checkpoint").stdout.startswith("contactpoint.example/audit\n9\n")
+
+
+def test_an_auditor_searches_and_gets_tables_json_or_fhir(trail: psycopg.Connection) -> None:
+    table = run("search", *WHO, "--child", "1P363AQQSXXVB", "--output", "json")
+    assert [row["query"] for row in json.loads(table.stdout)] == [{"family": "Moss"}] * 9
+    bundle = json.loads(run("search", *WHO, "--user", "u-1", "--limit", "2", "--fhir").stdout)
+    assert [each["resource"]["id"] for each in bundle["entry"]] == ["leaf-8", "leaf-7"]
+    looks = trail.execute("select count(*) from audit.pending where entry ->> 'action' = 'viewed_audit'").fetchone()
+    assert looks == (2,)
+
+
+def test_a_witness_that_is_away_or_refuses_is_told_apart(
+    trail: psycopg.Connection, server: WitnessServer, tmp_path: Path
+) -> None:
+    with pytest.raises(RejectedError, match="refused the request"):
+        HttpWitness(server.url)(b"nonsense")
+    with pytest.raises(RetriableError, match="does not answer"):
+        HttpWitness("http://127.0.0.1:9")(b"")
+    with pytest.raises(ConfigurationError, match="no address"):
+        HttpWitness("witness")
+
+
+def test_the_local_stack_gets_keys_and_a_witness_once(tmp_path: Path) -> None:
+    first = audit_parts({}, tmp_path)
+    assert audit_parts({}, tmp_path) == first
+    assert [command.name for command in first.commands()] == ["witness", "access"]
+    given = audit_parts({**first.as_env()}, tmp_path / "other")
+    assert [command.name for command in given.commands()] == ["access"]
