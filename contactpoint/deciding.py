@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -35,12 +35,15 @@ from schemas.decisions import (
     decision_id,
     kind_of,
 )
+from schemas.directory_decisions import AuthorityAssumed, ConsentGiven, CorrectionMade, HarmRecorded
 from schemas.errors import RejectedError
+from schemas.events import Contract
 from schemas.in_force import in_force
 from schemas.reasons import check_reason
 from schemas.two_people import Circumstances, check_people
 
 LinkKind = Literal["must_link", "cannot_link"]
+Decision = TypeVar("Decision", bound=DecisionEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,15 @@ def later_decisions(decision: str, state: State) -> list[str]:
 def records_of(event: DecisionEvent) -> tuple[str, ...]:
     """Return the record keys that a decision names."""
     match event:
-        case MustLinkDecided() | CannotLinkDecided() | ShieldSet():
+        case (
+            MustLinkDecided()
+            | CannotLinkDecided()
+            | ShieldSet()
+            | ConsentGiven()
+            | HarmRecorded()
+            | AuthorityAssumed()
+            | CorrectionMade()
+        ):
             return event.data.records
         case IdentitySevered():
             return (*event.data.former, *event.data.current)
@@ -222,3 +233,12 @@ def _envelope(kind: str, subject: str, people: Deciders, data: Any, circumstance
         "authority": people.authority,
         "reason": people.reason,
     }
+
+
+def decide_about_child(
+    kind: type[Decision], data: Contract, people: Deciders, subject: str, *, near_shield: bool
+) -> Decision:
+    """Return a decision about a child's entry, which changes no membership; raise RejectedError where it may not be."""
+    event_type = str(kind.model_fields["event_type"].default)
+    envelope = _envelope(event_type, subject, people, data, Circumstances(near_shield=near_shield))
+    return kind.model_validate({**envelope, "data": data})

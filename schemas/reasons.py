@@ -48,6 +48,29 @@ REASONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "ordered": "a court or an authority ordered it",
             "public_figure": "a family in the public eye",
         },
+        "correction.made": {
+            "certificate": "a certificate or another official document was seen",
+            "subject_asked": "the child or a parent asked, and it was checked",
+            "source_wrong": "a source is wrong and does not correct it",
+            "ordered": "a court or an authority ordered it",
+        },
+        "consent.given": {
+            "asked_child": "the child was asked and understands",
+            "asked_parent": "a parent was asked, because the child cannot judge",
+        },
+        "consent.withdrawn": {
+            "child_asked": "the child asked",
+            "parent_asked": "a parent asked",
+            "no_longer_held": "it was found not to be held any more",
+        },
+        "harm.recorded": {
+            "significant_harm": "reasonable cause to suspect significant harm (Children Act 1989, s. 31)"
+        },
+        "authority.assumed": {
+            "moved": "the child moved, and both authorities agree",
+            "allocated": "it was allocated",
+            "placed": "the child was placed by another authority",
+        },
         "model.activated": {
             "retrained": "trained again on newer records",
             "more_accurate": "more accurate on the same records",

@@ -11,6 +11,7 @@ import typer
 from contactpoint.cli import (
     audit,
     decide,
+    decide_child,
     directory,
     feeds,
     look,
@@ -48,6 +49,7 @@ app.add_typer(stages.matching, name="matching")
 app.add_typer(stages.projections, name="projections")
 app.add_typer(model.app, name="model")
 app.add_typer(audit.app, name="audit")
+decide_child.register(decide.app)
 app.add_typer(decide.app, name="decide")
 app.add_typer(review.app, name="conflicts")
 app.add_typer(outgoing.release, name="release")

@@ -36,6 +36,7 @@ from contactpoint.explaining.records import members_of
 from contactpoint.explaining.sight import sight
 from projections.directory.reader import DirectoryReader
 from schemas.decisions import AnyDecisionEvent, DecisionEvent, ShieldSet, kind_of
+from schemas.directory_decisions import AnyDirectoryDecision
 from schemas.errors import RejectedError
 from schemas.reasons import REASONS
 
@@ -56,7 +57,7 @@ Expires = Annotated[
 
 
 @dataclass(slots=True)
-class _Desk:
+class Desk:
     """What every decision needs: the connection, who decides, and the decisions so far."""
 
     connection: Connection[TupleRow]
@@ -120,11 +121,11 @@ def retract_command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Take a decision back; says which later decisions are about the same records."""
-    with _desk(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
+    with deciding(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
         state = desk.state(_named(desk, decision))
         event = decide_retraction(decision, desk.people, state)
         later = later_decisions(decision, state)
-    _publish(event, wait, output, {"later decisions about the same records": later})
+    publish(event, wait, output, {"later decisions about the same records": later})
 
 
 @app.command("severed")
@@ -141,10 +142,10 @@ def severed_command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Sever a former identity from the new one (adoption): nothing may connect the two. Needs two people."""
-    with _desk(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
+    with deciding(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
         desk.state([*former, *current])
         event = decide_severed(former, current, desk.people)
-    _publish(event, wait, output, {})
+    publish(event, wait, output, {})
 
 
 @app.command("shield")
@@ -161,11 +162,11 @@ def shield_command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Shield the child that these records belong to. One person suffices: it must not wait."""
-    with _desk(Deciders(by, reason, datetime.now(UTC), approved_by, authority), "shielded") as desk:
-        records = _records_of(desk, who)
+    with deciding(Deciders(by, reason, datetime.now(UTC), approved_by, authority), "shielded") as desk:
+        records = records_of_all(desk, who)
         desk.state(records)
         event = decide_shield(records, desk.people, review_on.date() if review_on else None)
-    _publish(event, wait, output, {"records": len(records)})
+    publish(event, wait, output, {"records": len(records)})
 
 
 @app.command("unshield")
@@ -180,8 +181,8 @@ def unshield_command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Lift every shield that names a record of this child. Needs two people and the right."""
-    with _desk(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
-        records = set(_records_of(desk, who))
+    with deciding(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
+        records = set(records_of_all(desk, who))
         state = desk.state(sorted(records))
         shields = [
             name
@@ -192,7 +193,7 @@ def unshield_command(
             raise RejectedError("not_shielded", "no shield in force names a record of this child")
         events = [decide_retraction(name, desk.people, state) for name in shields]
     for event in events:
-        _publish(event, wait and event is events[-1], output, {"shield": event.data.decision})
+        publish(event, wait and event is events[-1], output, {"shield": event.data.decision})
 
 
 @app.command("reasons")
@@ -218,29 +219,30 @@ def _link(
     wait: bool,
     output: Output,
 ) -> None:
-    with _desk(people, with_right) as desk:
+    with deciding(people, with_right) as desk:
         state = desk.state(pair)
         seen = evidence_seen(desk.connection, model_in_use(desk.connection), *sorted(pair))
         event = decide_link(kind, pair, people, state, expires=expires.date() if expires else None, seen=seen)
     weight = None if seen is None else seen.weight / 100
-    _publish(event, wait, output, {"seen": None if seen is None else seen.model, "weight seen (bits)": weight})
+    publish(event, wait, output, {"seen": None if seen is None else seen.model, "weight seen (bits)": weight})
 
 
 @contextmanager
-def _desk(people: Deciders, with_right: Literal["shielded"] | None) -> Iterator[_Desk]:
+def deciding(people: Deciders, with_right: Literal["shielded"] | None) -> Iterator[Desk]:
+    """Yield what a decision needs, on a connection of its own."""
     where = addresses()
     create_topics(where.kafka_settings())
     with connect(where.postgres_settings(), autocommit=True) as connection:
-        yield _Desk(connection, people, read_decisions(where.kafka_settings()), with_right is not None)
+        yield Desk(connection, people, read_decisions(where.kafka_settings()), with_right is not None)
 
 
-def _named(desk: _Desk, decision: str) -> tuple[str, ...]:
+def _named(desk: Desk, decision: str) -> tuple[str, ...]:
     from contactpoint.deciding import records_of
 
     return next((records_of(event) for event in desk.decisions if event.event_id == decision), ())
 
 
-def _records_of(desk: _Desk, who: Sequence[str]) -> list[str]:
+def records_of_all(desk: Desk, who: Sequence[str]) -> list[str]:
     """Return the records named, those of a child where a number is named."""
     records: list[str] = []
     for each in who:
@@ -255,7 +257,9 @@ def _records_of(desk: _Desk, who: Sequence[str]) -> list[str]:
     return sorted(set(records))
 
 
-def _publish(event: AnyDecisionEvent, wait: bool, output: Output, more: dict[str, object]) -> None:
+def publish(
+    event: AnyDecisionEvent | AnyDirectoryDecision, wait: bool, output: Output, more: dict[str, object]
+) -> None:
     """Publish, wait for the brokers and, if asked, for all stages; say what was decided."""
     where = addresses()
     publish_decision(where.kafka_settings(), event)

@@ -60,8 +60,22 @@ def test_a_decision_is_checked_published_with_what_was_seen_and_taken_back(line:
         ask(line, "decide", "retract", made.event_id, *two, "--reason", "mistaken")
         assert isinstance(read_decisions(line.kafka)[1], DecisionRetracted)
         line.drain()
+        _a_correction_outlasts_the_feeds_until_it_is_retracted(line, ask(line, "lineage", number)["current"][0])
     _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line, line.ask("lineage", number)["current"][0])
     _the_queue(line, one, other)
+
+
+def _a_correction_outlasts_the_feeds_until_it_is_retracted(line: Line, number: str) -> None:
+    before = ask(line, "child", number)["entries"][0]["birth_date"]["value"]["date"]
+    wrong, items = line.folder / "wrong.toml", line.folder / "items.toml"
+    wrong.write_text('nickname = "x"')
+    items.write_text("birth_date = 2012-02-29")
+    who = ("--by", "ann", "--reason", "certificate", "--wait")
+    assert "nickname" in str(run(line, "decide", "correct", number, str(wrong), *who).exception)
+    told = ask(line, "decide", "correct", number, str(items), *who)
+    assert ask(line, "child", number)["entries"][0]["birth_date"]["value"]["date"] == "2012-02-29"
+    ask(line, "decide", "retract", told["decision"], "--by", "ann", "--reason", "mistaken", "--wait")
+    assert ask(line, "child", number)["entries"][0]["birth_date"]["value"]["date"] == before
 
 
 def _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line: Line, number: str) -> None:
