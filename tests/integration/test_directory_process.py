@@ -1,0 +1,99 @@
+"""The directory service as a process of its own: TLS with client certificates, and SIGKILL under load."""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from projections.service.http import HEADERS
+from schemas.settings import PostgresSettings
+from tests.factories.directory_service import REASON, Desk, teenager
+from tests.factories.service_process import serving
+
+PER_RUN = 200
+STAFF = 10
+
+
+@pytest.fixture
+def desk(postgres: PostgresSettings) -> Desk:
+    desk = Desk(postgres)
+    for number in range(STAFF):
+        desk.employ(f"nurse-{number}")
+    return desk
+
+
+def body(number: str) -> dict[str, str]:
+    return {"purpose": "safeguarding", "reason": REASON, "child_number": number}
+
+
+def test_a_token_of_a_certificate_needs_that_certificate(desk: Desk, tmp_path: Path) -> None:
+    (number,) = desk.directory.add(teenager())
+    with serving(desk.postgres, tmp_path) as server:
+        token = server.token("nurse-1")
+        headers = {"authorization": f"Bearer {token}"}
+        other = server.authority.client("another-system")
+        with server.connect() as own, server.connect(other) as thief, server.connect(anonymous=True) as bare:
+            opened = own.post("/v1/open", json=body(number), headers=headers)
+            assert opened.json()["record"]["child_number"] == number
+            for client in (thief, bare):
+                assert client.post("/v1/open", json=body(number), headers=headers).status_code == 401
+            assert bare.get("/health").json() == {"status": "up"}
+            assert "server" not in bare.get("/health").headers
+
+
+def test_what_is_no_http_at_all_is_answered_with_the_headers_too(desk: Desk, tmp_path: Path) -> None:
+    with serving(desk.postgres, tmp_path) as server:
+        context = ssl.create_default_context(cafile=server.authority.certificate)
+        port = int(server.url.rpartition(":")[2])
+        with (
+            socket.create_connection(("localhost", port)) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secured,
+        ):
+            secured.sendall(b"\x00\x01 nonsense\r\n\r\n")
+            answer = secured.recv(10_000)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert all(name + b": " + value in answer for name, value in HEADERS)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_server_that_is_killed_has_given_no_answer_without_its_entry(desk: Desk, tmp_path: Path, seed: int) -> None:
+    """Eight clients at once; SIGKILL at a random moment among 200 requests (R22)."""
+    (number,) = desk.directory.add(teenager())
+    answered: list[str] = []
+    lock = threading.Lock()
+    with serving(desk.postgres, tmp_path) as server:
+        moment = random.Random(seed).randint(1, PER_RUN - 1)
+
+        def ask(turn: int) -> None:
+            try:
+                with server.connect() as client:
+                    answer = _open(client, server.token(f"nurse-{turn % STAFF}"), number)
+            except httpx.TransportError:
+                return
+            with lock:
+                answered.append(answer.headers["request-id"])
+                if len(answered) == moment:
+                    server.kill()
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ask, range(PER_RUN)))
+        assert server.process.poll() is not None
+    entries = {entry["request"] for entry in desk.entries() if entry["action"] == "opened"}
+    assert len(answered) >= moment
+    assert set(answered) <= entries
+
+
+def _open(client: httpx.Client, token: str, number: str) -> httpx.Response:
+    reason = f"{REASON} {time.monotonic_ns()}"
+    sent = body(number) | {"reason": reason}
+    answer = client.post("/v1/open", json=sent, headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 200, answer.text
+    return answer
