@@ -30,10 +30,18 @@ create table if not exists projection.position (
     topic text collate "C" not null,
     part integer not null,
     next_offset bigint not null,
+    advanced_at timestamptz, -- when something new was last taken in, so that readers can see how fresh a source is
     primary key (projection, topic, part)
 );
--- When something new was last taken in from there, so that readers can see how fresh a source is.
-alter table projection.position add column if not exists advanced_at timestamptz;
+do $$
+begin
+    -- Only where it is missing: adding it, even in vain, would wait for every writer.
+    if not exists (select from pg_attribute
+                   where attrelid = 'projection.position'::regclass and attname = 'advanced_at') then
+        alter table projection.position add column advanced_at timestamptz;
+    end if;
+end
+$$;
 
 -- name: register
 insert into projection.checkpoint (projection, commits, fold_version) values (%s, 0, %s) on conflict do nothing;
