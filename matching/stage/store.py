@@ -41,22 +41,26 @@ def commit(connection: psycopg.Connection, batch: Batch) -> bool:
 
     Raises FencedError when the owner row has another epoch or batch than the one before: another worker owns the work.
     """
-    outgoing = Outgoing(encode_identities(batch.identities, batch.model_id, batch.decided_at), batch.letters)
-    publishes = bool(outgoing.identities or outgoing.letters)
     with connection.transaction():
         _advance(connection, batch)  # 1 first: a zombie does no work, and a takeover waits here for our end
-        _copy(connection, QUERIES["copy_inserted"], ROW_TYPES, batch.inserted)  # 2
-        if batch.rewritten:
-            _copy(connection, QUERIES["copy_rewritten"], ROW_TYPES, batch.rewritten)
-            connection.execute(QUERIES["update_rewritten"])  # 3
-        if batch.relabelled:
-            _copy(connection, QUERIES["copy_relabelled"], _LABEL_TYPES, batch.relabelled)
-            connection.execute(QUERIES["update_relabelled"])  # 4
-        if publishes:
-            connection.execute(
-                QUERIES["add_to_outbox"], {"batch": batch.batch, "payload": _ENCODER.encode(outgoing)}
-            )  # 5
+        publishes = write_changes(connection, batch)  # 2 to 5
         _move_positions(connection, batch.positions)  # 6
+    return publishes
+
+
+def write_changes(connection: psycopg.Connection, batch: Batch) -> bool:
+    """Write the rows and the outbox of one batch inside the caller's transaction; tell whether there is to publish."""
+    outgoing = Outgoing(encode_identities(batch.identities, batch.model_id, batch.decided_at), batch.letters)
+    publishes = bool(outgoing.identities or outgoing.letters)
+    _copy(connection, QUERIES["copy_inserted"], ROW_TYPES, batch.inserted)  # 2
+    if batch.rewritten:
+        _copy(connection, QUERIES["copy_rewritten"], ROW_TYPES, batch.rewritten)
+        connection.execute(QUERIES["update_rewritten"])  # 3
+    if batch.relabelled:
+        _copy(connection, QUERIES["copy_relabelled"], _LABEL_TYPES, batch.relabelled)
+        connection.execute(QUERIES["update_relabelled"])  # 4
+    if publishes:
+        connection.execute(QUERIES["add_to_outbox"], {"batch": batch.batch, "payload": _ENCODER.encode(outgoing)})  # 5
     return publishes
 
 

@@ -70,6 +70,16 @@ def postgres(stack: LocalStack) -> Iterator[PostgresSettings]:
     run_as_owner(stack, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
+@pytest.fixture(scope="module")
+def module_postgres(session_stack: LocalStack) -> Iterator[PostgresSettings]:
+    """A database for all tests of a module, which empty it themselves."""
+    assert session_stack.postgres is not None
+    name = f"test_{secrets.token_hex(6)}"
+    run_as_owner(session_stack, sql.SQL("create database {}").format(sql.Identifier(name)))
+    yield PostgresSettings(dsn=session_stack.postgres.config.dsn(name))
+    run_as_owner(session_stack, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
 @pytest.fixture
 def postgres_dsn(postgres: PostgresSettings) -> str:
     return postgres.dsn.get_secret_value()

@@ -1,0 +1,116 @@
+"""Writing what a batch came to: rows, identities, blocking keys and neighbours, inside the batch's own transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from matching.changes import Delta, RecordRow
+from matching.linkage.hashing import Hashes, Indices
+from matching.shared.neighbours import MERGED, Neighbours, edges_of, joined
+from matching.shared.steps import Announced, Reserved
+from matching.shared.survey import Content, Surveyor, content_of
+from matching.shared.tables import Tables
+from matching.stage import store
+from matching.stage.messages import Batch
+from schemas.dead_letter import DeadLetter
+
+
+def write_outcome(
+    tables: Tables,
+    surveyor: Surveyor,
+    announced: Announced,
+    reserved: Reserved,
+    delta: Delta,
+    letters: Sequence[DeadLetter],
+) -> bool:
+    """Write a delta with the index and the neighbours, and take the announcement back; tell whether to publish."""
+    stale = _withdraw_announcement(tables, announced)
+    _write_blocks(tables, surveyor, announced, reserved, delta, stale)
+    _write_neighbours(tables, announced, reserved, delta)
+    return store.write_changes(
+        tables.connection,
+        Batch(
+            epoch=0,
+            batch=delta.batch,
+            model_id=delta.model_id,
+            decided_at=datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            inserted=delta.inserted,
+            rewritten=delta.rewritten,
+            relabelled=delta.relabelled,
+            identities=delta.identities,
+            letters=list(letters),
+            positions=[],
+        ),
+    )
+
+
+def _withdraw_announcement(tables: Tables, announced: Announced) -> list[Content]:
+    """Take back all that was announced of the batch's events; return what this batch itself did not announce.
+
+    A worker that died had announced it, with the same events or another cut of them: its keys are still there.
+    """
+    observed = {
+        (announced.rid_of[change.key], change.event_id): change
+        for change in announced.changes
+        if change.kind == "observed"
+    }
+    rows = Counter(tables.delete_incoming(list(observed)))
+    rows.subtract((content.rid, content.event_id) for content in announced.contents)
+    return [content_of(observed[each], announced.rid_of) for each, count in rows.items() if count > 0]
+
+
+def _write_blocks(
+    tables: Tables,
+    surveyor: Surveyor,
+    announced: Announced,
+    reserved: Reserved,
+    delta: Delta,
+    stale: list[Content],
+) -> None:
+    """Make the keys of records that were there before, or were announced twice, exactly those of their content.
+
+    The keys of new records are there since they were announced.
+    """
+    before = {row.rid: row for row in reserved.rows}
+    after = {row.rid: row for row in _compared(delta)}
+    exact = sorted((set(announced.own.tolist()) & before.keys()) | {content.rid for content in stale})
+    if not exact:
+        return
+    now = [after.get(rid) or before[rid] for rid in exact]
+    new_rids, new_keys = _keys_of(surveyor, _contents(now))
+    old_rids, old_keys = _keys_of(surveyor, stale + _contents([before[rid] for rid in exact if rid in before]))
+    mine = np.isin(announced.key_rids, exact)
+    gone_rids = np.concatenate([old_rids, announced.key_rids[mine], new_rids])
+    tables.delete_blocks(np.concatenate([old_keys, announced.keys[mine], new_keys]), gone_rids)
+    tables.add_blocks(new_keys, new_rids)
+
+
+def _write_neighbours(tables: Tables, announced: Announced, reserved: Reserved, delta: Delta) -> None:
+    """Replace what was known of the neighbours of records that were compared again; add merges and hints."""
+    rows, old = _compared(delta), reserved.neighbours
+    again = np.isin(old.rids, np.array([row.rid for row in rows], np.int64)) & (old.weights < MERGED)
+    if again.any():
+        tables.delete_neighbours(old.rids[again], old.others[again], MERGED)
+    known = set(zip(old.rids.tolist(), old.others.tolist(), old.weights.tolist(), strict=True))
+    merges = dict.fromkeys(zip(*(column.tolist() for column in announced.merges), strict=True))
+    fresh = Neighbours.of([row for row in merges if row not in known])
+    tables.add_neighbours(joined([edges_of(rows), fresh, reserved.hints]))
+
+
+def _compared(delta: Delta) -> list[RecordRow]:
+    """Return the rows of which a batch has found the edges anew."""
+    return [*delta.inserted, *delta.rewritten]
+
+
+def _contents(rows: Sequence[RecordRow]) -> list[Content]:
+    return [Content(row.rid, "", row.source, row.features) for row in rows if row.live]
+
+
+def _keys_of(surveyor: Surveyor, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
+    """Return the blocking keys of contents: record, key."""
+    at, keys = surveyor.keys(contents)
+    return np.array([content.rid for content in contents], np.int64)[at], keys

@@ -1,0 +1,117 @@
+-- name: session
+-- Whatever the tables' statistics say, everything is found by index; a plan that flips costs ten times as much. A worker
+-- that freezes inside a transaction is ended by the server, and nobody waits for a lock without end.
+set jit = off;
+set enable_hashjoin = off;
+set enable_mergejoin = off;
+set enable_seqscan = off;
+set plan_cache_mode = force_generic_plan;
+set idle_in_transaction_session_timeout = '30s';
+set lock_timeout = '10s'
+
+-- name: end_silent_workers
+-- A worker that froze in the middle of a COPY is not idle to the server, which waits for its next rows for ever.
+select pg_terminate_backend(pid)
+from pg_stat_activity
+where application_name = %(application)s and pid <> pg_backend_pid() and datname = current_database()
+  and state = 'active' and wait_event = 'ClientRead' and state_change < clock_timestamp() - interval '30 seconds'
+
+-- name: claim_tables
+-- The lease that never ends keeps every resident owner standing by. It is not taken from an owner that holds one.
+update matching.owner
+set holder = %(holder)s, expires_at = 'infinity', epoch = epoch + 1, model_id = coalesce(model_id, %(model_id)s)
+where holder = %(holder)s or holder is null or expires_at < clock_timestamp()
+returning model_id, batch
+
+-- name: owner_state
+select paused from matching.owner
+
+-- name: begin_partitions
+insert into matching.position (topic, partition, next_offset)
+select * from unnest(%(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[])
+on conflict do nothing
+
+-- name: advance_positions
+update matching.position p
+set next_offset = m.next_offset
+from unnest(%(topics)s::text[], %(partitions)s::integer[], %(expected)s::bigint[], %(next_offsets)s::bigint[])
+    as m(topic, partition, expected, next_offset)
+where p.topic = m.topic and p.partition = m.partition and p.next_offset = m.expected
+
+-- name: number_names
+-- Two workers may hear of a key at once: the second one's insert returns nothing for it, and it asks again.
+with given as (select key from unnest(%(keys)s::text[]) as g(key)),
+known as (select n.rid, n.key from given g join matching.shared_name n on n.key = g.key),
+fresh as (
+    insert into matching.shared_name (key)
+    select g.key from given g where not exists (select from known k where k.key = g.key) order by g.key
+    on conflict (key) do nothing
+    returning rid, key
+)
+select rid, key from known union all select rid, key from fresh
+
+-- name: copy_incoming
+copy matching.shared_incoming (rid, event_id, source, features, worker) from stdin (format binary)
+
+-- name: copy_blocks
+copy matching.shared_block (key, rid) from stdin (format binary)
+
+-- name: find_candidates
+-- Keys and contents in one statement: every record that shares a key with an own one, as it is linked and as it is
+-- announced.
+with pair as materialized (
+    select distinct k.at, b.rid
+    from unnest(%(keys)s::bigint[], %(at)s::integer[], %(rids)s::integer[]) as k(key, at, rid)
+    join matching.shared_block b on b.key = k.key and b.rid <> k.rid
+)
+select p.at, p.rid, false as announced, r.source, r.features
+from pair p join matching.record r on r.rid = p.rid
+where r.live
+union all
+select p.at, p.rid, true, i.source, i.features
+from pair p join matching.shared_incoming i on i.rid = p.rid
+
+-- name: reserve
+-- Always in the same order, so that two workers never wait for each other.
+select count(*) from (
+    select rid from matching.shared_name where rid = any(%(rids)s) order by rid for no key update
+) as reserved
+
+-- name: reserve_at_once
+select count(*) from (
+    select rid from matching.shared_name where rid = any(%(rids)s) order by rid for no key update nowait
+) as reserved
+
+-- name: still_incoming
+select distinct rid from matching.shared_incoming where rid = any(%(rids)s)
+
+-- name: neighbours
+select rid, other, weight from matching.shared_neighbour where rid = any(%(rids)s) and weight >= %(least)s
+
+-- name: records
+select * from matching.record where rid = any(%(rids)s) order by rid
+
+-- name: next_batch
+select nextval('matching.shared_batch')
+
+-- name: delete_incoming
+delete from matching.shared_incoming i
+using unnest(%(rids)s::integer[], %(event_ids)s::text[]) as d(rid, event_id)
+where i.rid = d.rid and i.event_id = d.event_id
+returning i.rid, i.event_id
+
+-- name: forget_incoming
+delete from matching.shared_incoming where rid = any(%(rids)s) and worker = %(worker)s
+
+-- name: delete_blocks
+delete from matching.shared_block b
+using unnest(%(keys)s::bigint[], %(rids)s::integer[]) as d(key, rid)
+where b.key = d.key and b.rid = d.rid
+
+-- name: delete_neighbours
+delete from matching.shared_neighbour n
+using unnest(%(rids)s::integer[], %(others)s::integer[]) as d(rid, other)
+where n.rid = d.rid and n.other = d.other and n.weight < %(below)s
+
+-- name: copy_neighbours
+copy matching.shared_neighbour (rid, other, weight) from stdin (format binary)

@@ -1,0 +1,41 @@
+-- What several workers share beside the tables of matching/sql/schema.sql. Safe to run at every start.
+-- Announcing (the first transaction of a batch) writes names, incoming and blocks; linking (the second) writes
+-- records, neighbours and positions. No table is updated by both, so the two never lock each other out.
+
+-- Every record key that was ever heard of, and the number that stands for it. Rows never change: locking one is how a
+-- worker reserves the record, whether it has a row in matching.record yet or not.
+create table if not exists matching.shared_name (
+    rid integer generated always as identity primary key,
+    key text collate "C" not null unique
+);
+
+-- Contents that are announced and not yet linked: other workers compare with them. A crash of the server empties this
+-- table, and with it ends every batch in work: each is then read again from the log and announced again.
+create unlogged table if not exists matching.shared_incoming (
+    rid integer not null,
+    event_id text not null,
+    source text not null,
+    features bytea not null,
+    worker bigint not null
+);
+create index if not exists shared_incoming_rid on matching.shared_incoming (rid);
+
+-- Blocking keys of announced and of linked contents.
+create table if not exists matching.shared_block (
+    key bigint not null,
+    rid integer not null
+);
+create index if not exists shared_block_key on matching.shared_block (key) include (rid);
+
+-- Which records have to be looked at together, in both directions: a superset of the edges that hold. `weight` is the
+-- edge's, or one of the marks in matching/shared/neighbours.py.
+create table if not exists matching.shared_neighbour (
+    rid integer not null,
+    other integer not null,
+    weight integer not null
+);
+create index if not exists shared_neighbour_rid on matching.shared_neighbour (rid) include (other, weight);
+
+-- Numbers of batches. A worker draws one when it holds all its locks, so of two batches that concern one child the
+-- later one has the higher number.
+create sequence if not exists matching.shared_batch;

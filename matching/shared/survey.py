@@ -1,0 +1,112 @@
+"""Before anything is reserved: which records of the store a batch's own contents may be linked with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from matching.changes import SourceChange
+from matching.linkage.blocking import Blocker
+from matching.linkage.columns import SEPARATOR, RecordColumns
+from matching.linkage.comparisons import compare
+from matching.linkage.hashing import Hashes, Indices, sorted_unique
+from matching.linkage.model import LinkageModel
+from matching.linkage.scoring import total_weights
+
+
+class Content(NamedTuple):
+    """The newest values that a batch states about one record: what it announces."""
+
+    rid: int
+    event_id: str
+    source: str
+    features: bytes
+
+
+class Candidate(NamedTuple):
+    """A record that shares a key with the content at position `at`, as it is linked or as it is announced."""
+
+    at: int
+    rid: int
+    announced: bool
+    source: str
+    features: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Pairs at or above the review floor: own record, other record, whether with its announced content, weight."""
+
+    own: Indices
+    others: Indices
+    announced: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    weights: Indices
+
+    def linked_with(self, threshold: int) -> Indices:
+        """Return the other records of pairs whose components a batch may join, or whose place it has to wait for."""
+        return sorted_unique(self.others[(self.weights >= threshold) | self.announced])
+
+
+class Surveyor:
+    """Compares a batch's contents with what the store has; knows the model's blocking."""
+
+    def __init__(self, model: LinkageModel) -> None:
+        self._model = model
+        self._blocker = Blocker(model)
+
+    def keys(self, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
+        """Return the blocking keys of contents: position, key."""
+        columns = self._columns(contents)
+        return self._blocker.keys(columns, np.arange(len(columns), dtype=np.int64))
+
+    def compare(self, contents: Sequence[Content], found: Sequence[Candidate]) -> Findings:
+        """Return the pairs that reach the review floor."""
+        columns = self._columns(contents)
+        places: dict[tuple[int, bool], int] = {}
+        rows: list[Candidate] = []
+        right = np.empty(len(found), np.int64)
+        first = len(columns)
+        for i, candidate in enumerate(found):
+            place = places.setdefault((candidate.rid, candidate.announced), first + len(rows))
+            if place == first + len(rows):
+                rows.append(candidate)
+            right[i] = place
+        columns.append([row.features.decode() for row in rows], [row.source for row in rows])
+        left = np.array([candidate.at for candidate in found], np.int64)
+        weights = total_weights(compare(columns, left, right, self._model), self._model)
+        kept = np.flatnonzero(weights >= self._model.review_floor)
+        chosen = [found[i] for i in kept.tolist()]
+        return Findings(
+            np.array([contents[candidate.at].rid for candidate in chosen], np.int64),
+            np.array([candidate.rid for candidate in chosen], np.int64),
+            np.array([candidate.announced for candidate in chosen], dtype=bool),
+            weights[kept],
+        )
+
+    def _columns(self, contents: Sequence[Content]) -> RecordColumns:
+        columns = RecordColumns(self._model)
+        columns.append([content.features.decode() for content in contents], [content.source for content in contents])
+        return columns
+
+
+def newest_contents(changes: Sequence[SourceChange], rid_of: Mapping[str, int]) -> list[Content]:
+    """Return what a batch announces: the values of each record whose newest change in the batch is an observation."""
+    newest: dict[str, SourceChange] = {}
+    for change in changes:
+        known = newest.get(change.key)
+        if known is None or _order(change) > _order(known):
+            newest[change.key] = change
+    return [content_of(change, rid_of) for change in newest.values() if change.kind == "observed"]
+
+
+def content_of(change: SourceChange, rid_of: Mapping[str, int]) -> Content:
+    """Return the content that an observation states."""
+    features = SEPARATOR.join(change.values or ()).encode()
+    return Content(rid_of[change.key], change.event_id, change.source, features)
+
+
+def _order(change: SourceChange) -> tuple[int, str, bool]:
+    return change.version, change.fingerprint, change.kind != "observed"

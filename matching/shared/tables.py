@@ -1,0 +1,143 @@
+"""Statements over the shared tables, a method each. Nothing here decides anything."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any, LiteralString, NamedTuple
+
+import numpy as np
+import psycopg
+from psycopg.rows import TupleRow
+
+from connectors.postgres import apply_schema, wrap_errors
+from matching.changes import RecordRow
+from matching.linkage.hashing import Hashes, Indices
+from matching.shared.binary import Int4s, Int8s, copy_block, register
+from matching.shared.neighbours import Neighbours
+from matching.shared.sql import QUERIES
+from matching.shared.survey import Candidate, Content
+from schemas.settings import PostgresSettings
+
+APPLICATION = "contactpoint-matching-shared"
+
+
+class Move(NamedTuple):
+    """One partition's position: where it has to stand, and where a batch moves it."""
+
+    topic: str
+    partition: int
+    expected: int
+    next_offset: int
+
+
+def create_tables(settings: PostgresSettings) -> None:
+    """Create what is missing of the tables that workers share, and of the matching stage's own."""
+    apply_schema(settings, "matching.sql")
+    apply_schema(settings, "matching.shared.sql")
+
+
+class Tables:
+    """The shared tables over one connection in autocommit mode; the caller opens transactions."""
+
+    def __init__(self, connection: psycopg.Connection[TupleRow]) -> None:
+        self.connection = connection
+        self._worker = secrets.randbits(62)  # tells this worker's announcements from those of others
+        register(connection)
+        with wrap_errors():
+            connection.execute(QUERIES["session"])
+
+    def rids_of(self, keys: Iterable[str]) -> dict[str, int]:
+        """Return the number of each record key, giving new ones to keys never heard of."""
+        wanted = set(keys)
+        numbers: dict[str, int] = {}
+        while missing := wanted - numbers.keys():
+            rows = self._all("number_names", {"keys": sorted(missing)})
+            numbers.update((key, rid) for rid, key in rows)
+        return numbers
+
+    def announce(self, contents: Sequence[Content], owners: Indices, keys: Hashes) -> None:
+        """Let other workers see contents, and find them by their keys; `owners` says for each key whose it is."""
+        with self.connection.cursor() as cursor, cursor.copy(QUERIES["copy_incoming"]) as copy:
+            copy.set_types(["int4", "text", "text", "bytea", "int8"])
+            for content in contents:
+                copy.write_row((*content, self._worker))
+        self.add_blocks(keys, owners)
+
+    def add_blocks(self, keys: Hashes, rids: Indices) -> None:
+        """Add blocking keys."""
+        self._copy(QUERIES["copy_blocks"], [keys, rids.astype(np.int32)])
+
+    def delete_blocks(self, keys: Hashes, rids: Indices) -> None:
+        """Take blocking keys away, however often they are there."""
+        self._run("delete_blocks", {"keys": Int8s(keys), "rids": Int4s(rids)})
+
+    def candidates(self, keys: Hashes, at: Indices, rids: Indices) -> list[Candidate]:
+        """Return all records that share a key with the own record beside it."""
+        values = {"keys": Int8s(keys), "at": Int4s(at), "rids": Int4s(rids)}
+        return [Candidate._make(row) for row in self._all("find_candidates", values)]
+
+    def reserve(self, rids: Indices) -> None:
+        """Reserve records until the transaction ends, waiting for other workers."""
+        self._run("reserve", {"rids": Int4s(rids)})
+
+    def reserve_at_once(self, rids: Indices) -> None:
+        """Reserve more records; raise psycopg's LockNotAvailable when another worker has one."""
+        self._run("reserve_at_once", {"rids": Int4s(rids)})
+
+    def still_incoming(self, rids: Indices) -> Indices:
+        """Return which of these records are announced and not yet linked."""
+        return np.array([row[0] for row in self._all("still_incoming", {"rids": Int4s(rids)})], np.int64)
+
+    def neighbours(self, rids: Indices, least: int) -> Neighbours:
+        """Return the neighbours of records with at least this weight."""
+        return Neighbours.of(self._all("neighbours", {"rids": Int4s(rids), "least": least}))
+
+    def delete_neighbours(self, rids: Indices, others: Indices, below: int) -> None:
+        """Take rows away, in both directions, whose weight is below this."""
+        rids, others = np.concatenate([rids, others]), np.concatenate([others, rids])
+        self._run("delete_neighbours", {"rids": Int4s(rids), "others": Int4s(others), "below": below})
+
+    def add_neighbours(self, rows: Neighbours) -> None:
+        """Add rows."""
+        self._copy(QUERIES["copy_neighbours"], [column.astype(np.int32) for column in rows])
+
+    def records(self, rids: Indices) -> list[RecordRow]:
+        """Return the rows of records, in order of number; those never linked have none."""
+        return [RecordRow._make(row) for row in self._all("records", {"rids": Int4s(rids)})]
+
+    def next_batch(self) -> int:
+        """Draw a batch number; call it with all locks held."""
+        return int(self._all("next_batch", {})[0][0])
+
+    def delete_incoming(self, events: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+        """Take announcements back because they are linked; return record and event of each row there was."""
+        rids = Int4s(np.array([rid for rid, _ in events], np.int64))
+        return self._all("delete_incoming", {"rids": rids, "event_ids": [event_id for _, event_id in events]})
+
+    def forget_announcement(self, rids: Indices) -> None:
+        """Take back what this worker, and no other, has announced of these records."""
+        self._run("forget_incoming", {"rids": Int4s(rids), "worker": self._worker})
+
+    def advance(self, moves: Sequence[Move]) -> bool:
+        """Move positions; tell whether all of them stood where they had to."""
+        if not moves:
+            return True
+        topics, partitions, expected, next_offsets = (list(column) for column in zip(*moves, strict=True))
+        values = {"topics": topics, "partitions": partitions, "expected": expected, "next_offsets": next_offsets}
+        return self._run("advance_positions", values).rowcount == len(moves)
+
+    def end_silent_workers(self) -> None:
+        """End the sessions of workers that froze in the middle of a COPY."""
+        self._run("end_silent_workers", {"application": APPLICATION})
+
+    def _run(self, name: str, values: dict[str, Any]) -> psycopg.Cursor[TupleRow]:
+        return self.connection.execute(QUERIES[name], values)
+
+    def _all(self, name: str, values: dict[str, Any]) -> list[Any]:
+        return self._run(name, values).fetchall()
+
+    def _copy(self, statement: LiteralString, columns: Sequence[Any]) -> None:
+        if len(columns[0]):
+            with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
+                copy.write(copy_block(columns))

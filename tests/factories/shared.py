@@ -1,0 +1,122 @@
+"""Several shared linkers on one database, their steps in any order, for tests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+import msgspec
+import numpy as np
+
+from connectors.postgres import connect
+from matching.changes import SourceChange
+from matching.linkage.blocking import blocking_keys
+from matching.linkage.columns import SEPARATOR, columns_of
+from matching.linkage.model import LinkageModel
+from matching.shared.linker import SharedLinker
+from matching.shared.steps import Announced, ConflictError, Surveyed
+from matching.shared.tables import Move, Tables, create_tables
+from matching.stage import store
+from matching.stage.messages import Outgoing
+from matching.stage.replay import IdentityView
+from schemas.codec import decode_as
+from schemas.settings import PostgresSettings
+from tests.unit.matching.worlds import DurableRows
+
+WORKERS = 3
+EMPTY = (
+    "truncate matching.record, matching.outbox, matching.position, matching.shared_name, matching.shared_incoming, "
+    "matching.shared_block, matching.shared_neighbour restart identity"
+)
+
+
+@dataclass(slots=True)
+class Hand:
+    """One worker in the middle of a batch."""
+
+    linker: SharedLinker
+    batch: list[SourceChange] | None = None
+    announced: Announced | None = None
+    surveyed: Surveyed | None = None
+
+
+class SharedStore:
+    """Tables, and workers whose steps a test orders."""
+
+    def __init__(self, tables: Sequence[Tables]) -> None:
+        self._tables = tables
+        self._connection = tables[0].connection
+        self._model: LinkageModel | None = None
+
+    @classmethod
+    @contextmanager
+    def opened(cls, settings: PostgresSettings) -> Iterator[Self]:
+        """Create the tables and open a connection for each worker."""
+        create_tables(settings)
+        connections = [connect(settings, autocommit=True) for _ in range(WORKERS)]
+        try:
+            yield cls([Tables(connection) for connection in connections])
+        finally:
+            for connection in connections:
+                connection.close()
+
+    def run(self, model: LinkageModel, batches: Sequence[list[SourceChange]], rng: random.Random) -> None:
+        """Link batches from empty tables: each step by a worker drawn at random, some of which die and are replaced."""
+        self._connection.execute(EMPTY)
+        self._model = model
+        hands = [Hand(SharedLinker(tables, model)) for tables in self._tables]
+        waiting = list(reversed(batches))
+        while waiting or any(hand.batch is not None for hand in hands):
+            hand = rng.choice(hands)
+            if hand.batch is None:
+                hand.batch = waiting.pop() if waiting else None
+            elif rng.random() < 0.05:
+                waiting.append(hand.batch)
+                hand.batch = hand.announced = hand.surveyed = None
+            elif hand.announced is None:
+                hand.announced = hand.linker.announce(hand.batch)
+            elif hand.surveyed is None:
+                hand.surveyed = hand.linker.survey(hand.announced)
+            else:
+                self._settle(hand, hand.announced, hand.surveyed)
+
+    def rows(self) -> DurableRows:
+        """Return the rows of all records; the index is checked on the way."""
+        rows = DurableRows()
+        found = list(store.read_records(self._connection))
+        rows.rows.update((row.rid, row) for row in found)
+        self._check_index(rows)
+        return rows
+
+    def published(self) -> dict[str, tuple[str, ...]]:
+        """Return the newest membership of every child that the outbox tells of."""
+        newest: dict[str, tuple[int, tuple[str, ...]]] = {}
+        for (payload,) in self._connection.execute("select payload from matching.outbox order by batch"):
+            for value in msgspec.msgpack.decode(payload, type=Outgoing).identities:
+                event = decode_as(value, IdentityView)
+                assert event.subject not in newest or newest[event.subject][0] < event.data.version
+                newest[event.subject] = (event.data.version, event.data.members)
+        return {number: members for number, (_, members) in newest.items() if members}
+
+    def _settle(self, hand: Hand, announced: Announced, surveyed: Surveyed) -> None:
+        moves: list[Move] = []
+        try:
+            hand.linker.settle(announced, surveyed, moves)
+            hand.batch = hand.announced = hand.surveyed = None
+        except ConflictError as conflict:
+            hand.surveyed = hand.linker.survey(announced, conflict.needed)
+
+    def _check_index(self, rows: DurableRows) -> None:
+        """Nothing is left announced, and each live record has exactly the keys of its content."""
+        assert self._model is not None
+        live = [row for row in rows.rows.values() if row.live]
+        values = [row.features.decode().split(SEPARATOR) for row in live]
+        columns = columns_of(self._model, values, [row.source for row in live])
+        owners, keys = blocking_keys(columns, np.arange(len(live)), self._model)
+        expected = sorted(zip(keys.view(np.int64).tolist(), [live[i].rid for i in owners.tolist()], strict=True))
+        found = self._connection.execute("select key, rid from matching.shared_block order by key, rid").fetchall()
+        assert found == expected
+        assert not self._connection.execute("select 1 from matching.shared_incoming").fetchall()
