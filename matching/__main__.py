@@ -1,10 +1,11 @@
-"""`python -m matching`: run one worker of the matching stage on the addresses in the environment."""
+"""`python -m matching [--shared]`: run one worker of the matching stage on the addresses in the environment."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+from matching.shared import app as shared
 from matching.stage.app import run
 from matching.stage.settings import MatchingSettings
 from schemas.errors import ConfigurationError
@@ -15,7 +16,8 @@ def main() -> int:
     """Run until told to stop; a wrong setting is one sentence and status 78."""
     configure_logging()
     try:
-        run(MatchingSettings.from_env(os.environ))
+        start = shared.run if "--shared" in sys.argv[1:] else run
+        start(MatchingSettings.from_env(os.environ))
     except ConfigurationError as error:
         sys.stderr.write(f"error: {error}\n")
         return 78

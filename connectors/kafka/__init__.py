@@ -14,6 +14,7 @@ from connectors.kafka.admin import (
 )
 from connectors.kafka.errors import translate
 from connectors.kafka.places import read_places
+from connectors.kafka.group import GroupReader
 from connectors.kafka.producer import DeliveryFailure, EventProducer
 from connectors.kafka.reader import Batches, PartitionReader, ReadMessage
 
@@ -22,6 +23,7 @@ __all__ = [
     "Batches",
     "DeliveryFailure",
     "EventProducer",
+    "GroupReader",
     "Partition",
     "PartitionReader",
     "Positions",

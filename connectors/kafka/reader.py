@@ -72,15 +72,7 @@ class PartitionReader:
         librdkafka waits the whole `timeout` (seconds) unless `max_messages` arrive earlier: it is the latency at low
         rates. Raises RetriableError, ConfigurationError or FatalError as `errors.translate` sorts them.
         """
-        batches: Batches = {}
-        for message in self._consumer.consume(max_messages, timeout):
-            error = message.error()
-            if error is not None:
-                _raise_unless_harmless(error, message)
-                continue
-            read = self._read(message)
-            batches.setdefault((read.topic, read.partition), []).append(read)
-        return batches
+        return read_messages(self._consumer.consume(max_messages, timeout), with_headers=self._with_headers)
 
     def hint(self, positions: Positions, *, wait: bool = False) -> None:
         """Note positions under the group's name for lag dashboards; nothing depends on it, so failures are ignored."""
@@ -118,11 +110,21 @@ class PartitionReader:
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         self.close()
 
-    def _read(self, message: Message) -> ReadMessage:
+
+def read_messages(messages: Sequence[Message], *, with_headers: bool = False) -> Batches:
+    """Sort what librdkafka returned by partition; raise our error for the first one that is an error."""
+    batches: Batches = {}
+    for message in messages:
+        error = message.error()
+        if error is not None:
+            _raise_unless_harmless(error, message)
+            continue
         # The driver's types allow for messages that were never sent; one that was read has a place and bytes.
-        headers = tuple(message.headers() or ()) if self._with_headers else ()
+        headers = tuple(message.headers() or ()) if with_headers else ()
         read: Any = (message.topic(), message.partition(), message.offset(), message.key(), message.value(), headers)
-        return ReadMessage._make(read)
+        each = ReadMessage._make(read)
+        batches.setdefault((each.topic, each.partition), []).append(each)
+    return batches
 
 
 def _raise_unless_harmless(error: KafkaError, message: Message) -> None:

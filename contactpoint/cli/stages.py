@@ -26,15 +26,22 @@ ProjectionName = Annotated[str, typer.Argument(help=f"One of: {', '.join(PROJECT
 
 
 @matching.command("run")
-def matching_command() -> None:
+def matching_command(
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Share the work with other such workers, over tables in PostgreSQL.")
+    ] = False,
+) -> None:
     """Link records until told to stop (SIGTERM). A second one on the same database stands by and takes over.
 
-    Settings: CONTACTPOINT_MATCHING_MODEL, _LEASE_SECONDS, _BATCH_RECORDS and others in matching/stage/settings.py.
+    With --shared any number of workers link together, for records that no one machine's memory holds; the results are
+    the same. Settings: CONTACTPOINT_MATCHING_MODEL, _LEASE_SECONDS, _BATCH_RECORDS and others in
+    matching/stage/settings.py.
     """
-    from matching.stage.app import run
+    from matching.shared import app as together
+    from matching.stage import app as alone
     from matching.stage.settings import MatchingSettings
 
-    run(MatchingSettings.from_env(stage_environment()))
+    (together if shared else alone).run(MatchingSettings.from_env(stage_environment()))
 
 
 @matching.command("pause")

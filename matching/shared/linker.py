@@ -34,11 +34,11 @@ _NOBODY = np.empty(0, np.int64)
 class SharedLinker:
     """Links batches over tables that other linkers use at the same time. One thread, one connection."""
 
-    def __init__(self, tables: Tables, model: LinkageModel) -> None:
+    def __init__(self, tables: Tables, model: LinkageModel, totals: Totals | None = None) -> None:
         self._tables = tables
         self._model = model
         self._surveyor = Surveyor(model)
-        self.totals = Totals()
+        self.totals = totals or Totals()
         with wrap_errors():
             store.prepare_writer(tables.connection)
 

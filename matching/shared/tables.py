@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
-from typing import Any, LiteralString, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, LiteralString, NamedTuple
 
 import numpy as np
 import psycopg
 from psycopg.rows import TupleRow
 
+from connectors.kafka import Positions
 from connectors.postgres import apply_schema, wrap_errors
 from matching.changes import RecordRow
 from matching.linkage.hashing import Hashes, Indices
@@ -17,9 +18,11 @@ from matching.shared.binary import Int4s, Int8s, copy_block, register
 from matching.shared.neighbours import Neighbours
 from matching.shared.sql import QUERIES
 from matching.shared.survey import Candidate, Content
+from matching.sql import QUERIES as STAGE
 from schemas.settings import PostgresSettings
 
-APPLICATION = "contactpoint-matching-shared"
+APPLICATION: Final = "contactpoint-matching-shared"
+HOLDER: Final = "shared workers"
 
 
 class Move(NamedTuple):
@@ -126,6 +129,28 @@ class Tables:
         topics, partitions, expected, next_offsets = (list(column) for column in zip(*moves, strict=True))
         values = {"topics": topics, "partitions": partitions, "expected": expected, "next_offsets": next_offsets}
         return self._run("advance_positions", values).rowcount == len(moves)
+
+    def claim(self, model_id: str) -> str | None:
+        """Take the tables for shared workers; return the model they are made with, None while an owner holds them."""
+        rows = self._all("claim_tables", {"holder": HOLDER, "model_id": model_id})
+        return str(rows[0][0]) if rows else None
+
+    def made_by_an_owner(self) -> bool:
+        """Tell whether a resident owner has numbered the records: its first one is 0, which no shared worker gives."""
+        return bool(self.records(np.zeros(1, np.int64)))
+
+    def positions(self, partitions: Sequence[tuple[str, int]], beginnings: Mapping[tuple[str, int], int]) -> Positions:
+        """Return where partitions are to be read from on; those never read get their beginning as position."""
+        topics, numbers = [topic for topic, _ in partitions], [number for _, number in partitions]
+        next_offsets = [beginnings.get(each, 0) for each in partitions]
+        values = {"topics": topics, "partitions": numbers, "next_offsets": next_offsets}
+        self._run("begin_partitions", values)
+        stored = {(topic, number): at for topic, number, at in self.connection.execute(STAGE["read_positions"])}
+        return {each: stored[each] for each in partitions}
+
+    def paused(self) -> bool:
+        """Tell whether linkage is paused."""
+        return bool(self._all("owner_state", {})[0][0])
 
     def end_silent_workers(self) -> None:
         """End the sessions of workers that froze in the middle of a COPY."""

@@ -66,6 +66,18 @@ insert into matching.outbox (batch, payload) values (%(batch)s, %(payload)s)
 -- name: read_outbox
 select batch, payload from matching.outbox order by batch limit %(limit)s
 
+-- name: lead_relays
+-- The lock is the session's: it goes to another relay when this one ends.
+select pg_try_advisory_lock(20090306)
+
+-- name: end_silent_relay
+-- A relay asks for rows all the time; one that has not for so long is frozen, and would hold the lock for ever.
+select pg_terminate_backend(a.pid)
+from pg_locks l
+join pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'advisory' and l.granted and l.objid = 20090306 and a.datname = current_database()
+  and a.pid <> pg_backend_pid() and a.state = 'idle' and a.state_change < clock_timestamp() - interval '30 seconds'
+
 -- name: delete_from_outbox
 delete from matching.outbox where batch = any(%(batches)s)
 

@@ -25,7 +25,7 @@ COMMANDS: Final = {b"pause": True, b"resume": False}
 def send_command(kafka: KafkaSettings, command: str) -> None:
     """Ask the owner to `pause` or `resume`; raise RejectedError for another word."""
     value = command.encode()
-    _paused_by(PROCESSING, value)
+    paused_by(PROCESSING, value)
     with EventProducer(kafka) as producer:
         producer.send(MATCHING_CONTROL, PROCESSING, value)
 
@@ -35,7 +35,7 @@ def obey(postgres: PostgresSettings, key: bytes | None, value: bytes | None) -> 
 
     Raises RejectedError for what is not a command.
     """
-    paused = _paused_by(key, value)
+    paused = paused_by(key, value)
     with connect(postgres, autocommit=True, application="contactpoint-matching-control") as connection:
         set_paused(connection, paused=paused)
     return paused
@@ -47,7 +47,8 @@ def set_paused(connection: psycopg.Connection, *, paused: bool) -> None:
         connection.execute(QUERIES["set_paused"], {"paused": paused})
 
 
-def _paused_by(key: bytes | None, value: bytes | None) -> bool:
+def paused_by(key: bytes | None, value: bytes | None) -> bool:
+    """Return whether a command asks to pause or to resume; raise RejectedError for what is not a command."""
     if key != PROCESSING or value not in COMMANDS:
         raise RejectedError("command_unknown", "commands on matching-control: processing = pause or resume")
     return COMMANDS[value]

@@ -6,40 +6,18 @@ an event becomes a dead letter in the same batch, and the next one goes on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
-from matching.changes import IdentityChange, SourceChange
+from matching.changes import IdentityChange
 from matching.features import ChangeReader
 from matching.resident import ResidentOwner
 from matching.stage.committer import IN_FLIGHT
+from matching.stage.intake import Messages, read_batch
 from matching.stage.messages import Batch, Outcome, Position
-from schemas.dead_letter import DeadLetter, dead_letter
-from schemas.errors import RejectedError
-
-STAGE = "matching"
-
-
-class Message(Protocol):
-    """What the engine needs of a message, whichever client has read it."""
-
-    @property
-    def offset(self) -> int:
-        """Its place in the partition."""
-        ...
-
-    @property
-    def key(self) -> bytes | None:
-        """Its key as it came."""
-        ...
-
-    @property
-    def value(self) -> bytes | None:
-        """Its value as it came; None for a tombstone."""
-        ...
 
 
 class BatchWriter(Protocol):
@@ -57,10 +35,6 @@ class BatchWriter(Protocol):
     def settle(self, most: int = 0) -> list[Outcome]:
         """Wait until at most `most` batches are in flight; return what was committed."""
         ...
-
-
-Messages = Mapping[tuple[str, int], Sequence[Message]]
-"""Messages by topic and partition, in order of offset."""
 
 
 @dataclass(slots=True)
@@ -131,7 +105,7 @@ class Engine:
         Raises FencedError, RetriableError or FatalError when a batch failed: the state is then not to be used again.
         """
         started = perf_counter()
-        changes, letters = self._read(messages)
+        changes, letters = read_batch(self._reader, messages)
         read = perf_counter()
         positions = [Position(*partition, batch[-1].offset + 1) for partition, batch in messages.items() if batch]
         delta = self._owner.apply(changes, self._batch + 1)
@@ -191,28 +165,6 @@ class Engine:
             self.totals.committing += outcome.seconds
             self.committed |= {(p.topic, p.partition): p.next_offset for p in self._waiting.pop(0)}
         return any(outcome.published for outcome in outcomes)
-
-    def _read(self, messages: Messages) -> tuple[list[SourceChange], list[DeadLetter]]:
-        changes: list[SourceChange] = []
-        letters: list[DeadLetter] = []
-        for (topic, partition), batch in messages.items():
-            for message in batch:
-                try:
-                    changes.append(self._reader.read(message.value))
-                except RejectedError as error:
-                    letters.append(_letter(topic, partition, message, error))
-        return changes, letters
-
-
-def _letter(topic: str, partition: int, message: Message, error: RejectedError) -> DeadLetter:
-    return dead_letter(
-        stage=STAGE,
-        origin=topic,
-        place=f"{partition}:{message.offset}",
-        key=message.key,
-        value=message.value or b"",
-        error=error,
-    )
 
 
 def _now() -> str:

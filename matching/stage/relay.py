@@ -30,26 +30,30 @@ from schemas.topics import DEAD_LETTERS, IDENTITIES
 
 log = structlog.get_logger(__name__)
 
+APPLICATION = "contactpoint-matching-relay"
+
 WAKE = b"wake"
 DRAIN = b"drain"
 DRAINED = b"drained"
 
 _ROWS = 16  # outbox rows published between two flushes
 _LOOK_SECONDS = 1.0  # the outbox is looked at this often without being woken
+_SHARED_LOOK_SECONDS = 0.1  # the same where other workers fill it, who wake their own relays only
 _RETRY_SECONDS = 1.0
 _OUTGOING = msgspec.msgpack.Decoder(Outgoing)
 
 
 class RelaySettings(Settings):
-    """The first frame: where the outbox is and where it is published."""
+    """The first frame: where the outbox is, where it is published, and whether there are other relays."""
 
     dsn: str
     kafka: KafkaSettings
+    shared: bool = False
 
     @classmethod
-    def of(cls, postgres: PostgresSettings, kafka: KafkaSettings) -> Self:
-        """Put the two addresses together."""
-        return cls(dsn=postgres.dsn.get_secret_value(), kafka=kafka)
+    def of(cls, postgres: PostgresSettings, kafka: KafkaSettings, *, shared: bool = False) -> Self:
+        """Put the two addresses together; `shared` says that other workers have relays of the same outbox."""
+        return cls(dsn=postgres.dsn.get_secret_value(), kafka=kafka, shared=shared)
 
 
 class Relay:
@@ -97,16 +101,25 @@ class Relay:
 class OutboxPublisher:
     """Publishes outbox rows in batch order, then deletes them."""
 
-    def __init__(self, connection: psycopg.Connection, producer: EventProducer) -> None:
+    def __init__(self, connection: psycopg.Connection, producer: EventProducer, *, shared: bool = False) -> None:
         self._connection = connection
         self._producer = producer
+        self._leads = not shared
+
+    def leads(self) -> bool:
+        """Tell whether this relay may publish: of several, one does, so that a child's events stay in order."""
+        if not self._leads:
+            self._connection.execute(QUERIES["end_silent_relay"])
+            row = self._connection.execute(QUERIES["lead_relays"]).fetchone()
+            self._leads = bool(row and row[0])
+        return self._leads
 
     def publish(self) -> int:
-        """Publish the oldest rows of the outbox and delete them; return how many that were.
+        """Publish the oldest rows of the outbox and delete them; return how many that were: 0 while another leads.
 
         Raises the producer's error when the broker did not acknowledge all of it: nothing was deleted then.
         """
-        rows = self._connection.execute(QUERIES["read_outbox"], {"limit": _ROWS}).fetchall()
+        rows = self._connection.execute(QUERIES["read_outbox"], {"limit": _ROWS}).fetchall() if self.leads() else []
         if rows:
             for _, payload in rows:
                 self._send(_OUTGOING.decode(payload))  # 1
@@ -132,7 +145,7 @@ def work(connection: Connection, inbox: SimpleQueue[bytes | None]) -> None:
     frame: bytes | None = WAKE
     publisher: OutboxPublisher | None = None
     while frame is not None:
-        wait = _LOOK_SECONDS
+        wait = _SHARED_LOOK_SECONDS if settings.shared else _LOOK_SECONDS
         try:
             publisher = publisher or _publisher(settings)
             with wrap_errors():
@@ -153,9 +166,9 @@ def work(connection: Connection, inbox: SimpleQueue[bytes | None]) -> None:
 
 def _publisher(settings: RelaySettings) -> OutboxPublisher:
     postgres = PostgresSettings(dsn=SecretStr(settings.dsn))
-    connection = connect(postgres, autocommit=True, application="contactpoint-matching-relay")
+    connection = connect(postgres, autocommit=True, application=APPLICATION)
     producer = EventProducer(settings.kafka, linger_ms=5, delivery_seconds=30.0)
-    return OutboxPublisher(connection, producer)
+    return OutboxPublisher(connection, producer, shared=settings.shared)
 
 
 def _next_frame(inbox: SimpleQueue[bytes | None], seconds: float, *, keep: bytes) -> bytes | None:

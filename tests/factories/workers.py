@@ -76,15 +76,15 @@ class Bench:
     folder: Path
     workers: list[Worker] = field(default_factory=list)
 
-    def start(self, **settings: object) -> Worker:
-        """Start a worker; settings are those of MatchingSettings."""
+    def start(self, *arguments: str, **settings: object) -> Worker:
+        """Start a worker with arguments such as `--shared`; settings are those of MatchingSettings."""
         model = self.folder / "model.json"
         model.write_text(dump_model(hand_made_model()), encoding="utf-8")
         chosen = {"model": model, "lease_seconds": 2.0, **settings}
         log = self.folder / f"worker-{len(self.workers)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "matching"],
+                [sys.executable, "-m", "matching", *arguments],
                 env=self._environment(chosen),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

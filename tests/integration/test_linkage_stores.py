@@ -74,7 +74,8 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 def cut(log: Sequence[SourceChange], sizes: Sequence[int]) -> list[list[SourceChange]]:
-    batches, start = [], 0
+    batches: list[list[SourceChange]] = []
+    start = 0
     while start < len(log):
         size = sizes[len(batches) % len(sizes)]
         batches.append(list(log[start : start + size]))

@@ -1,0 +1,207 @@
+"""One of the workers that link together: reads its share of the topics and links batch after batch until told to stop.
+
+There is one rule for every error that a person need not solve: leave the group, and start afresh at the positions that
+PostgreSQL has. A batch is read, linked and committed before the next call to Kafka, so no partition is ever taken away
+in the middle of one; a worker that was frozen meanwhile finds its positions moved on and drops the batch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+import structlog
+
+from connectors.kafka import Batches, GroupReader, Partition, PartitionReader, Positions, ReadMessage, watermarks
+from connectors.postgres import connect, wrap_errors
+from matching.features import ChangeReader
+from matching.linkage.model import LinkageModel
+from matching.shared.linker import SharedLinker
+from matching.shared.steps import Totals
+from matching.shared.tables import APPLICATION, Move, Tables, create_tables
+from matching.stage.control import paused_by, set_paused
+from matching.stage.intake import read_batch
+from matching.stage.relay import Relay, RelaySettings
+from matching.stage.settings import MatchingSettings
+from schemas.errors import ConfigurationError, FencedError, RejectedError, RetriableError
+from schemas.settings import KafkaSettings
+from schemas.topics import DECISIONS, MATCHING_CONTROL, SOURCE_TOPICS
+
+log = structlog.get_logger(__name__)
+
+TOPICS = (*SOURCE_TOPICS, DECISIONS)
+
+_HINT_SECONDS = 1.0
+_PAUSE_SECONDS = 0.5
+_DRAIN_SECONDS = 10.0
+_FIRST_RETRY = 0.2
+_LONGEST_RETRY = 5.0
+
+
+class SharedWorker:
+    """Runs one worker until `stop` is set."""
+
+    def __init__(self, settings: MatchingSettings, model: LinkageModel, stop: threading.Event) -> None:
+        self._settings = settings
+        self._model = model
+        self._stop = stop
+        self._changes = ChangeReader(model)
+        self.totals = Totals()
+
+    def run(self) -> None:
+        """Work until told to stop, then leave the group and drain the outbox. Raises what a person has to solve."""
+        retry = _FIRST_RETRY
+        while not self._stop.is_set():
+            try:
+                self._work()
+                retry = _FIRST_RETRY
+            except RetriableError as error:
+                log.warning("starting_afresh", reason=str(error), seconds=retry)
+                self._stop.wait(retry)
+                retry = min(retry * 2, _LONGEST_RETRY)
+        log.info("worker_ended", **_counts(self.totals))
+
+    def _work(self) -> None:
+        """Open everything, follow the topics, close everything."""
+        settings = self._settings
+        create_tables(settings.postgres)
+        with ExitStack() as stack:
+            connection = stack.enter_context(connect(settings.postgres, autocommit=True, application=APPLICATION))
+            tables = Tables(connection)
+            self._claim(tables)
+            linker = SharedLinker(tables, self._model, self.totals)
+            relay = Relay(RelaySettings.of(settings.postgres, settings.kafka, shared=True))
+            stack.callback(relay.end)
+            reader = stack.enter_context(
+                GroupReader(
+                    settings.kafka,
+                    TOPICS,
+                    settings.consumer_group,
+                    lambda partitions: self._begin(tables, partitions),
+                    silent_seconds=settings.lease_seconds,
+                )
+            )
+            control = stack.enter_context(PartitionReader(settings.kafka, _lows(settings.kafka, [MATCHING_CONTROL])))
+            log.info("worker_started", model=self._model.model_id)
+            _Follower(settings, self._changes, tables, linker, relay, (reader, control)).follow(self._stop)
+            if not relay.drain(_DRAIN_SECONDS):
+                log.warning("outbox_left", seconds=_DRAIN_SECONDS)
+
+    def _claim(self, tables: Tables) -> None:
+        """Take the tables for shared workers. Raises ConfigurationError when they are another model's or an owner's."""
+        with wrap_errors():
+            model = tables.claim(self._model.model_id)
+            if tables.made_by_an_owner():
+                raise ConfigurationError(
+                    "the matching tables were made by a resident owner: run `contactpoint matching run` without "
+                    "--shared, or drop the database schema `matching` so that they are made again from the topics"
+                )
+        if model is None:
+            raise RetriableError("a resident owner holds the matching tables")
+        if model != self._model.model_id:
+            raise ConfigurationError(
+                f"the matching tables were made with model {model}, this worker has {self._model.model_id}: give it "
+                "that model, or drop the database schema `matching` so that the state is made again from the topics"
+            )
+
+    def _begin(self, tables: Tables, partitions: Sequence[Partition]) -> Positions:
+        """Return where newly assigned partitions are to be read from on."""
+        beginnings = _lows(self._settings.kafka, TOPICS)
+        with wrap_errors():
+            positions = tables.positions(partitions, beginnings)
+        log.info("partitions_assigned", count=len(partitions))
+        return positions
+
+
+class _Follower:
+    """Links what the reader gives, with the connections of one life."""
+
+    def __init__(
+        self,
+        settings: MatchingSettings,
+        changes: ChangeReader,
+        tables: Tables,
+        linker: SharedLinker,
+        relay: Relay,
+        readers: tuple[GroupReader, PartitionReader],
+    ) -> None:
+        self._settings, self._changes, self._tables = settings, changes, tables
+        self._linker, self._relay = linker, relay
+        self._reader, self._control = readers
+        self._committed: dict[Partition, int] = {}
+        self._hinted = self._reported = self._looked = time.monotonic()
+        self._paused = False
+
+    def follow(self, stop: threading.Event) -> None:
+        """Link batch after batch."""
+        wait = self._settings.idle_milliseconds / 1000
+        while not stop.is_set():
+            self._relay.revive()
+            self._report()
+            if self._is_paused():
+                self._reader.idle(_PAUSE_SECONDS)
+            elif batches := self._reader.read(self._settings.batch_records, wait):
+                self._link(batches)
+
+    def _link(self, batches: Batches) -> None:
+        """Link one batch; when another worker has it, drop it and go on where the tables are."""
+        changes, letters = read_batch(self._changes, batches)
+        expected = self._reader.expected
+        moves = [Move(*each, expected[each], batch[-1].offset + 1) for each, batch in batches.items()]
+        try:
+            if self._linker.link(changes, moves, letters):
+                self._relay.wake()
+        except FencedError as error:
+            log.warning("batch_dropped", reason=str(error))
+            self._committed.clear()
+            self._reader.start_again()
+            return
+        self._committed.update({(move.topic, move.partition): move.next_offset for move in moves})
+
+    def _is_paused(self) -> bool:
+        now = time.monotonic()
+        if now - self._looked > _PAUSE_SECONDS:
+            self._looked = now
+            with wrap_errors():
+                for message in self._commands():
+                    self._obey(message)
+                paused = self._tables.paused()
+            if paused != self._paused:
+                log.info("owner_paused" if paused else "owner_resumed")
+                self._paused = paused
+        return self._paused
+
+    def _commands(self) -> list[ReadMessage]:
+        """Return the commands that have come since the last look; in the first one, the newest of all time too."""
+        return [message for batch in self._control.read(10, 0.0).values() for message in batch]
+
+    def _obey(self, message: ReadMessage) -> None:
+        """Obey one command; every worker does, which does no harm."""
+        try:
+            set_paused(self._tables.connection, paused=paused_by(message.key, message.value))
+        except RejectedError as error:
+            log.warning("control_ignored", code=error.code)
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now - self._hinted > _HINT_SECONDS:
+            self._hinted = now
+            self._reader.hint(self._committed)
+        if now - self._reported > self._settings.lag_seconds:
+            self._reported = now
+            log.info("progress", **_counts(self._linker.totals))
+
+
+def _counts(totals: Totals) -> Mapping[str, int]:
+    return {
+        "records": totals.records,
+        "count": totals.batches,
+        "events": totals.identities,
+        "conflicts": totals.conflicts,
+    }
+
+
+def _lows(kafka: KafkaSettings, topics: Sequence[str]) -> Positions:
+    return {each: mark.low for each, mark in watermarks(kafka, topics).items()}

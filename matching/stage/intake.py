@@ -1,0 +1,60 @@
+"""From messages to source changes: what is not an event becomes a dead letter, and the next one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from matching.changes import SourceChange
+from matching.features import ChangeReader
+from schemas.dead_letter import DeadLetter, dead_letter
+from schemas.errors import RejectedError
+
+STAGE = "matching"
+
+
+class Message(Protocol):
+    """What the engine needs of a message, whichever client has read it."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+        ...
+
+    @property
+    def key(self) -> bytes | None:
+        """Its key as it came."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """Its value as it came; None for a tombstone."""
+        ...
+
+
+Messages = Mapping[tuple[str, int], Sequence[Message]]
+"""Messages of each topic and partition, in order of offset."""
+
+
+def read_batch(reader: ChangeReader, messages: Messages) -> tuple[list[SourceChange], list[DeadLetter]]:
+    """Return the changes that messages make, and a letter for each message that makes none."""
+    changes: list[SourceChange] = []
+    letters: list[DeadLetter] = []
+    for (topic, partition), batch in messages.items():
+        for message in batch:
+            try:
+                changes.append(reader.read(message.value))
+            except RejectedError as error:
+                letters.append(_letter(topic, partition, message, error))
+    return changes, letters
+
+
+def _letter(topic: str, partition: int, message: Message, error: RejectedError) -> DeadLetter:
+    return dead_letter(
+        stage=STAGE,
+        origin=topic,
+        place=f"{partition}:{message.offset}",
+        key=message.key,
+        value=message.value or b"",
+        error=error,
+    )

@@ -1,0 +1,114 @@
+"""Several workers of one consumer group on shared tables: source events in, the identities of one owner out."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from matching.stage.control import send_command
+from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.linkage import SourceEvent, history
+from tests.factories.workers import Bench, Worker, bench, undisturbed
+
+
+@pytest.fixture
+def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Bench]:
+    with bench(kafka, postgres, tmp_path) as made:
+        yield made
+
+
+def test_three_workers_one_added_and_one_killed_give_the_children_of_one_owner(line: Bench) -> None:
+    _load_under_trouble(line, history(21, 4000), seed=21, batch_records=100)
+
+
+@pytest.mark.soak
+def test_the_same_with_a_hundred_thousand_records(line: Bench) -> None:
+    seed = random.SystemRandom().randrange(1_000_000)
+    print(f"seed {seed}")
+    _load_under_trouble(line, history(seed, 100_000), seed=seed, batch_records=1000)
+
+
+def test_a_resident_owner_stands_by_while_shared_workers_have_the_tables(line: Bench) -> None:
+    events = history(22, 300)
+    line.feed(events)
+    line.start("--shared")
+    line.drain()
+    owner = line.start()
+    line.wait_until(lambda: owner.says("standing_by"), "the owner to stand by")
+    assert line.children() == line.published() == undisturbed(events)
+    assert not owner.says("lease_taken")
+
+
+def test_paused_workers_read_nothing_until_they_are_resumed(line: Bench) -> None:
+    workers = [line.start("--shared"), line.start("--shared")]
+    send_command(line.kafka, "pause")
+    for worker in workers:
+        line.wait_until(partial(worker.says, "owner_paused"), "the workers to pause")
+    events = history(23, 200)
+    line.feed(events)
+    assert line.query("select 1 from matching.record") == []
+    send_command(line.kafka, "resume")
+    line.drain()
+    assert line.children() == undisturbed(events)
+    assert {worker.end() for worker in workers} == {0}
+
+
+def test_a_frozen_worker_that_wakes_after_others_took_its_partitions_does_no_harm(line: Bench) -> None:
+    events = history(24, 1500)
+    workers = [line.start("--shared", batch_records=20) for _ in range(2)]
+    line.feed(events[:500])
+    line.wait_until(lambda: _records(line) > 100, "some batches to be committed")
+    workers[0].signal(signal.SIGSTOP)
+    line.feed(events[500:])
+    line.drain()
+    workers[0].signal(signal.SIGCONT)
+    line.feed(events[:100])
+    line.drain()
+    assert line.children() == line.published() == undisturbed(events)
+    assert {worker.end() for worker in workers} == {0}
+
+
+def _load_under_trouble(line: Bench, events: list[SourceEvent], *, seed: int, batch_records: int) -> None:
+    """Feed all events to three workers, kill one and add another while they work; compare with one batch run."""
+    rng = random.Random(seed)
+    third = len(events) // 3
+    workers = [_started(line, batch_records) for _ in range(3)]
+    line.feed(events[:third])
+    line.wait_until(lambda: _records(line) > third // 2, "a part to be linked")
+    victim = rng.choice(workers)
+    victim.signal(signal.SIGKILL)
+    victim.process.wait()
+    workers.remove(victim)
+    line.feed(events[third : 2 * third])
+    workers.append(_started(line, batch_records))
+    line.feed(events[2 * third :])
+    line.drain()
+    assert line.children() == line.published() == undisturbed(events)
+    assert {worker.end() for worker in workers} == {0}
+    assert all(_counted(worker, "records") > 0 for worker in workers)
+    print(f"conflicts {sum(_counted(worker, 'conflicts') for worker in workers)} of {len(events)} events")
+
+
+def _started(line: Bench, batch_records: int) -> Worker:
+    worker = line.start("--shared", batch_records=batch_records)
+    line.wait_until(lambda: worker.says("partitions_assigned"), "the group to take the worker in")
+    return worker
+
+
+def _records(line: Bench) -> int:
+    rows = line.query("select coalesce(sum(next_offset), 0) from matching.position")
+    return int(str(rows[0][0])) if rows else 0
+
+
+def _counted(worker: Worker, what: str) -> int:
+    """Return a count that a worker reported when it ended."""
+    line = next(line for line in worker.log.read_text().splitlines() if "worker_ended" in line)
+    found = re.search(rf"\b{what}=(\d+)", line)
+    assert found is not None
+    return int(found[1])
