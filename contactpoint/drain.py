@@ -16,7 +16,7 @@ from matching.sql import QUERIES
 from matching.stage.messages import Position
 from matching.stage.store import read_positions
 from projections.registry import PROJECTIONS
-from projections.status import lags
+from projections.status import lags_to
 from schemas.errors import RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DECISIONS, SOURCE_TOPICS
@@ -43,24 +43,32 @@ class StageLag:
 
 def stage_lags(kafka: KafkaSettings, connection: Connection[TupleRow]) -> list[StageLag]:
     """Return the lag of matching and of each projection, a row a partition; a stage that never ran stands at 0."""
-    ends = end_offsets(kafka, MATCHING_TOPICS)
-    stored = {(position.topic, position.partition): position.next_offset for position in _matching(connection)}
+    return _lags(kafka, connection, _matching(connection))
+
+
+def _lags(kafka: KafkaSettings, connection: Connection[TupleRow], matching: list[Position]) -> list[StageLag]:
+    projections = PROJECTIONS.values()
+    ends = end_offsets(kafka, {*MATCHING_TOPICS, *(topic for each in projections for topic in each.topics)})
+    stored = {(position.topic, position.partition): position.next_offset for position in matching}
     rows = [
         StageLag("matching", topic, partition, stored.get((topic, partition), 0), end)
         for (topic, partition), end in sorted(ends.items())
+        if topic in MATCHING_TOPICS
     ]
     return rows + [
-        StageLag(row.projection, row.topic, row.partition, row.position, row.end) for row in lags(connection, kafka)
+        StageLag(row.projection, row.topic, row.partition, row.position, row.end)
+        for row in lags_to(connection, ends, projections)
     ]
 
 
 def outbox_rows(connection: Connection[TupleRow]) -> int:
-    """Return how many batches matching has committed and not yet published (at most 100 are counted)."""
+    """Return how many batches matching has committed and not yet published."""
     try:
         with connection.transaction():
-            return len(connection.execute(QUERIES["read_outbox"], {"limit": 100}).fetchall())
+            counted = connection.execute(QUERIES["count_outbox"]).fetchone()
     except errors.UndefinedTable:
         return 0
+    return counted[0] if counted else 0
 
 
 def wait_until_drained(
@@ -77,9 +85,10 @@ def wait_until_drained(
     best, since = None, time.monotonic()
     with connect(postgres, autocommit=True, application="contactpoint drain") as connection:
         while True:
-            # The outbox is looked at first: a row that leaves it between the two looks is a message by the second.
+            # In the order of the flow: what leaves one place between two looks has arrived at the next by the second.
+            matching = _matching(connection)
             waiting = outbox_rows(connection)
-            rows = stage_lags(kafka, connection)
+            rows = _lags(kafka, connection, matching)
             left = waiting + sum(row.lag for row in rows)
             if watch is not None:
                 watch(left, sum(row.position for row in rows))
@@ -111,7 +120,7 @@ def wait_until_applied(kafka: KafkaSettings, postgres: PostgresSettings, *, pati
         _wait(lambda: _first_waiting(connection) > batch, until, "matching has not published what follows")
         topics = sorted({topic for each in PROJECTIONS.values() for topic in each.topics})
         limits = end_offsets(kafka, topics)
-        _wait(lambda: _all_folded(connection, kafka, limits), until, "a projection has not folded it")
+        _wait(lambda: _all_folded(connection, limits), until, "a projection has not folded it")
 
 
 def _wait(done: Callable[[], bool], until: float, what: str) -> None:
@@ -126,8 +135,8 @@ def _all_read(positions: list[Position], ends: Mapping[tuple[str, int], int]) ->
     return all(stored.get(partition, 0) >= end for partition, end in ends.items())
 
 
-def _all_folded(connection: Connection[TupleRow], kafka: KafkaSettings, limits: Mapping[tuple[str, int], int]) -> bool:
-    return all(row.position >= limits[row.topic, row.partition] for row in lags(connection, kafka))
+def _all_folded(connection: Connection[TupleRow], limits: Mapping[tuple[str, int], int]) -> bool:
+    return not any(row.lag for row in lags_to(connection, limits, PROJECTIONS.values()))
 
 
 def _last_batch(connection: Connection[TupleRow]) -> int:

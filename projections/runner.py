@@ -21,15 +21,22 @@ log = structlog.get_logger(__name__)
 class Pace:
     """How much and how fast (seconds).
 
-    `wait` is the latency at low rates, since librdkafka waits it in full. `batch` is reached only when there is a
-    backlog, where large batches cost a third less than small ones: a child that changes twice is made once.
+    `wait` is the latency at low rates, since librdkafka waits it in full. After a batch of `busy` messages or more the
+    next is gathered for `busy_wait`, and up to `batch` messages when there is a backlog: large batches cost a third
+    less than small ones, because a child that changes twice is made once.
     """
 
     batch: int = 10_000
     wait: float = 0.05
+    busy: int = 250
+    busy_wait: float = 0.25
     first_delay: float = 0.25
     longest_delay: float = 10.0
     standby: float = 2.0
+
+    def wait_after(self, messages: int) -> float:
+        """Return how long to gather a batch after one of so many messages."""
+        return self.busy_wait if messages >= self.busy else self.wait
 
 
 class Runner:
@@ -65,8 +72,9 @@ class Runner:
                 with self._worker() as worker:
                     log.info("projection_started", projection=self._namespace.projection)
                     self._fold_first_topics(worker, stop)
+                    folded = 0
                     while not stop.is_set():
-                        worker.step(self._pace.batch, self._pace.wait)
+                        folded = worker.step(self._pace.batch, self._pace.wait_after(folded))
                         delay = self._pace.first_delay
             except FencedError:
                 log.warning("projection_fenced", projection=self._namespace.projection, seconds=self._pace.standby)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
-from connectors.kafka import end_offsets
+from connectors.kafka import Positions, end_offsets
 from connectors.postgres import wrap_errors
 from projections import checkpoint
 from projections.base import Projection, Rows
@@ -29,14 +30,18 @@ class Lag(NamedTuple):
 
 def lags(connection: Rows, kafka: KafkaSettings, projection: Projection | None = None) -> list[Lag]:
     """Return one row a projection and partition; a projection that has never run stands at 0."""
+    wanted = [projection] if projection else list(PROJECTIONS.values())
+    return lags_to(connection, end_offsets(kafka, {topic for each in wanted for topic in each.topics}), wanted)
+
+
+def lags_to(connection: Rows, ends: Positions, projections: Collection[Projection]) -> list[Lag]:
+    """Return the same against ends that are known already; partitions of other topics among them are passed over."""
     with wrap_errors(), connection.transaction():
         checkpoint.create(connection)
         held = checkpoint.all_positions(connection)
-    wanted = [projection] if projection else list(PROJECTIONS.values())
-    ends = end_offsets(kafka, {topic for each in wanted for topic in each.topics})
     return [
         Lag(each.name, topic, partition, held.get(each.name, {}).get((topic, partition), 0), end)
-        for each in wanted
+        for each in projections
         for (topic, partition), end in sorted(ends.items())
         if topic in each.topics
     ]

@@ -52,6 +52,8 @@ class PartitionReader:
                 # A position that is not in the log must stop the reader, not move it.
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
+                # Under load a fetch waits for some hundred messages; at low rates these milliseconds are its latency.
+                "fetch.min.bytes": 64 * 1024,
                 "fetch.wait.max.ms": 100,
             }
         )

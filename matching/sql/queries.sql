@@ -78,6 +78,9 @@ join pg_stat_activity a on a.pid = l.pid
 where l.locktype = 'advisory' and l.granted and l.objid = 20090306 and a.datname = current_database()
   and a.pid <> pg_backend_pid() and a.state = 'idle' and a.state_change < clock_timestamp() - interval '30 seconds'
 
+-- name: count_outbox
+select count(*) from matching.outbox
+
 -- name: delete_from_outbox
 delete from matching.outbox where batch = any(%(batches)s)
 
