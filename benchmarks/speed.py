@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import core, end_to_end, ingest, projections, stage
+from benchmarks import core, end_to_end, ingest, latency, projections, stage
 from benchmarks.measures import Measure
 from connectors.kafka import create_topics
 from contactpoint.stack import StackConfig, temporary_stack
@@ -31,7 +31,8 @@ RESULTS = Path(__file__).parent / "results.json"
 Part = Callable[[KafkaSettings, PostgresSettings], dict[str, Any]]
 PARTS: dict[str, Part] = {
     "core": lambda _kafka, _postgres: core.measure(),
-    "stage": lambda _kafka, postgres: stage.measure(postgres, base=100_000, records=15_000, runs=5),
+    "stage": lambda kafka, postgres: {**stage.measure(kafka, postgres)},
+    "latency": lambda kafka, postgres: {**latency.measure(kafka, postgres)},
     "projections": lambda kafka, postgres: {**projections.measure(kafka, postgres)},
     "ingest": lambda kafka, postgres: {**ingest.measure(kafka, postgres)},
     "end_to_end": lambda kafka, postgres: {**end_to_end.measure(kafka, postgres)},

@@ -1,46 +1,60 @@
-"""How fast the matching stage is: event bytes to durable commit, with everything included, on a base of records.
+"""How fast the matching stage is: event bytes to durable commit, with everything included, on bases of several sizes.
 
-`python benchmarks/stage.py` starts a PostgreSQL of its own, loads the base, and prints records a second, where the
-milliseconds go, and what the same machine does in the same run with the same data when it only decodes the events or
-only copies the rows: the limits. `measure` returns the same for `make bench`.
+    python -m benchmarks.stage [base ...]
 
-The engine and the committer's process are the ones of the stage. Kafka's part, fetching messages and publishing the
-outbox, is measured by the benchmark of the whole line.
+Each base is a simulated world of its own size, taken in through the stage with its relay running; then come the timed
+runs, without the relay. Beside them stands what the same machine does in the same run with the same data when it only
+decodes the events or only copies the rows: the limits. At the largest base the load itself is a measure, beside
+Splink's time for clusters alone on the same records, and so is the owner's memory.
+
+The engine and the committer's process are the ones of the stage. Fetching from Kafka is measured by the benchmarks of
+the whole line and of latency.
 """
 
 from __future__ import annotations
 
-import argparse
+import gc
+import json
 import os
 import secrets
 import statistics
+import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import psycopg
+from psycopg import sql
 
+from benchmarks.feed import Feed, write_feed
+from benchmarks.measures import Measure, alone, beside_limit
+from benchmarks.peer import splink_seconds
+from connectors.kafka import create_topics
 from connectors.postgres import connect
 from contactpoint.stack import StackConfig, temporary_stack
 from matching.features import ChangeReader, RecordEventView
-from matching.linkage.model import LinkageModel
 from matching.resident import ResidentOwner
 from matching.sql import QUERIES
 from matching.stage import garbage, store
 from matching.stage.committer import Committer
 from matching.stage.engine import Engine, Start
-from schemas.codec import decode_as, encode
-from schemas.settings import PostgresSettings
-from tests.factories.linkage import hand_made_model, observed_events
+from matching.stage.model_file import read_model
+from matching.stage.relay import Relay, RelaySettings
+from schemas.codec import decode_as
+from schemas.settings import KafkaSettings, PostgresSettings
 
-BATCH = 1000
-PARTITION = ("source.schools", 0)
-STEPS = ("reading", "applying", "submitting", "committing")
-
-Item = TypeVar("Item")
+BASES: Final = (10_000, 100_000, 1_000_000)
+PARTITION: Final = ("source.schools", 0)
+STEPS: Final = ("reading", "applying", "submitting", "committing")
+_BATCH: Final = 1_000
+_LOAD_BATCH: Final = 2_000  # what the stage takes at most
+_DRAIN_SECONDS: Final = 600.0
+_MODEL: Final = read_model(None)
 
 
 class Bytes(NamedTuple):
@@ -58,125 +72,165 @@ class Run(NamedTuple):
     steps: dict[str, float]
 
 
-def measure(settings: PostgresSettings, base: int, records: int, runs: int) -> dict[str, dict[str, Any]]:
-    """Load `base` records into an empty database, then time `runs` runs of `records` more; return the measures."""
-    model = hand_made_model()
-    values = [encode(event).value for event in observed_events(1, base + runs * records)]
-    store.create_tables(settings)
-    with connect(settings, autocommit=True) as connection:
-        engine, committer = start_engine(connection, settings, model)
+class AtBase(NamedTuple):
+    """What was measured at one base: the timed runs, the limits of the same run, and the load before them."""
+
+    runs: list[Run]
+    copying: list[float]
+    decoding: list[float]
+    load_seconds: float
+    bytes_per_record: float
+
+
+def measure(
+    kafka: KafkaSettings, postgres: PostgresSettings, *, bases: Sequence[int] = BASES, runs: int = 5
+) -> dict[str, Measure]:
+    """Measure at each base, smallest first; the topics and the database must be empty."""
+    measures: dict[str, Measure] = {}
+    rates: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for base in bases:
+            path = write_feed(Path(folder) / str(base), base + runs * _records(base))
+            found = _at_base(kafka, postgres, path, base, runs)
+            measures |= _measures(base, found)
+            rates.append(statistics.median(run.rate for run in found.runs))
+            if base == BASES[-1]:
+                peer = [splink_seconds(path, base)]
+                measures[f"loading {base:,} records, durably and with events (Splink's batch for clusters alone)"] = (
+                    beside_limit([found.load_seconds], peer, "s")
+                )
+            path.unlink()
+    if len(bases) > 1:
+        slower = f"matching stage, time a record at a {bases[-1]:,} base against a {bases[0]:,} base"
+        measures[slower] = alone([rates[0] / rates[-1]], "times")
+    return measures
+
+
+def _records(base: int) -> int:
+    """Return the records of one timed run: enough to time, and few beside the base."""
+    return min(10_000, max(2_000, base // 10))
+
+
+def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base: int, runs: int) -> AtBase:
+    with connect(postgres, autocommit=True) as connection, closing(Feed(path)) as feed:
+        connection.execute("drop schema if exists matching cascade")
+        store.create_tables(postgres)
+        before = _memory()
+        engine, committer = start_engine(connection, postgres)
         try:
-            timed(engine, values[:base], 2000)
+            load_seconds = _load(engine, feed, base, RelaySettings.of(postgres, kafka))
             garbage.settle()
-            results = [timed(engine, part, BATCH) for part in parts(values[base:], records)]
+            held = (_memory() - before) / base
+            results = [timed(engine, feed.take(_records(base))) for _ in range(runs)]
         finally:
             committer.end()
-        copying = [copy_limit(connection, records) for _ in range(runs)]
-    decoding = [decode_limit(part) for part in parts(values[base:], records)]
-    return summary([run.rate for run in results], copying, decoding) | step_summary([run.steps for run in results])
+        copying = [_copy_limit(connection, _records(base)) for _ in range(runs)]
+    with closing(Feed(path)) as feed:
+        decoding = [_decode_limit(feed.take(_records(base))) for _ in range(runs)]
+    del engine
+    gc.unfreeze()
+    gc.collect()
+    return AtBase(results, copying, decoding, load_seconds, held)
 
 
-def start_engine(
-    connection: psycopg.Connection, settings: PostgresSettings, model: LinkageModel
-) -> tuple[Engine, Committer]:
+def start_engine(connection: psycopg.Connection, settings: PostgresSettings) -> tuple[Engine, Committer]:
     """Take the lease for longer than any run, and return an engine with an empty owner and its committer."""
     token = secrets.token_hex(4)
     parameters = {"holder": f"benchmark/{token}", "seconds": 86_400}
     row = connection.execute(QUERIES["take_lease"], parameters).fetchone()
     assert row is not None
     committer = Committer(settings, token)
-    start = Start(row[0], row[1], model.model_id, [])
-    return Engine(ResidentOwner(model), ChangeReader(model), committer, start=start), committer
+    start = Start(row[0], row[1], _MODEL.model_id, [])
+    return Engine(ResidentOwner(_MODEL), ChangeReader(_MODEL), committer, start=start), committer
 
 
-def timed(engine: Engine, values: Sequence[bytes], batch: int) -> Run:
+def _load(engine: Engine, feed: Feed, base: int, publishing: RelaySettings) -> float:
+    """Take the base in, every identity event published; return the seconds."""
+    relay = Relay(publishing)
+    try:
+        begun = time.perf_counter()
+        for values in feed.batches(base, _LOAD_BATCH):
+            if _step(engine, values):
+                relay.wake()
+        engine.settle(0)
+        assert relay.drain(_DRAIN_SECONDS), "the relay did not publish everything"
+        return time.perf_counter() - begun
+    finally:
+        relay.end()
+
+
+def timed(engine: Engine, values: Sequence[bytes]) -> Run:
     """Push values through the engine in micro-batches until the last one is committed."""
-    offset = engine.committed.get(PARTITION, 0)
-    messages = [Bytes(offset + index, b"", value) for index, value in enumerate(values)]
     before = asdict(engine.totals)
-    started = time.perf_counter()
-    for part in parts(messages, batch):
-        engine.step({PARTITION: part})
+    begun = time.perf_counter()
+    for first in range(0, len(values), _BATCH):
+        _step(engine, values[first : first + _BATCH])
     engine.settle(0)
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - begun
     after = asdict(engine.totals)
     return Run(len(values) / seconds, {step: (after[step] - before[step]) / len(values) * 1e6 for step in STEPS})
 
 
-def copy_limit(connection: psycopg.Connection, records: int) -> float:
+def _step(engine: Engine, values: Sequence[bytes]) -> bool:
+    """Hand one micro-batch to the engine; tell whether a commit left something to publish."""
+    first = engine.totals.records + engine.totals.rejected
+    return engine.step({PARTITION: [Bytes(first + place, b"", value) for place, value in enumerate(values)]})
+
+
+def _memory() -> int:
+    """Return the bytes of memory that this process has in use."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _copy_limit(connection: psycopg.Connection, records: int) -> float:
     """Rows a second when the same rows are only copied into an empty table with the same indexes, a commit a batch."""
     rows = list(islice(store.read_records(connection), records))
     connection.execute("drop table if exists copied")
     connection.execute("create table copied (like matching.record including all) with (fillfactor = 85)")
-    started = time.perf_counter()
-    for part in parts(rows, BATCH):
-        with connection.cursor() as cursor, cursor.copy("copy copied from stdin (format binary)") as copy:
+    statement = sql.SQL("copy copied from stdin (format binary)")
+    begun = time.perf_counter()
+    for first in range(0, len(rows), _BATCH):
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types(store.ROW_TYPES)
-            for row in part:
+            for row in rows[first : first + _BATCH]:
                 copy.write_row(row)
-    return len(rows) / (time.perf_counter() - started)
+    return len(rows) / (time.perf_counter() - begun)
 
 
-def decode_limit(values: Sequence[bytes]) -> float:
+def _decode_limit(values: Sequence[bytes]) -> float:
     """Events a second when they are only decoded, in one process."""
-    started = time.perf_counter()
+    begun = time.perf_counter()
     for value in values:
         decode_as(value, RecordEventView)
-    return len(values) / (time.perf_counter() - started)
+    return len(values) / (time.perf_counter() - begun)
 
 
-def summary(rates: list[float], copying: list[float], decoding: list[float]) -> dict[str, dict[str, Any]]:
-    """Return the rate beside each of its limits: medians, and every run."""
-    value = statistics.median(rates)
-    limits = {"copy of the same rows": copying, "decoding of the same events": decoding}
-    return {
-        f"matching stage, event bytes to commit ({name})": {
-            "value": value,
-            "unit": "records/s",
-            "limit": statistics.median(limit),
-            "ratio": value / statistics.median(limit),
-            "runs": rates,
-        }
-        for name, limit in limits.items()
-    }
-
-
-def step_summary(runs: list[dict[str, float]]) -> dict[str, dict[str, Any]]:
-    """Return the milliseconds a thousand records of each step; `committing` runs beside the others."""
-    return {
-        f"matching stage, {step}": {
-            "value": statistics.median(run[step] for run in runs),
-            "unit": "ms per 1000 records",
-            "limit": None,
-            "ratio": None,
-            "runs": [run[step] for run in runs],
-        }
+def _measures(base: int, found: AtBase) -> dict[str, Measure]:
+    """Name what was measured at one base; `committing` runs beside the other steps."""
+    at, rates = f"at a {base:,} base", [run.rate for run in found.runs]
+    name = f"matching stage, event bytes to commit {at}"
+    steps = {
+        f"matching stage, {step} {at}": alone([run.steps[step] for run in found.runs], "ms per 1000 records")
         for step in STEPS
     }
-
-
-def parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Cut a sequence into parts of at most `size`."""
-    return (items[start : start + size] for start in range(0, len(items), size))
+    return {
+        f"{name} (copy of the same rows)": beside_limit(rates, found.copying, "records/s"),
+        f"{name} (decoding of the same events)": beside_limit(rates, found.decoding, "records/s"),
+        **steps,
+        f"resident owner, memory {at}": alone([found.bytes_per_record], "bytes per record"),
+    }
 
 
 def main() -> None:
-    """Measure on a stack of its own, or on the database in CONTACTPOINT_POSTGRES_DSN (it must be empty)."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=int, default=100_000, help="records loaded before the clock starts")
-    parser.add_argument("--records", type=int, default=15_000, help="records of one run")
-    parser.add_argument("--runs", type=int, default=5)
-    arguments = parser.parse_args()
-    with ExitStack() as stack:
-        if os.environ.get("CONTACTPOINT_POSTGRES_DSN"):
-            settings = PostgresSettings.from_env(os.environ)
-        else:
-            local = stack.enter_context(temporary_stack(StackConfig.from_env(os.environ)))
-            settings = local.addresses.postgres_settings()
-        measures = measure(settings, arguments.base, arguments.records, arguments.runs)
-    for name, found in measures.items():
-        ratio = f"{found['ratio']:7.2f} of {found['limit']:,.0f}" if found["limit"] else ""
-        print(f"{name:<75} {found['value']:>12,.1f} {found['unit']:<20} {ratio}")
+    """Measure at the bases given, all by default, on a stack of its own; print JSON."""
+    bases = [int(argument) for argument in sys.argv[1:]] or BASES
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CONTACTPOINT_")}
+    with temporary_stack(StackConfig.from_env(environment)) as stack:
+        kafka, postgres = stack.addresses.kafka_settings(), stack.addresses.postgres_settings()
+        create_topics(kafka)
+        print(json.dumps(measure(kafka, postgres, bases=bases), indent=1))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from psycopg import Connection, errors
@@ -77,10 +77,12 @@ def wait_until_drained(
     *,
     patience: float = 60.0,
     watch: Callable[[int, int], None] | None = None,
+    stages: Collection[str] | None = None,
 ) -> None:
     """Return once nothing is left to read or to publish; `watch` gets the messages left and those behind.
 
-    Raises RetriableError when nothing has moved for `patience` seconds.
+    Only the named stages are waited for, by default all of them. Raises RetriableError when nothing has moved for
+    `patience` seconds.
     """
     best, since = None, time.monotonic()
     with connect(postgres, autocommit=True, application="contactpoint drain") as connection:
@@ -88,7 +90,7 @@ def wait_until_drained(
             # In the order of the flow: what leaves one place between two looks has arrived at the next by the second.
             matching = _matching(connection)
             waiting = outbox_rows(connection)
-            rows = _lags(kafka, connection, matching)
+            rows = [row for row in _lags(kafka, connection, matching) if stages is None or row.stage in stages]
             left = waiting + sum(row.lag for row in rows)
             if watch is not None:
                 watch(left, sum(row.position for row in rows))
