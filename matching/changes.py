@@ -6,11 +6,15 @@ time, and a row goes into COPY as it is. Nothing here knows Kafka, PostgreSQL or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-ChangeKind = Literal["observed", "withdrawn", "merged"]
-IdentityKind = Literal["created", "changed", "merged", "split", "retired"]
+from matching.linkage.decisions import Decision
+from schemas.conflicts import ConflictKind
+
+ChangeKind = Literal["observed", "withdrawn", "merged", "erased"]
+IdentityKind = Literal["created", "changed", "merged", "split", "held", "released", "retired"]
+ConflictStep = Literal["opened", "changed", "closed"]
 
 
 class SourceChange(NamedTuple):
@@ -18,7 +22,9 @@ class SourceChange(NamedTuple):
 
     `version` and `fingerprint` order the versions of one record; `ingested_at` is in µs. `values` are the normalised
     values in the order of `LinkageModel.fields` ("" = missing, alternates joined by "|"), given when the kind is
-    observed; `merged_into` is the surviving record's key, given when the kind is merged.
+    observed; `merged_into` is the surviving record's key, given when the kind is merged. `authority` is the responsible
+    one that the source names, `verified` the numbers that it has verified (`marks.VERIFIED`): neither is compared.
+    A change of kind "erased" is made of a decision, never of a source event.
     """
 
     key: str
@@ -30,6 +36,8 @@ class SourceChange(NamedTuple):
     event_id: str
     values: tuple[str, ...] | None = None
     merged_into: str | None = None
+    authority: str = ""
+    verified: int = 0
 
 
 class RecordRow(NamedTuple):
@@ -41,7 +49,7 @@ class RecordRow(NamedTuple):
     `content_version` counts how often the record's features changed; an edge holds while both of its records still
     have the content versions at which it was found. `child_number` is None and `features` and `edges` are empty while
     the record is not live. `features`: UTF-8 of the values joined by U+001F. `edges`: `matching.linkage.edges.EDGE`
-    structs, 24 bytes each.
+    structs, 24 bytes each. `authority` and `verified` are as in `SourceChange`, "" and 0 while not live.
     """
 
     rid: int
@@ -58,6 +66,8 @@ class RecordRow(NamedTuple):
     child_number: str | None
     features: bytes
     edges: bytes
+    authority: str
+    verified: int
 
 
 class RowLabel(NamedTuple):
@@ -91,9 +101,10 @@ class IdentityChange(NamedTuple):
 
     created: the number is new (or restored). changed: it stays, with other members. merged: it is retired into the
     one successor. split: part or all of its members went to `successors`; `members` are those that stay. retired: its
-    last record was withdrawn. `founder` is the record key that the number is made from. `before` are the memberships
+    last record was withdrawn. held, released: only the flag changed. `founder` is the record key that the number is made from. `before` are the memberships
     that this one was made of, its own former one included; `causes` the ids of the source events; `evidence` the
-    pairs at or above the review floor between members that were not together before.
+    pairs at or above the review floor between members that were not together before. A `held` child may be a shielded
+    one; `conflicts` are the ids of the open questions that hold it, `decisions` those in force that name a member.
     """
 
     kind: IdentityKind
@@ -105,6 +116,35 @@ class IdentityChange(NamedTuple):
     successors: tuple[str, ...]
     causes: tuple[str, ...]
     evidence: tuple[EvidencePair, ...]
+    held: bool = False
+    conflicts: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
+
+
+class ConflictState(NamedTuple):
+    """All that is known of one conflict: a function of the records, the model and the decisions (`schemas.conflicts`).
+
+    `records` are those it is about (sorted), `children` the numbers they have (sorted); `held` is the number of the
+    child that the question holds, "" if it holds none.
+    """
+
+    kind: ConflictKind
+    records: tuple[str, ...]
+    children: tuple[str, ...]
+    evidence: tuple[EvidencePair, ...]
+    decisions: tuple[str, ...]
+    authority: str
+    shielded: bool
+    held: str
+
+
+class ConflictChange(NamedTuple):
+    """What became of one conflict in a batch: its state now, or the last one when it closed."""
+
+    step: ConflictStep
+    conflict_id: str
+    version: int
+    state: ConflictState
 
 
 class DeltaCounts(NamedTuple):
@@ -123,7 +163,8 @@ class Delta:
     """All that one batch changes. Written in one transaction; a repeat of the same batch would be refused by position.
 
     `inserted` are rows never written before, `rewritten` whole rows that replace those of the same rid, `relabelled`
-    the rows of which only the label changed. No rid occurs twice. `identities` are in order of child number.
+    the rows of which only the label changed. No rid occurs twice. `identities` are in order of child number,
+    `conflicts` in order of id; `decisions` are those not seen before.
     """
 
     batch: int
@@ -133,3 +174,5 @@ class Delta:
     relabelled: list[RowLabel]
     identities: list[IdentityChange]
     counts: DeltaCounts
+    decisions: list[Decision] = field(default_factory=list)
+    conflicts: list[ConflictChange] = field(default_factory=list)

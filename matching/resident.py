@@ -16,11 +16,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.changes import Delta, DeltaCounts, RecordRow, SourceChange
+from matching.changes import ConflictState, Delta, DeltaCounts, IdentityChange, RecordRow, SourceChange
 from matching.linkage.blocking import Blocker
 from matching.linkage.candidates import decode_pairs, encode_pairs
 from matching.linkage.comparisons import check_kinds, compare
-from matching.linkage.constraints import Constraints, SourceRules
+from matching.linkage.constraints import SourceRules
+from matching.linkage.decisions import Decision
 from matching.linkage.edges import model_tag
 from matching.linkage.hashing import Hashes, Indices, combine, mix, sorted_unique
 from matching.linkage.model import LinkageModel
@@ -28,21 +29,23 @@ from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
 from matching.linkage.scoring import Weights, score, total_weights
 from matching.linkage.similarity import Levels
 from matching.resident_edges import EdgeTable
-from matching.resident_identities import ChildNumbers, identity_changes
+from matching.resident_flags import Flags
+from matching.resident_identities import ChildNumbers, Regrouping, identity_changes
 from matching.resident_index import BlockIndex
-from matching.resident_merges import MergeLinks, chain_pairs
-from matching.resident_records import NO_MERGE, Fold, RecordTable
+from matching.resident_questions import QuestionBook, Renewed, Touched
+from matching.resident_records import NO_CLUSTER, Fold, RecordTable
 from matching.resident_regroup import Clusters, Region, collect_evidence
 from matching.resident_rows import (
     edge_bytes,
     load_clusters,
     load_edges,
     load_index,
-    load_merges,
     load_records,
     row_labels,
     whole_rows,
 )
+from matching.resident_statements import Stated, Statements
+from schemas.identity import child_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class ResidentOwner:
         self.clusters = Clusters(self.records)
         self._index = BlockIndex()
         self._edges = EdgeTable()
-        self._merge_links = MergeLinks()
+        self._statements = Statements(self.records)
+        self._questions = QuestionBook(self.records, self.clusters, model)
         self._blocker: Final = Blocker(model)
         self._tag: Final = model_tag(model)
         self._rules = SourceRules(model, [])
@@ -80,7 +84,20 @@ class ResidentOwner:
         """Return the sorted record keys of every child in use, by child number."""
         return self.clusters.memberships()
 
-    def load(self, rows: Iterable[RecordRow]) -> None:
+    def held(self) -> set[str]:
+        """Return the child numbers that are held."""
+        return {child_number(self.records.keys[founder]) for founder in self._questions.holds}
+
+    def conflicts(self) -> dict[str, ConflictState]:
+        """Return all open conflicts by id."""
+        return dict(self._questions.states)
+
+    def load(
+        self,
+        rows: Iterable[RecordRow],
+        decisions: Iterable[Decision] = (),
+        conflicts: Iterable[tuple[str, ConflictState]] = (),
+    ) -> None:
         """Take back the state that deltas described, from all rows in any order. The owner must be empty.
 
         Raises ConfigurationError if the rows were linked by another model, FatalError if rows are missing.
@@ -90,21 +107,29 @@ class ResidentOwner:
         self._index = load_index(self.records, self._blocker)
         self._edges = load_edges(ordered, self.records, self._tag)
         load_clusters(ordered, self.clusters)
-        self._merge_links = load_merges(self.records)
+        self._statements.restore(decisions)
+        self._questions.restore(conflicts, self._statements)
 
-    def apply(self, changes: Sequence[SourceChange], batch: int) -> Delta:
+    def apply(self, changes: Sequence[SourceChange], batch: int, decisions: Sequence[Decision] = ()) -> Delta:
         """Apply one batch of changes and return all that it changed. `batch` is the version of its identity changes."""
         records = self.records
-        fold = records.fold(changes)
+        judged = self._statements.decisions.add(decisions)
+        fold = records.fold(self._statements.refuse_erased(changes, judged))
         seeds = self._old_neighbours(np.array(fold.replaced + fold.ended, np.int64))
-        seeds += self._link_merges(fold)
+        seeds += self._statements.take_up(fold, judged)
         found = self._compare(*self._reindex(fold))
         region = self._region(np.array(seeds + fold.compared + fold.refounded, np.int64))
-        resolution = self._resolve(region)
+        stated = self._statements.about(region.nodes)
+        resolution = self._resolve(region, stated)
+        former = records.founders[np.concatenate([region.nodes, np.array(fold.ended, np.int64)])]
         change = self.clusters.regroup(region, resolution.labels, np.array(fold.ended, np.int64), fold.events)
         collect_evidence(change, region, resolution.labels, records, lambda a, b: self._levels(found, a, b))
         numbers = ChildNumbers(records.keys.__getitem__)
         renamed = self.clusters.adopt(change)
+        touched = Touched(region, stated, resolution, former[former != NO_CLUSTER], np.array(fold.compared, np.int64))
+        renewed = self._questions.renew(
+            touched, self._statements, self._rules, lambda a, b: self._levels(found, a, b), numbers, batch
+        )
         edges = self._edge_bytes(found, fold)
         written = {*fold.inserted, *fold.rewritten}
         labels = [rid for rid in dict.fromkeys(fold.relabelled + renamed) if rid not in written]
@@ -114,7 +139,7 @@ class ResidentOwner:
             whole_rows(fold.inserted, records, edges, numbers),
             whole_rows(fold.rewritten, records, edges, numbers),
             row_labels(labels, records, numbers),
-            identity_changes(change, records.keys, numbers, batch),
+            self._identities(change, renewed, region.nodes, numbers, batch),
             DeltaCounts(
                 len(changes),
                 fold.ignored,
@@ -123,6 +148,8 @@ class ResidentOwner:
                 resolution.closure_pairs,
                 resolution.largest_component,
             ),
+            judged.new,
+            renewed.changes,
         )
         self._edges.compact(records.content_versions)
         return delta
@@ -131,32 +158,8 @@ class ResidentOwner:
         """Return the records that records which change or end were linked to: their components may fall apart."""
         _, others, weights = self._edges.of(rids, self.records.content_versions)
         neighbours: list[int] = others[weights >= self.model.link_threshold].tolist()
-        return neighbours + self._merged_with(rids)
-
-    def _merged_with(self, rids: Indices) -> list[int]:
-        """Return the known records that merges connect with these."""
-        if not self._merge_links:
-            return []
-        groups = self._merge_links.groups(self.records.keys[rid] for rid in rids.tolist())
-        return [self.records.rid_of[key] for group in groups for key in group if key in self.records.rid_of]
-
-    def _link_merges(self, fold: Fold) -> list[int]:
-        """Take up new merges; return the records that they connect, or connected until now."""
-        records, links = self.records, self._merge_links
-        touched: list[int] = []
-        for rid, merge in fold.merges:
-            key, former = records.keys[rid], records.merges.get(rid, NO_MERGE)[0]
-            touched += self._merged_with(np.array([rid]))
-            if former:
-                back = records.rid_of.get(former)
-                links.unlink(
-                    key, former, still_linked=back is not None and records.merges.get(back, NO_MERGE)[0] == key
-                )
-            records.merges[rid] = merge
-            if merge[0]:
-                links.link(key, merge[0])
-            touched += self._merged_with(np.array([rid]))
-        return touched
+        stated: list[int] = self._statements.connected_with(rids).tolist()
+        return neighbours + stated
 
     def _reindex(self, fold: Fold) -> tuple[Indices, Hashes]:
         """Store new values and bring index and edges up to date; return the records to compare, a row for each key."""
@@ -165,6 +168,7 @@ class ResidentOwner:
         compared = np.array(fold.compared, np.int64)
         owners, old_keys = self._blocker.keys(records.columns, gone)
         old_rids = gone[owners]
+        self._questions.shields.forget(gone)
         rows = dict(zip(fold.compared, fold.rows, strict=True))
         records.columns.append(
             [rows.get(rid, records.blank) for rid in fold.inserted], [records.sources[rid] for rid in fold.inserted]
@@ -198,6 +202,8 @@ class ResidentOwner:
         levels = compare(records.columns, left, right, model)
         weights = total_weights(levels, model)
         kept = weights >= model.review_floor
+        low = np.flatnonzero(~kept)
+        kept[low] = self._questions.verified.shared(records.columns, records.verified, left[low], right[low])
         found = _Found(codes[kept], left[kept], right[kept], weights[kept], levels[kept], len(codes))
         self._edges.add(found.left, found.right, found.weights, records.content_versions)
         return found
@@ -216,22 +222,22 @@ class ResidentOwner:
         while len(frontier):
             owners, others, weights = self._edges.of(frontier, records.content_versions)
             edges.append((owners, others, weights))
-            near = others[weights >= threshold]
-            if self._merge_links:
-                merged = np.array(self._merged_with(frontier), np.int64)
-                near = np.concatenate([near, merged[records.live[merged]]])
+            stated = self._statements.connected_with(frontier)
+            near = np.concatenate([others[weights >= threshold], stated[records.live[stated]]])
             frontier = sorted_unique(near[~reached[near]])
             reached[frontier] = True
             nodes.append(frontier)
         rids = np.sort(np.concatenate(nodes))
         if not edges:
-            return Region(rids, rids, rids, rids)
+            return Region(rids, rids, rids, rids, rids, rids, rids)
         owners, others, weights = (np.concatenate(column) for column in zip(*edges, strict=True))
-        inside = (owners < others) & reached[others]
+        inner = reached[others]
+        once = (owners < others) | ~inner
+        inside = (owners < others) & inner
         left, right = np.searchsorted(rids, owners[inside]), np.searchsorted(rids, others[inside])
-        return Region(rids, left, right, weights[inside])
+        return Region(rids, left, right, weights[inside], owners[once], others[once], weights[once])
 
-    def _resolve(self, region: Region) -> Resolution:
+    def _resolve(self, region: Region, stated: Stated) -> Resolution:
         """Cluster the region."""
         records, nodes = self.records, region.nodes
         names = records.columns.source_names
@@ -242,23 +248,26 @@ class ResidentOwner:
                 records.columns.sources[nodes],
                 lambda members: np.searchsorted(nodes, records.in_key_order(nodes[members])),
                 lambda left, right: score(records.columns, nodes[left], nodes[right], self.model),
+                lambda left, right: self._questions.twins.apart(
+                    records.columns, records.verified, nodes[left], nodes[right]
+                ),
             ),
             ScoredPairs(region.left, region.right, region.weights),
             self.model,
             self._rules,
-            self._constraints(nodes),
+            stated.constraints,
         )
 
-    def _constraints(self, nodes: Indices) -> Constraints:
-        """Return the must-links among live records that follow from merges."""
-        if not self._merge_links:
-            return Constraints()
+    def _identities(
+        self, change: Regrouping, renewed: Renewed, nodes: Indices, numbers: ChildNumbers, batch: int
+    ) -> list[IdentityChange]:
+        """Return the identity changes: of memberships, and of who is held."""
         records = self.records
-        position = {records.keys[rid]: i for i, rid in enumerate(nodes.tolist())}
-        groups = self._merge_links.groups(position)
-        return Constraints(
-            must_link=chain_pairs([position[key] for key in group if key in position] for group in groups)
-        )
+        for pair in self._statements.severed(nodes):
+            change.sever(*pair, records.ingested, records.keys)
+        changes = identity_changes(change, records.keys, numbers, batch)
+        flags = Flags(self.clusters, records, numbers, change)
+        return flags.apply(changes, self._questions.holds, self._statements.decided(nodes), renewed.flipped, batch)
 
     def _levels(self, found: _Found, left: Indices, right: Indices) -> Levels:
         """Return the level codes of pairs: those found in this batch, the others compared once more."""

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from matching.changes import EvidencePair, FormerChild, IdentityChange, IdentityKind
 from schemas.identity import child_number
 
@@ -28,6 +31,20 @@ class Regrouping:
     moved: dict[int, set[int]] = field(default_factory=dict)
     evidence: dict[int, list[EvidencePair]] = field(default_factory=dict)
     events: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+    def sever(self, one: int, other: int, ingested: npt.NDArray[np.int64], keys: list[str]) -> None:
+        """Say nothing of where these two clusters have a former cluster in common: a child has a new identity.
+
+        The number stays with the founder's part, as ever; the other part, or of two the younger, came from nowhere.
+        """
+        for origin in set(self.origins.get(one, ())) & set(self.origins.get(other, ())):
+            younger = max(one, other, key=lambda founder: (founder != origin, int(ingested[founder]), keys[founder]))
+            gone = set(self.after[younger])
+            self.before[origin] = [rid for rid in self.before[origin] if rid not in gone]
+            self.origins[younger] = [each for each in self.origins[younger] if each != origin]
+            self.moved.get(origin, set()).discard(younger)
+            if not self.moved.get(origin, {0}):
+                del self.moved[origin]
 
 
 class ChildNumbers:

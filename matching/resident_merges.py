@@ -6,12 +6,9 @@ are no longer live or were never seen, are one group; its live records are must-
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import pairwise
+from typing import Final
 
-import numpy as np
-
-from matching.linkage.hashing import Indices
+_NOBODY: Final[frozenset[str]] = frozenset()
 
 
 class MergeLinks:
@@ -40,27 +37,6 @@ class MergeLinks:
                 if not self._links[a]:
                     del self._links[a]
 
-    def group(self, key: str) -> set[str]:
-        """Return all record keys that merges connect with this one, itself included."""
-        group, todo = {key}, [key]
-        while todo:
-            fresh = self._links.get(todo.pop(), set()) - group
-            group |= fresh
-            todo.extend(fresh)
-        return group
-
-    def groups(self, keys: Iterable[str]) -> list[set[str]]:
-        """Return the different groups, of two records or more, that these keys are in."""
-        groups: list[set[str]] = []
-        seen: set[str] = set()
-        for key in keys:
-            if key in self._links and key not in seen:
-                groups.append(self.group(key))
-                seen |= groups[-1]
-        return groups
-
-
-def chain_pairs(groups: Iterable[Iterable[int]]) -> Indices:
-    """Return pairs, shape (pairs, 2), that connect the members of each group one to the next."""
-    pairs = [pair for group in groups for pair in pairwise(sorted(group))]
-    return np.array(pairs, np.int64).reshape(-1, 2)
+    def others(self, key: str) -> set[str] | frozenset[str]:
+        """Return the record keys that a merge connects with this one directly."""
+        return self._links.get(key, _NOBODY)

@@ -2,11 +2,14 @@
 
 A record's state is its newest version by (version, fingerprint); of two kinds with one version and fingerprint, no
 longer being there wins. Late and repeated versions change nothing but the first `ingested_at`, of which the minimum
-is kept. The newest merge is kept apart: it still says which record survived when the loser is observed again.
+is kept. The newest merge is kept apart: it still says which record survived when the loser is observed again. An erasure
+is a change that beats every version up to its own (`refuse_erased` keeps the others out); the record is then taken as
+first received when it was erased, which does not depend on what had been received by then.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,6 +28,8 @@ _FIRST: Final = 1 << 12
 Merge = tuple[str, int, str]
 """(surviving record's key, version, fingerprint) of the newest merge of a record; ("", 0, "") if there was none."""
 NO_MERGE: Final[Merge] = ("", 0, "")
+ERASED: Final = "~"
+"""The fingerprint of an erased version: after all real ones, which are hexadecimal."""
 
 
 @dataclass(slots=True)
@@ -54,14 +59,17 @@ class Fold:
 class _Touched:
     """All that one batch says of one record."""
 
-    __slots__ = ("first_ingested", "merge", "newest")
+    __slots__ = ("erasure", "first_ingested", "merge", "newest")
 
     def __init__(self, change: SourceChange) -> None:
         self.newest = change
         self.first_ingested = change
         self.merge = change if change.kind == "merged" else None
+        self.erasure = change if change.kind == "erased" else None
 
     def add(self, change: SourceChange) -> None:
+        if change.kind == "erased":
+            self.erasure = change
         if _order(change) > _order(self.newest):
             self.newest = change
         if change.ingested_at < self.first_ingested.ingested_at:
@@ -71,7 +79,11 @@ class _Touched:
 
 
 class RecordTable:
-    """Keys, versions, liveness and cluster of every record, by record number. `columns` holds the compared values."""
+    """Keys, versions, liveness and cluster of every record, by record number. `columns` holds the compared values.
+
+    `concerned` marks records that a merge or a decision speaks of; `shielded` and `questioned` mark clusters, by
+    founder: a shield protects them, an open conflict is about them.
+    """
 
     def __init__(self, model: LinkageModel) -> None:
         self.columns = RecordColumns(model)
@@ -85,6 +97,11 @@ class RecordTable:
         self.ingested: npt.NDArray[np.int64] = np.zeros(_FIRST, np.int64)
         self.content_versions: npt.NDArray[np.int32] = np.zeros(_FIRST, np.int32)
         self.live: npt.NDArray[np.bool_] = np.zeros(_FIRST, dtype=bool)
+        self.concerned: npt.NDArray[np.bool_] = np.zeros(_FIRST, dtype=bool)
+        self.shielded: npt.NDArray[np.bool_] = np.zeros(_FIRST, dtype=bool)
+        self.questioned: npt.NDArray[np.bool_] = np.zeros(_FIRST, dtype=bool)
+        self.verified: npt.NDArray[np.uint8] = np.zeros(_FIRST, np.uint8)
+        self.authorities: list[str] = []
         self.founders: npt.NDArray[np.int32] = np.full(_FIRST, NO_CLUSTER, np.int32)
 
     def __len__(self) -> int:
@@ -96,6 +113,7 @@ class RecordTable:
         self.keys.extend(keys)
         self.sources.extend(sources)
         self.fingerprints.extend(fingerprints)
+        self.authorities.extend([""] * len(keys))
         self.rid_of.update(zip(keys, range(first, first + len(keys)), strict=True))
         self._reserve(len(self.keys))
 
@@ -135,6 +153,7 @@ class RecordTable:
             if change.kind == "observed":
                 fold.compared.append(rid)
                 fold.rows.append(SEPARATOR.join(change.values or ()))
+                self._mark(rid, change)
             if state.merge is not None:
                 fold.merges.append((rid, _merge(state.merge)))
                 if state.merge is not change:
@@ -143,6 +162,13 @@ class RecordTable:
     def _update(self, rid: int, state: _Touched, fold: Fold) -> None:
         change, events = state.newest, []
         was_live = bool(self.live[rid])
+        erasure = state.erasure
+        if erasure is not None:
+            if self.merges.get(rid, NO_MERGE)[0] and self.merges[rid][1] <= erasure.version:
+                fold.merges.append((rid, NO_MERGE))
+            events.append(erasure.event_id)
+            self.ingested[rid] = erasure.ingested_at
+            fold.refounded.append(rid)
         merged = state.merge is not None and newer_merge(_merge(state.merge), self.merges.get(rid, NO_MERGE))
         if merged and state.merge is not None:
             fold.merges.append((rid, _merge(state.merge)))
@@ -151,19 +177,21 @@ class RecordTable:
             self.ingested[rid] = state.first_ingested.ingested_at
             events.append(state.first_ingested.event_id)
             fold.refounded.append(rid)
-        row = self.columns.row(rid)
+        row, marks = self.columns.row(rid), (self.authorities[rid], int(self.verified[rid]))
         stored = (int(self.versions[rid]), self.fingerprints[rid], not was_live)
         if _order(change) > stored:
             self.versions[rid], self.fingerprints[rid] = change.version, change.fingerprint
             self.live[rid] = change.kind == "observed"
             events.append(change.event_id)
             row = SEPARATOR.join(change.values or ()) if change.kind == "observed" else self.blank
+            self._mark(rid, change)
         if not events:
             return
         fold.events[rid] = tuple(dict.fromkeys(events))
         live = bool(self.live[rid])
-        if live and (merged or not was_live or row != self.columns.row(rid)):
-            # A merge that became known late changes the durable row, whose edges are not in memory: compare again.
+        same = row == self.columns.row(rid) and marks == (self.authorities[rid], self.verified[rid])
+        if live and (merged or erasure or not was_live or not same):
+            # What is not compared can change the durable row as well, whose edges are not in memory: compare again.
             fold.compared.append(rid)
             fold.rows.append(row)
             fold.rewritten.append(rid)
@@ -172,10 +200,14 @@ class RecordTable:
         elif was_live and not live:
             fold.ended.append(rid)
             fold.rewritten.append(rid)
-        elif merged:
+        elif merged or erasure:
             fold.rewritten.append(rid)
         else:
             fold.relabelled.append(rid)
+
+    def _mark(self, rid: int, change: SourceChange) -> None:
+        self.authorities[rid] = sys.intern(change.authority)
+        self.verified[rid] = change.verified
 
     def in_key_order(self, rids: Indices) -> Indices:
         """Return record numbers in order of their record keys."""
@@ -190,6 +222,10 @@ class RecordTable:
         self.ingested = np.concatenate([self.ingested, np.zeros(more, np.int64)])
         self.content_versions = np.concatenate([self.content_versions, np.zeros(more, np.int32)])
         self.live = np.concatenate([self.live, np.zeros(more, dtype=bool)])
+        self.concerned = np.concatenate([self.concerned, np.zeros(more, dtype=bool)])
+        self.shielded = np.concatenate([self.shielded, np.zeros(more, dtype=bool)])
+        self.questioned = np.concatenate([self.questioned, np.zeros(more, dtype=bool)])
+        self.verified = np.concatenate([self.verified, np.zeros(more, np.uint8)])
         self.founders = np.concatenate([self.founders, np.full(more, NO_CLUSTER, np.int32)])
 
 

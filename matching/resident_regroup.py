@@ -24,12 +24,19 @@ from schemas.identity import child_number
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Whole components of live records: their numbers (sorted), and the edges among them by position in `nodes`."""
+    """Whole components of live records: their numbers (sorted), and the edges among them by position in `nodes`.
+
+    `owners`, `others` and `outer_weights` are all edges of the nodes, each once, by record number: also those that lead
+    out of the region, which are below the link threshold.
+    """
 
     nodes: Indices
     left: Indices
     right: Indices
     weights: Weights
+    owners: Indices
+    others: Indices
+    outer_weights: Weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Final
 
@@ -16,7 +17,6 @@ from matching.linkage.similarity import Levels
 from matching.resident_edges import EdgeTable
 from matching.resident_identities import ChildNumbers
 from matching.resident_index import BlockIndex
-from matching.resident_merges import MergeLinks
 from matching.resident_records import NO_CLUSTER, NO_MERGE, RecordTable
 from matching.resident_regroup import Clusters
 from schemas.errors import ConfigurationError, FatalError
@@ -61,6 +61,8 @@ def whole_rows(
         [None if founder == NO_CLUSTER else numbers(founder) for founder in records.founders[at].tolist()],
         [row(rid).encode() if is_live else b"" for rid, is_live in zip(rids, live, strict=True)],
         [edges.get(rid, b"") for rid in rids],
+        [records.authorities[rid] for rid in rids],
+        records.verified[at].tolist(),
         strict=True,
     )
     return list(map(RecordRow._make, columns)) if rids else []
@@ -90,6 +92,8 @@ def load_records(rows: list[RecordRow], records: RecordTable) -> None:
     records.ingested[:n] = [r.ingested_at for r in rows]
     records.live[:n] = [r.live for r in rows]
     records.content_versions[:n] = [r.content_version for r in rows]
+    records.authorities[:n] = [sys.intern(r.authority) for r in rows]
+    records.verified[:n] = [r.verified for r in rows]
     for start in range(0, n, _INDEX_CHUNK):
         part = rows[start : start + _INDEX_CHUNK]
         values = [r.features.decode() if r.live else records.blank for r in part]
@@ -135,11 +139,3 @@ def load_clusters(rows: list[RecordRow], clusters: Clusters) -> None:
         if row.child_number is not None:
             members.setdefault(row.child_number, []).append(row.rid)
     clusters.restore(members)
-
-
-def load_merges(records: RecordTable) -> MergeLinks:
-    """Return the must-links of all merges."""
-    links = MergeLinks()
-    for rid, merge in records.merges.items():
-        links.link(records.keys[rid], merge[0])
-    return links

@@ -18,10 +18,12 @@ from matching.linkage.comparisons import compare
 from matching.linkage.components import Labels
 from matching.linkage.constraints import Constraints, SourceRules
 from matching.linkage.hashing import Indices
+from matching.linkage.marks import Marks, VerifiedNumbers
 from matching.linkage.model import LinkageModel
 from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
 from matching.linkage.scoring import Weights, score, total_weights
 from matching.linkage.similarity import Levels
+from matching.linkage.twins import Twins
 
 NO_CONSTRAINTS: Final = Constraints()
 
@@ -53,19 +55,24 @@ def score_pairs(
     floor: int | None = None,
     chunk: int = CHUNK,
     progress: Callable[[int], None] | None = None,
+    verified: Marks | None = None,
 ) -> tuple[PairTable, int]:
     """Compare all candidate pairs; return those at or above `floor` (default: the model's) and how many were compared.
 
+    With the marks of `verified` numbers, pairs that share one are kept whatever they weigh.
     At most about `chunk` pairs are worked on at a time; `progress` is told the number compared so far.
     """
     lowest = model.review_floor if floor is None else floor
     kept: list[PairTable] = [_empty(model)]
+    numbers = VerifiedNumbers(model)
     compared = 0
     columns.spread()
     for left, right in candidate_pairs(columns, model, chunk):
         levels = compare(columns, left, right, model)
         weights = total_weights(levels, model)
         enough = weights >= lowest
+        if verified is not None:
+            enough |= numbers.shared(columns, verified, left, right)
         kept.append(PairTable(left[enough], right[enough], weights[enough], levels[enough]))
         compared += len(left)
         if progress is not None:
@@ -79,13 +86,19 @@ def cluster_pairs(
     model: LinkageModel,
     constraints: Constraints = NO_CONSTRAINTS,
     keys: Sequence[str] | None = None,
+    verified: Marks | None = None,
 ) -> Resolution:
-    """Return the clusters of all rows from their scored pairs; `keys` (record keys) settle ties, else row order."""
+    """Return the clusters of all rows from their scored pairs; `keys` (record keys) settle ties, else row order.
+
+    `verified` marks the rows' verified numbers (`marks.VERIFIED`).
+    """
+    twins, marks = Twins(model), np.zeros(len(columns), np.uint8) if verified is None else verified
     ranks = np.arange(len(columns)) if keys is None else _ranks(keys)
     nodes = Nodes(
         columns.sources,
         lambda members: members[np.argsort(ranks[members])],
         lambda left, right: score(columns, left, right, model),
+        lambda left, right: twins.apart(columns, marks, left, right),
     )
     rules = SourceRules(model, columns.source_names)
     return resolve(nodes, ScoredPairs(pairs.left, pairs.right, pairs.weights), model, rules, constraints)

@@ -17,7 +17,7 @@ import numpy as np
 
 from matching.linkage.columns import RecordColumns, with_alternates
 from matching.linkage.hashing import MISSING, Hashes, Indices, combine, combine_unordered, hash_text, hash_texts, mix
-from matching.linkage.model import LinkageModel
+from matching.linkage.model import BlockingRule, LinkageModel
 from matching.linkage.normalise import ALTERNATE
 from matching.linkage.similarity import postcode_area
 from schemas.errors import ConfigurationError
@@ -69,12 +69,12 @@ class _Rule:
 
 
 class Blocker:
-    """The blocking rules of one model, ready to use. Raises ConfigurationError for a part that it does not know."""
+    """The blocking rules of one model, or others on its fields, ready to use. An unknown part is a ConfigurationError."""
 
-    def __init__(self, model: LinkageModel) -> None:
+    def __init__(self, model: LinkageModel, rules: Sequence[BlockingRule] | None = None) -> None:
         self.rules: Final = tuple(
             _Rule(np.uint64(hash_text(rule.name)), tuple(_parse(part, model) for part in rule.parts))
-            for rule in model.blocking_rules
+            for rule in (model.blocking_rules if rules is None else rules)
         )
         self._stop_keys: Hashes = np.sort(np.array(model.stop_keys, np.uint64))
 

@@ -45,8 +45,10 @@ def connected_components(n: int, left: Indices, right: Indices) -> Labels:
 
 def linked_components(
     n: int, links: tuple[Indices, Indices, Weights], must_link: Indices, threshold: int, cap: int
-) -> Labels:
+) -> tuple[Labels, list[Indices]]:
     """Return component labels over links at or above the threshold and must-links, none larger than `cap`.
+
+    Also returns the nodes of each component that was larger: a question for a person.
 
     A larger component is cut by raising the threshold one bit at a time until every part fits; only must-links are
     never cut. So one generic value that slipped in cannot chain thousands together, and the result still depends on
@@ -55,6 +57,7 @@ def linked_components(
     left, right, weights = links
     labels = _components_from(n, links, must_link, threshold)
     oversize = np.bincount(labels, minlength=1)[labels] > cap
+    cut = [np.flatnonzero(labels == label) for label in np.unique(labels[oversize]).tolist()]
     highest = int(weights.max(initial=threshold))
     while oversize.any() and threshold <= highest:
         threshold += _STEP
@@ -63,7 +66,7 @@ def linked_components(
         labels = np.where(oversize, parts + n, labels)
         _, labels = np.unique(labels, return_inverse=True)
         oversize &= np.bincount(labels)[labels] > cap
-    return labels
+    return labels, cut
 
 
 def _components_from(n: int, links: tuple[Indices, Indices, Weights], must_link: Indices, threshold: int) -> Labels:

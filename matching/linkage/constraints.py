@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from matching.linkage.decisions import DecisionBook, connected
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
 from matching.linkage.scoring import Weights
+
+Pair = tuple[str, str]
 
 
 def _no_pairs() -> Indices:
@@ -21,8 +26,8 @@ def _no_pairs() -> Indices:
 class Constraints:
     """Pairs of row numbers, shape (pairs, 2): `must_link` are one child whatever they weigh, `cannot_link` never are.
 
-    Where both are asked of one pair, or a must-link joins two records of a source that holds each person once, the
-    must-link wins: it was said about these very records.
+    Where a must-link joins two records of a source that holds each person once, or of twins, the must-link wins: it was
+    said about these very records. No must-link group contains a cannot-link (`constrain`).
     """
 
     must_link: Indices = field(default_factory=_no_pairs)
@@ -50,3 +55,58 @@ class SourceRules:
         """
         same = left == right
         return weights - np.where(same, self._penalty[left], 0), same & self._hard[left]
+
+
+def constrain(
+    position: Mapping[str, int], merged_with: Callable[[str], Iterable[str]], decisions: DecisionBook
+) -> tuple[Constraints, list[Pair], list[int]]:
+    """Return what merges and decisions ask of some live records, the cannot-links that overrule merges, and the rows
+    that a shield protects: those that it names, and those that merges and must-links say are the same child.
+
+    `position` is the row number of each record that either speaks of; `merged_with` gives the keys that merges connect
+    a key with directly. Records that merges and must-links connect, directly or over records that are not live or were
+    never seen, are one group. Where a cannot-link stands inside a group, its merges count for nothing: a person
+    outranks a source. Must-links that clash with cannot-links count for nothing either (`DecisionBook.clash_of`), so
+    what people disagree on stays apart unless its weights say otherwise.
+    """
+    must: list[list[int]] = []
+    overruled: list[Pair] = []
+    shielded: list[int] = []
+    seen: set[str] = set()
+    for key in position:
+        if key in seen:
+            continue
+        group = connected(key, lambda each: (*merged_with(each), *decisions.must_with(each)))
+        seen |= group
+        apart = [(a, b) for a in group for b in decisions.cannot.others(a) if b in group and a < b]
+        overruled += apart
+        parts = _parts(group, decisions) if apart else [group]
+        for part in parts:
+            rows = [position[each] for each in part if each in position]
+            must.append(rows)
+            if any(each in decisions.shields for each in part):
+                shielded += rows
+    cannot = [
+        (position[a], position[b])
+        for a in (position if decisions.cannot else ())
+        for b in decisions.cannot.others(a)
+        if a < b and b in position
+    ]
+    return Constraints(chain_pairs(must), np.array(cannot, np.int64).reshape(-1, 2)), overruled, shielded
+
+
+def _parts(group: Iterable[str], decisions: DecisionBook) -> list[set[str]]:
+    """Return the parts of a group that people's must-links alone connect."""
+    parts: list[set[str]] = []
+    seen: set[str] = set()
+    for key in group:
+        if key not in seen:
+            parts.append(connected(key, decisions.must_with))
+            seen |= parts[-1]
+    return parts
+
+
+def chain_pairs(groups: Iterable[Iterable[int]]) -> Indices:
+    """Return pairs, shape (pairs, 2), that connect the members of each group one to the next."""
+    pairs = [pair for group in groups for pair in pairwise(sorted(group))]
+    return np.array(pairs, np.int64).reshape(-1, 2)

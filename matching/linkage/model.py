@@ -33,6 +33,9 @@ SMALLEST_PROBABILITY: Final = 2.0**-30
 NULL_LEVEL: Final = 0
 """The level code of a comparison in which either value is missing: no evidence, weight 0."""
 
+_LATER: Final = frozenset(("possible_threshold", "shield_floor", "shield_rules", "twins"))
+"""Parts that older models lack: left out of the hash where they are empty, so that those keep their ids."""
+
 MAX_COMPARISONS: Final = 16
 MAX_LEVELS: Final = 16
 """Level codes are kept in 4 bits each, sixteen to a 64-bit word."""
@@ -132,6 +135,17 @@ class SourcePolicy:
     penalty: int = 600
 
 
+@dataclass(frozen=True, slots=True)
+class TwinRule:
+    """The fields by which two children born together are told from one child (`twins.Twins`)."""
+
+    birth_date: str
+    surname: str
+    given: str
+    places: tuple[str, ...]
+    numbers: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class LinkageModel:
     """All that decides which records are one child, besides the records and people's decisions.
@@ -143,6 +157,11 @@ class LinkageModel:
     too common to say anything. `component_cap` is the largest connected component that is clustered as it stands
     (`components.linked_components`). `operating_points` is training's report: the precision and recall of clusters that
     it expects at each threshold that it tried, in order.
+
+    What goes to people: `possible_threshold` (None: half way from the link threshold to the review floor) is the lowest
+    weight of a possible link that is worth a question, `shield_floor` (None: five bits below the review floor) the
+    lowest that leaves a record in doubt against a shielded child, whom `shield_rules` block more loosely. `twins` says
+    how twins are kept apart.
     """
 
     description: str
@@ -158,6 +177,10 @@ class LinkageModel:
     source_policies: tuple[SourcePolicy, ...] = ()
     stop_keys: tuple[int, ...] = ()
     component_cap: int = 300
+    possible_threshold: int | None = None
+    shield_floor: int | None = None
+    shield_rules: tuple[BlockingRule, ...] = ()
+    twins: TwinRule | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     operating_points: tuple[OperatingPoint, ...] = ()
 
@@ -168,7 +191,9 @@ class LinkageModel:
     @cached_property
     def model_id(self) -> str:
         """Sixteen hex digits of SHA-256 over all that can change a result (not what is only said of the model)."""
-        content = {k: v for k, v in asdict(self).items() if k not in _ONLY_SAID}
+        content = {
+            k: v for k, v in asdict(self).items() if k not in _ONLY_SAID and (k not in _LATER or v not in (None, ()))
+        }
         return hashlib.sha256(_canonical(content)).hexdigest()[:16]
 
     @cached_property
@@ -186,6 +211,17 @@ class LinkageModel:
     def mean_threshold(self) -> int:
         """Centibits that the mean weight between two clusters needs for them to be joined."""
         return self.link_threshold if self.cluster_threshold is None else self.cluster_threshold
+
+    @property
+    def lowest_possible_link(self) -> int:
+        """Centibits that a pair of two children needs for it to be worth a person's question."""
+        halfway = (self.link_threshold + self.review_floor) // 2
+        return halfway if self.possible_threshold is None else self.possible_threshold
+
+    @property
+    def lowest_doubt(self) -> int:
+        """Centibits at which a record may still belong to a shielded child."""
+        return self.review_floor - 5 * CENTIBITS if self.shield_floor is None else self.shield_floor
 
     @property
     def file_name(self) -> str:
@@ -242,9 +278,17 @@ def _from_json(content: dict[str, Any]) -> LinkageModel:
             ),
             "source_policies": tuple(SourcePolicy(**p) for p in content.get("source_policies", ())),
             "stop_keys": tuple(int(key, 16) for key in content.get("stop_keys", ())),
+            "shield_rules": tuple(BlockingRule(r["name"], tuple(r["parts"])) for r in content.get("shield_rules", ())),
+            "twins": _twins(content.get("twins")),
             "operating_points": tuple(OperatingPoint(**p) for p in content.get("operating_points", ())),
         }
     )
+
+
+def _twins(content: dict[str, Any] | None) -> TwinRule | None:
+    if content is None:
+        return None
+    return TwinRule(**{**content, "places": tuple(content["places"]), "numbers": tuple(content["numbers"])})
 
 
 def _canonical(content: object) -> bytes:
@@ -278,6 +322,10 @@ def _check(model: LinkageModel) -> None:
             if p.unique not in {"hard", "soft", "none"}
         ),
     ]
+    if model.twins is not None:
+        named = (model.twins.birth_date, model.twins.surname, model.twins.given, *model.twins.places)
+        unknown = [name for name in (*named, *model.twins.numbers) if name not in names]
+        problems += [f"the twin rule reads field {name!r}; known: {', '.join(names)}" for name in unknown]
     if any(policy.penalty < 0 for policy in model.source_policies):
         problems.append("a source policy has a negative penalty")
     if not 1 <= len(model.comparisons) <= MAX_COMPARISONS:

@@ -41,21 +41,26 @@ class Nodes:
     """The records to cluster, numbered 0..n-1.
 
     `sources` are their source codes, `in_key_order` sorts node numbers by record key, `score` gives the weights of
-    pairs of nodes that no blocking rule brought together.
+    pairs of nodes that no blocking rule brought together, `apart` tells which pairs the twins rule keeps apart.
     """
 
     sources: npt.NDArray[np.int32]
     in_key_order: Callable[[Indices], Indices]
     score: Callable[[Indices, Indices], Weights]
+    apart: Callable[[Indices, Indices], Bools]
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """A cluster label for each node (equal labels, one child), and how much work it was."""
+    """A cluster label for each node (equal labels, one child), and how much work it was.
+
+    `oversize` are the nodes of each component above the model's cap, which was clustered in pieces.
+    """
 
     labels: Labels
     closure_pairs: int
     largest_component: int
+    oversize: tuple[Indices, ...] = ()
 
 
 def resolve(
@@ -66,15 +71,16 @@ def resolve(
     order = np.argsort(_code(pairs.left, pairs.right, n), kind="stable")
     known = ScoredPairs(pairs.left[order], pairs.right[order], pairs.weights[order])
     weights, barred = rules.apply(known.weights, nodes.sources[known.left], nodes.sources[known.right])
+    barred |= nodes.apart(known.left, known.right)
     links = (known.left[~barred], known.right[~barred], weights[~barred])
-    components = linked_components(n, links, constraints.must_link, model.link_threshold, model.component_cap)
+    components, oversize = linked_components(n, links, constraints.must_link, model.link_threshold, model.component_cap)
     resolver = _Resolver(nodes, known, model.mean_threshold, rules, constraints)
     labels = components + n
     closure = 0
     for members, starts in _components_to_check(components, constraints):
         closure += resolver.settle(labels, members, starts)
     largest = int(np.bincount(components, minlength=1).max()) if n else 0
-    return Resolution(labels, closure, largest)
+    return Resolution(labels, closure, largest, tuple(oversize))
 
 
 class _Resolver:
@@ -97,6 +103,7 @@ class _Resolver:
         raw, missing = self._weights(left, right)
         sources = self._nodes.sources
         weights, barred = self._rules.apply(raw, sources[left], sources[right])
+        barred |= self._nodes.apart(left, right)
         plain = np.logical_and.reduceat((weights >= self._threshold) & ~barred, pair_starts)
         if self._constraints:
             plain &= ~np.logical_or.reduceat(self._constrained(len(labels))[members], starts)

@@ -96,17 +96,20 @@ set enable_hashjoin = off; set enable_mergejoin = off
 
 -- name: copy_inserted
 copy matching.record (rid, key, source, version, fingerprint, ingested_at, live, merged_into, merged_version,
-    merged_fingerprint, content_version, child_number, features, edges) from stdin (format binary)
+    merged_fingerprint, content_version, child_number, features, edges, authority,
+    verified) from stdin (format binary)
 
 -- name: copy_rewritten
 copy rewritten (rid, key, source, version, fingerprint, ingested_at, live, merged_into, merged_version,
-    merged_fingerprint, content_version, child_number, features, edges) from stdin (format binary)
+    merged_fingerprint, content_version, child_number, features, edges, authority,
+    verified) from stdin (format binary)
 
 -- name: update_rewritten
 update matching.record r
 set version = w.version, fingerprint = w.fingerprint, ingested_at = w.ingested_at, live = w.live,
     merged_into = w.merged_into, merged_version = w.merged_version, merged_fingerprint = w.merged_fingerprint,
-    content_version = w.content_version, child_number = w.child_number, features = w.features, edges = w.edges
+    content_version = w.content_version, child_number = w.child_number, features = w.features, edges = w.edges,
+    authority = w.authority, verified = w.verified
 from rewritten w
 where r.rid = w.rid
 
@@ -121,17 +124,17 @@ where r.rid = w.rid
 
 -- name: copy_out
 copy (select rid, key, source, version, fingerprint, ingested_at, live, merged_into, merged_version,
-    merged_fingerprint, content_version, child_number, features, edges from matching.record order by rid)
+    merged_fingerprint, content_version, child_number, features, edges, authority, verified from matching.record order by rid)
     to stdout (format binary)
 
 -- name: rows_by_key
 select rid, key, source, version, fingerprint, ingested_at, live, merged_into, merged_version, merged_fingerprint,
-    content_version, child_number, features, edges
+    content_version, child_number, features, edges, authority, verified
 from matching.record where key = any(%(keys)s) order by key
 
 -- name: rows_of_child
 select rid, key, source, version, fingerprint, ingested_at, live, merged_into, merged_version, merged_fingerprint,
-    content_version, child_number, features, edges
+    content_version, child_number, features, edges, authority, verified
 from matching.record where child_number = %(child_number)s order by key
 
 -- name: children

@@ -42,7 +42,9 @@ create table if not exists matching.record (
     content_version integer not null,
     child_number text,
     features bytea not null,
-    edges bytea not null
+    edges bytea not null,
+    authority text not null,
+    verified smallint not null
 ) with (fillfactor = 85);
 
 -- One row a batch until the relay has published it: one MessagePack message with the events' values and dead letters.

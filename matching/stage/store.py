@@ -19,7 +19,7 @@ from schemas.settings import PostgresSettings
 
 ROW_TYPES = (
     *("int4", "text", "text", "int8", "text", "int8", "bool", "text", "int8", "text"),
-    *("int4", "text", "bytea", "bytea"),
+    *("int4", "text", "bytea", "bytea", "text", "int2"),
 )
 _LABEL_TYPES = ("int4", "int8", "text", "int8", "text")
 _ENCODER = msgspec.msgpack.Encoder()

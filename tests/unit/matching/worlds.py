@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from matching.changes import ChangeKind, Delta, RecordRow, SourceChange
+from matching.changes import ChangeKind, ConflictState, Delta, RecordRow, SourceChange
 from matching.linkage.batch import link_all, score_pairs
 from matching.linkage.columns import columns_of
 from matching.linkage.comparisons import untrained_comparison
 from matching.linkage.constraints import Constraints
+from matching.linkage.decisions import Decision, DecisionBook
 from matching.linkage.edges import read_edges
-from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy
+from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy, TwinRule
+from matching.one_batch import Judgement, LiveRecord, judge
 from schemas.identity import child_number
 
 FIELDS = (
@@ -21,7 +23,7 @@ FIELDS = (
     Field("surname", "surname"),
     Field("date_of_birth", "date"),
     Field("postcode", "postcode"),
-    Field("number", "identifier"),
+    Field("nhs", "identifier"),
 )
 GIVEN = ("ANNA", "ANNE", "BEN", "BENJAMIN", "ANNA MARIA", "ANNA|HANNAH", "")
 SURNAMES = ("SMITH", "SMYTH", "SMITH JONES", "ANNA", "SMITH|JONES", "")
@@ -40,6 +42,8 @@ def model(
     component_cap: int = 300,
     prior: float = 0.05,
     stop_keys: tuple[int, ...] = (),
+    twins: TwinRule | None = None,
+    shield_rules: tuple[BlockingRule, ...] = (),
 ) -> LinkageModel:
     """Return a model over FIELDS with the probabilities that training starts from."""
     comparisons = (
@@ -47,11 +51,11 @@ def model(
         untrained_comparison("surname", "surname", ("surname", "given_name")),
         untrained_comparison("date_of_birth", "date", ("date_of_birth",)),
         untrained_comparison("postcode", "postcode", ("postcode",)),
-        untrained_comparison("number", "identifier", ("number",)),
+        untrained_comparison("nhs", "identifier", ("nhs",)),
         untrained_comparison("source", "source", ()),
     )
     rules = (
-        BlockingRule("number", ("number",)),
+        BlockingRule("nhs", ("nhs",)),
         BlockingRule("birth and forename", ("date_of_birth", "given_name")),
         BlockingRule("birth and surname", ("date_of_birth", "surname")),
         BlockingRule("names and year", ("sorted(given_name, surname)", "year(date_of_birth)")),
@@ -70,6 +74,8 @@ def model(
         source_policies=policies,
         stop_keys=stop_keys,
         component_cap=component_cap,
+        twins=twins,
+        shield_rules=shield_rules,
     )
 
 
@@ -94,6 +100,72 @@ def logs(draw: st.DrawFn, most_records: int = 14, most_changes: int = 40) -> lis
         ingested_at, source = draw(st.integers(0, 6)), key.partition(":")[0]
         log.append(SourceChange(key, source, kind, version, fingerprint, ingested_at, event_id, row, into))
     return log
+
+
+KEYS = [f"{SOURCES[i % len(SOURCES)]}:{i:02}" for i in range(9)]
+DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
+
+
+@st.composite
+def marked_logs(draw: st.DrawFn, most_changes: int = 24) -> list[SourceChange]:
+    """Draw a log whose records also have authorities and verified numbers."""
+    log = draw(logs(most_records=len(KEYS), most_changes=most_changes))
+    marks = st.tuples(st.sampled_from(("", "north", "south")), st.integers(0, 1))
+    found = []
+    for change in log:
+        authority, verified = draw(marks) if change.kind == "observed" else ("", 0)
+        print_of = f"{change.fingerprint}{authority}{verified}"
+        found.append(change._replace(authority=authority, verified=verified, fingerprint=print_of))
+    return found
+
+
+@st.composite
+def decision_logs(draw: st.DrawFn, most: int = 8) -> list[Decision]:
+    """Draw decisions of every kind about some records, retractions and days among them."""
+    key, log = st.sampled_from(KEYS), list[Decision]()
+    keys = st.lists(key, min_size=1, max_size=2, unique=True).map(tuple)
+    kinds = ("must_link", "must_link", "cannot_link", "cannot_link", "severed", "shield", "shield", "retracted")
+    for i in range(draw(st.integers(0, most))):
+        kind = draw(st.sampled_from((*kinds, "retracted", "erasure", "clock")))
+        made = Decision(f"d{i}", kind, draw(st.integers(0, 9)))
+        if kind in ("must_link", "cannot_link"):
+            made = made._replace(left=(draw(key),), right=(draw(key),))
+            made = made._replace(day=draw(st.sampled_from(("", "", *DAYS))), seen=draw(st.sampled_from(((), (100,)))))
+        elif kind == "severed":
+            made = made._replace(left=draw(keys), right=draw(keys))
+        elif kind == "shield":
+            made = made._replace(left=draw(keys))
+        elif kind == "erasure":
+            named = draw(keys)
+            made = made._replace(left=named, versions=tuple(draw(st.integers(0, 6)) for _ in named))
+        elif kind == "retracted":
+            made = made._replace(target=f"d{draw(st.integers(0, most))}")
+        else:
+            made = made._replace(day=draw(st.sampled_from(DAYS)))
+        log.append(made)
+    return log
+
+
+def judged(changes: Sequence[SourceChange], decisions: Sequence[Decision], world: LinkageModel) -> Judgement:
+    """Return what all changes and decisions together come to, in one batch: the oracle."""
+    book = DecisionBook()
+    book.add(decisions)
+    kept = [change for change in changes if not book.erases(change.key, change.version)]
+    merges: dict[str, SourceChange] = {}
+    for c in kept:
+        known = merges.get(c.key)
+        if c.kind == "merged" and (known is None or (c.version, c.fingerprint) > (known.version, known.fingerprint)):
+            merges[c.key] = c
+    first: dict[str, int] = {}
+    for c in kept:
+        at = book.erased[c.key][1] if c.key in book.erased else c.ingested_at
+        first[c.key] = min(first.get(c.key, at), at)
+    live = [
+        LiveRecord(key, c.source, c.values or (), first[key], c.authority, c.verified)
+        for key, c in newest(kept).items()
+        if c.kind == "observed"
+    ]
+    return judge(live, {key: c.merged_into or "" for key, c in merges.items()}, book, world)
 
 
 def newest(changes: Iterable[SourceChange]) -> dict[str, SourceChange]:
@@ -152,6 +224,9 @@ class DurableRows:
 
     def __init__(self) -> None:
         self.rows: dict[int, RecordRow] = {}
+        self.decisions: list[Decision] = []
+        self.conflicts: dict[str, ConflictState] = {}
+        self.held: set[str] = set()
         self.identities: dict[str, tuple[str, ...]] = {}
 
     def commit(self, delta: Delta) -> None:
@@ -168,6 +243,14 @@ class DurableRows:
                 child_number=label.child_number,
             )
         self.identities.update((change.child_number, change.members) for change in delta.identities)
+        for change in delta.identities:
+            (self.held.add if change.held else self.held.discard)(change.child_number)
+        self.decisions += delta.decisions
+        for conflict in delta.conflicts:
+            assert (conflict.step == "opened") == (conflict.conflict_id not in self.conflicts)
+            self.conflicts[conflict.conflict_id] = conflict.state
+            if conflict.step == "closed":
+                del self.conflicts[conflict.conflict_id]
 
     @property
     def edges(self) -> dict[tuple[str, str], int]:

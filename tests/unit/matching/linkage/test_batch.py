@@ -62,7 +62,7 @@ def by_hand(table: Sequence[tuple[Row, str]], world: LinkageModel, constraints: 
     known, known_barred = rules.apply(pairs.weights, columns.sources[pairs.left], columns.sources[pairs.right])
     free = ~known_barred
     links = (pairs.left[free], pairs.right[free], known[free])
-    labels = linked_components(n, links, constraints.must_link, world.link_threshold, world.component_cap)
+    labels, _ = linked_components(n, links, constraints.must_link, world.link_threshold, world.component_cap)
     result: Partition = set()
     for label in set(labels.tolist()):
         members = np.flatnonzero(labels == label)

@@ -13,7 +13,7 @@ edges = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11), st.integers(-
 def labels_of(drawn: list[tuple[int, int, int]], must: list[tuple[int, int]], cap: int) -> list[int]:
     left, right, bits = (np.array([edge[i] for edge in drawn], np.int64) for i in range(3))
     must_link = np.array(must, np.int64).reshape(-1, 2)
-    labels: list[int] = linked_components(12, (left, right, 100 * bits), must_link, 0, cap).tolist()
+    labels: list[int] = linked_components(12, (left, right, 100 * bits), must_link, 0, cap)[0].tolist()
     return labels
 
 

@@ -1,0 +1,345 @@
+"""The open conflicts of the resident owner, and which children they hold.
+
+Each batch asks again about the clusters that it touched (`matching.linkage.conflicts`); the difference to what was open
+about them is what opened, changed or closed. A conflict stands under the clusters (by founder) of its records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from matching.changes import ConflictChange, ConflictState, EvidencePair
+from matching.linkage.conflicts import (
+    NOBODY,
+    Crossing,
+    Question,
+    authority_of,
+    contradicts,
+    questions,
+    worth_asking,
+)
+from matching.linkage.constraints import SourceRules
+from matching.linkage.decisions import Clash
+from matching.linkage.hashing import Indices, sorted_unique
+from matching.linkage.marks import VerifiedNumbers
+from matching.linkage.model import LinkageModel
+from matching.linkage.resolution import Resolution
+from matching.linkage.scoring import score, total_weights
+from matching.linkage.similarity import Levels
+from matching.linkage.twins import Twins
+from matching.resident_identities import ChildNumbers
+from matching.resident_records import NO_CLUSTER, RecordTable
+from matching.resident_regroup import Clusters, Region
+from matching.resident_shields import ShieldWatch
+from matching.resident_statements import Stated, Statements
+from schemas.events import event_id
+from schemas.identity import child_number
+
+LevelsOf = Callable[[Indices, Indices], Levels]
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What a batch touched: its region, what is said of it, its resolution; `former` are the founders before."""
+
+    region: Region
+    stated: Stated
+    resolution: Resolution
+    former: Indices
+    compared: Indices
+
+
+@dataclass(slots=True)
+class Renewed:
+    """What became of conflicts in a batch; `flipped` are the founders of clusters that are held now and were not, or
+    the reverse, whether or not their members changed.
+    """
+
+    changes: list[ConflictChange] = field(default_factory=list)
+    flipped: dict[int, list[str]] = field(default_factory=dict)
+
+
+def conflict_id(kind: str, about: Iterable[str]) -> str:
+    """Return the id of a conflict: a function of its kind and of the records or decisions that it is about."""
+    return event_id("conflict", kind, *about)
+
+
+class QuestionBook:
+    """All open conflicts, by id and by cluster."""
+
+    def __init__(self, records: RecordTable, clusters: Clusters, model: LinkageModel) -> None:
+        self._records, self._clusters = records, clusters
+        self._model: Final = model
+        self.twins: Final = Twins(model)
+        self.shields: Final = ShieldWatch(records, model)
+        self.verified: Final = VerifiedNumbers(model)
+        self.states: dict[str, ConflictState] = {}
+        self.holds: dict[int, set[str]] = {}
+        self._sides: dict[str, tuple[int, ...]] = {}
+        self._by_cluster: dict[int, set[str]] = {}
+        self._clashes: dict[Clash, str] = {}
+
+    def renew(
+        self,
+        touched: Touched,
+        statements: Statements,
+        rules: SourceRules,
+        levels_of: LevelsOf,
+        numbers: ChildNumbers,
+        batch: int,
+    ) -> Renewed:
+        """Bring the conflicts up to date; the clusters must be the new ones already."""
+        records, region = self._records, touched.region
+        after = records.founders[region.nodes].astype(np.int64)
+        self._mark_shields(touched, after)
+        stale = self._stale(touched.former, after)
+        asked = self._ask(touched, statements, rules)
+        asked += self._of_decisions(touched, statements)
+        fresh = self._states(asked, levels_of, numbers)
+        fresh |= self._oversize(touched, numbers)
+        fresh |= self._of_clashes(statements, numbers, stale)
+        return self._replace(stale, fresh, batch)
+
+    def restore(self, conflicts: Iterable[tuple[str, ConflictState]], statements: Statements) -> None:
+        """Take open conflicts from their durable form; records, clusters and statements must be there already."""
+        records = self._records
+        nodes = np.flatnonzero(records.live[: len(records)] & records.concerned[: len(records)])
+        shielded = np.unique(records.founders[nodes[statements.about(nodes).shielded]])
+        records.shielded[shielded] = True
+        for name, state in conflicts:
+            self._put(name, state, self._clusters_of(state))
+        self._clashes = {
+            clash: conflict_id("decisions_clash", clash.decisions) for clash in statements.decisions.clashes
+        }
+        members = [rid for founder in shielded.tolist() for rid in self._clusters.members_of(founder)]
+        self.shields.watch(np.empty(0, np.int64), np.array(members, np.int64))
+
+    def _mark_shields(self, touched: Touched, after: Indices) -> None:
+        """Mark which clusters are shielded now, and watch their records."""
+        records = self._records
+        records.shielded[touched.former] = False
+        shielded = sorted_unique(after[touched.stated.shielded])
+        records.shielded[shielded] = True
+        members = touched.region.nodes[np.isin(after, shielded)] if len(shielded) else shielded
+        self.shields.watch(touched.compared, members)
+
+    def _stale(self, former: Indices, after: Indices) -> set[str]:
+        """Return the conflicts about clusters that were touched."""
+        clusters = sorted_unique(np.concatenate([former, after]).astype(np.int64))
+        questioned = clusters[self._records.questioned[clusters]].tolist()
+        return {name for founder in questioned for name in self._by_cluster.get(founder, ())}
+
+    def _ask(self, touched: Touched, statements: Statements, rules: SourceRules) -> list[Question]:
+        """Return the questions between touched clusters and all others."""
+        records, region, model = self._records, touched.region, self._model
+        loose = self.shields.pairs_of(region.nodes)
+        owners, others = np.concatenate([region.owners, loose[0]]), np.concatenate([region.others, loose[1]])
+        weights = np.concatenate([region.outer_weights, loose[2]])
+        of_owners, of_others = records.founders[owners], records.founders[others]
+        across = of_owners != of_others
+        if not across.any():
+            return []
+        marked = (records.verified[owners] & records.verified[others]) != 0
+        doubt = records.shielded[of_owners] != records.shielded[of_others]
+        wanted = (weights >= model.lowest_possible_link) | marked
+        wanted[len(region.owners) :] = False  # loose pairs can only raise doubts
+        at = np.flatnonzero(across & (wanted | doubt))
+        left, right = owners[at], others[at]
+        sources, columns = records.columns.sources, records.columns
+        penalised, barred = rules.apply(weights[at], sources[left], sources[right])
+        barred |= self.twins.apart(columns, records.verified, left, right)
+        crossing = Crossing(
+            left,
+            right,
+            of_owners[at].astype(np.int64),
+            of_others[at].astype(np.int64),
+            penalised,
+            barred,
+            self.verified.shared(columns, records.verified, left, right),
+        )
+        wanted = worth_asking(crossing, records.shielded, model)
+        crossing = Crossing(*(getattr(crossing, name)[wanted] for name in Crossing.__slots__))
+        answered = self._answered(touched, statements)
+        return questions(crossing, records.shielded, answered, model, records.keys.__getitem__)
+
+    def _answered(self, touched: Touched, statements: Statements) -> set[tuple[int, int]]:
+        """Return the pairs of clusters of which a person has said that they are two children."""
+        records, cannot = self._records, statements.decisions.cannot
+        answered = set()
+        for rid in self._concerned(touched) if cannot else ():
+            for key in cannot.others(records.keys[rid]):
+                other = records.rid_of.get(key)
+                if other is not None and records.live[other]:
+                    pair = sorted((int(records.founders[rid]), int(records.founders[other])))
+                    answered.add((pair[0], pair[1]))
+        return answered
+
+    def _concerned(self, touched: Touched) -> list[int]:
+        nodes = touched.region.nodes
+        found: list[int] = nodes[self._records.concerned[nodes]].tolist()
+        return found
+
+    def _of_decisions(self, touched: Touched, statements: Statements) -> list[Question]:
+        """Return the decisions about touched records that evidence speaks strongly against."""
+        records, book = self._records, statements.decisions
+        pairs: dict[tuple[int, int], bool] = {}
+        overruled = {(records.rid_of.get(a, -1), records.rid_of.get(b, -1)) for a, b in touched.stated.overruled}
+        for rid in self._concerned(touched):
+            key = records.keys[rid]
+            if book.clash_of(key) is None:
+                for must, others in ((True, book.must.others(key)), (False, book.cannot.others(key))):
+                    for other in others:
+                        at = records.rid_of.get(other)
+                        if at is not None and records.live[at] and other not in book.severed.others(key):
+                            pairs[(rid, at) if key < other else (at, rid)] = must
+        if not pairs:
+            return []
+        left, right = np.array(list(pairs), np.int64).T
+        weights = score(records.columns, left, right, self._model).tolist()
+        found = []
+        for ((a, b), must), weight in zip(pairs.items(), weights, strict=True):
+            ids = (book.must if must else book.cannot).others(records.keys[a])[records.keys[b]]
+            against = sorted(
+                each
+                for each in ids
+                if contradicts(weight, must=must, seen=book.made[each].seen, model=self._model)
+                or ((a, b) in overruled and not must)
+            )
+            if against:
+                clusters = int(records.founders[a]), int(records.founders[b])
+                found.append(Question("decision_contradicted", a, b, *clusters, ((a, b),), NOBODY, tuple(against)))
+        return found
+
+    def _states(self, asked: list[Question], levels_of: LevelsOf, numbers: ChildNumbers) -> dict[str, ConflictState]:
+        """Return questions as states of conflicts, by id."""
+        if not asked:
+            return {}
+        records, keys = self._records, self._records.keys
+        left, right = np.array([pair for each in asked for pair in each.evidence], np.int64).T
+        levels = levels_of(left, right)
+        compared = iter(zip(total_weights(levels, self._model).tolist(), map(tuple, levels.tolist()), strict=True))
+        states = {}
+        for each in asked:
+            evidence = []
+            for a, b in each.evidence:
+                weight, codes = next(compared)
+                first, second = sorted((keys[a], keys[b]))
+                evidence.append(EvidencePair(first, second, weight, codes))
+            clusters = sorted({each.left_cluster, each.right_cluster})
+            about = tuple(sorted((keys[each.left], keys[each.right])))
+            states[conflict_id(each.kind, about)] = ConflictState(
+                each.kind,
+                about,
+                tuple(sorted(map(numbers, clusters))),
+                tuple(evidence),
+                each.decisions,
+                self._authority(clusters),
+                bool(records.shielded[clusters].any()),
+                "" if each.held == NOBODY else numbers(each.held),
+            )
+        return states
+
+    def _authority(self, clusters: Iterable[int]) -> str:
+        members = [rid for founder in clusters for rid in self._clusters.members_of(founder)]
+        return authority_of(members, self._records.authorities)
+
+    def _oversize(self, touched: Touched, numbers: ChildNumbers) -> dict[str, ConflictState]:
+        """Return a conflict for each component above the model's cap: about its first record, for all its children."""
+        records, states = self._records, {}
+        for positions in touched.resolution.oversize:
+            rids = touched.region.nodes[positions]
+            first = min(records.keys[rid] for rid in rids.tolist())
+            clusters = np.unique(records.founders[rids]).tolist()
+            states[conflict_id("oversize", [first])] = ConflictState(
+                "oversize",
+                (first,),
+                tuple(sorted(map(numbers, clusters))),
+                (),
+                (),
+                self._authority(clusters),
+                bool(records.shielded[clusters].any()),
+                "",
+            )
+        return states
+
+    def _of_clashes(self, statements: Statements, numbers: ChildNumbers, stale: set[str]) -> dict[str, ConflictState]:
+        """Return the conflicts of all clashes between decisions; there are few. Those no longer there become stale."""
+        records = self._records
+        clashes = statements.decisions.clashes
+        if not clashes and not self._clashes:
+            return {}
+        stale |= set(self._clashes.values()) & self.states.keys()
+        self._clashes = {clash: conflict_id("decisions_clash", clash.decisions) for clash in clashes}
+        states = {}
+        for clash, name in self._clashes.items():
+            live = [records.rid_of[key] for key in clash.records if self._is_live(key)]
+            clusters = np.unique(records.founders[live]).tolist() if live else []
+            states[name] = ConflictState(
+                "decisions_clash",
+                clash.records,
+                () if clash.severed else tuple(sorted(map(numbers, clusters))),
+                (),
+                clash.decisions,
+                self._authority(clusters),
+                clash.severed or bool(records.shielded[clusters].any()),
+                "",
+            )
+        return states
+
+    def _replace(self, stale: set[str], fresh: dict[str, ConflictState], batch: int) -> Renewed:
+        """Put fresh conflicts in the place of stale ones; return what that changed."""
+        renewed = Renewed()
+        if not stale and not fresh:
+            return renewed
+        sides = {name: self._clusters_of(state) for name, state in fresh.items()}
+        clusters = {f for name in stale for f in self._sides[name]} | {f for each in sides.values() for f in each}
+        held = clusters & self.holds.keys()
+        old = {name: self._take(name) for name in stale}
+        for name, state in fresh.items():
+            self._put(name, state, sides[name])
+        for name in sorted({*old, *fresh}):
+            was, now = old.get(name), fresh.get(name)
+            if now is None and was is not None:
+                renewed.changes.append(ConflictChange("closed", name, batch, was))
+            elif now is not None and now != was:
+                renewed.changes.append(ConflictChange("changed" if was else "opened", name, batch, now))
+        for founder in sorted(held ^ (clusters & self.holds.keys())):
+            number = child_number(self._records.keys[founder])
+            states = [state for state in (*old.values(), *fresh.values()) if state.held == number]
+            renewed.flipped[founder] = sorted({key for state in states for key in state.records})
+        return renewed
+
+    def _put(self, name: str, state: ConflictState, sides: tuple[int, ...]) -> None:
+        self.states[name], self._sides[name] = state, sides
+        for founder in sides:
+            self._by_cluster.setdefault(founder, set()).add(name)
+            self._records.questioned[founder] = True
+            if state.held and state.held == child_number(self._records.keys[founder]):
+                self.holds.setdefault(founder, set()).add(name)
+
+    def _take(self, name: str) -> ConflictState:
+        for founder in self._sides.pop(name):
+            names = self._by_cluster[founder]
+            names.discard(name)
+            if not names:
+                del self._by_cluster[founder]
+                self._records.questioned[founder] = False
+            if name in (held := self.holds.get(founder, set())):
+                held.discard(name)
+                if not held:
+                    del self.holds[founder]
+        return self.states.pop(name)
+
+    def _clusters_of(self, state: ConflictState) -> tuple[int, ...]:
+        """Return the clusters (by founder) of a conflict's live records."""
+        records = self._records
+        live = [records.rid_of[key] for key in state.records if self._is_live(key)]
+        return tuple(sorted({int(records.founders[rid]) for rid in live}))
+
+    def _is_live(self, key: str) -> bool:
+        rid = self._records.rid_of.get(key, -1)
+        return rid >= 0 and bool(self._records.live[rid]) and self._records.founders[rid] != NO_CLUSTER
