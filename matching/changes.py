@@ -101,10 +101,11 @@ class IdentityChange(NamedTuple):
 
     created: the number is new (or restored). changed: it stays, with other members. merged: it is retired into the
     one successor. split: part or all of its members went to `successors`; `members` are those that stay. retired: its
-    last record was withdrawn. held, released: only the flag changed. `founder` is the record key that the number is made from. `before` are the memberships
-    that this one was made of, its own former one included; `causes` the ids of the source events; `evidence` the
-    pairs at or above the review floor between members that were not together before. A `held` child may be a shielded
-    one; `conflicts` are the ids of the open questions that hold it, `decisions` those in force that name a member.
+    last record was withdrawn. held, released: only the flag changed. `founder` is the record key that the number is
+    made from. `before` are the memberships that this one was made of, its own former one included; `causes` the ids of
+    the events that brought it about; `evidence` the pairs at or above the review floor between members that were not
+    together before. A `held` child may be a shielded one; `conflicts` are the ids of the open questions that hold it,
+    `decisions` those in force that name a member.
     """
 
     kind: IdentityKind

@@ -69,6 +69,7 @@ class DataView(msgspec.Struct, frozen=True, gc=False):
     whereabouts: WhereaboutsView | None = None
     carers: tuple[CarerView, ...] = ()
     survivor: str | None = None
+    responsible_authority: str | None = None
 
 
 class RecordEventView(EventView, frozen=True, gc=False):
@@ -136,6 +137,18 @@ def person_values(data: DataView) -> tuple[str, ...]:
     )
 
 
+def verified_marks(identifiers: tuple[IdentifierView, ...]) -> int:
+    """Return which of `marks.VERIFIED` a person has exactly one number of, and that one verified: a bit each."""
+    marks = 0
+    if any([identifier.verification == "verified" for identifier in identifiers]):  # noqa: C419  a list is faster
+        for bit, schemes in enumerate((("nhs",), _UPN_SCHEMES)):
+            of_scheme = [each for each in identifiers if each.scheme in schemes]
+            numbers = {_number(each) for each in of_scheme} - {""}
+            if len(numbers) == 1 and any(each.verification == "verified" for each in of_scheme):
+                marks |= 1 << bit
+    return marks
+
+
 # A temporary UPN is the school's own stopgap and may be given out again elsewhere: it identifies nobody.
 _UPN_SCHEMES = ("upn", "former_upn")
 
@@ -191,6 +204,8 @@ class ChangeReader:
             event.event_id,
             self.values(event.data) if kind == "observed" else None,
             _survivor(event) if kind == "merged" else None,
+            event.data.responsible_authority or "",
+            verified_marks(event.data.identifiers) if event.data.identifiers else 0,
         )
 
     def values(self, data: DataView) -> tuple[str, ...]:
@@ -216,6 +231,9 @@ def _survivor(event: RecordEventView) -> str:
 
 def _check_names(event: RecordEventView) -> None:
     """Refuse names that PostgreSQL could not store or index, such as one with a NUL."""
-    names = event.subject + event.fingerprint + event.event_id + (event.data.survivor or "")
+    data = event.data
+    names = event.subject + event.fingerprint + event.event_id
+    if data.survivor or data.responsible_authority:
+        names += (data.survivor or "") + (data.responsible_authority or "")
     if len(names) > LONGEST_NAMES or not names.isprintable():
         raise RejectedError("name_invalid", "a key, fingerprint or id is too long or has control characters")

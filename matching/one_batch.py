@@ -187,7 +187,7 @@ class _Judge:
             asked.decisions,
             self._authority(clusters),
             bool(self.shielded[clusters].any()),
-            number[asked.held] if asked.held in number else "",
+            number.get(asked.held, ""),
         )
 
     def _authority(self, clusters: Iterable[int]) -> str:

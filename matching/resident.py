@@ -28,11 +28,12 @@ from matching.linkage.model import LinkageModel
 from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
 from matching.linkage.scoring import Weights, score, total_weights
 from matching.linkage.similarity import Levels
+from matching.resident_asking import Touched
 from matching.resident_edges import EdgeTable
 from matching.resident_flags import Flags
 from matching.resident_identities import ChildNumbers, Regrouping, identity_changes
 from matching.resident_index import BlockIndex
-from matching.resident_questions import QuestionBook, Renewed, Touched
+from matching.resident_questions import QuestionBook, Renewed
 from matching.resident_records import NO_CLUSTER, Fold, RecordTable
 from matching.resident_regroup import Clusters, Region, collect_evidence
 from matching.resident_rows import (
@@ -84,9 +85,10 @@ class ResidentOwner:
         """Return the sorted record keys of every child in use, by child number."""
         return self.clusters.memberships()
 
-    def held(self) -> set[str]:
-        """Return the child numbers that are held."""
-        return {child_number(self.records.keys[founder]) for founder in self._questions.holds}
+    def holds(self) -> dict[str, tuple[str, ...]]:
+        """Return the ids of the conflicts that hold each child that is held, by child number."""
+        keys, holds = self.records.keys, self._questions.holds
+        return {child_number(keys[founder]): tuple(sorted(names)) for founder, names in holds.items()}
 
     def conflicts(self) -> dict[str, ConflictState]:
         """Return all open conflicts by id."""
@@ -168,7 +170,7 @@ class ResidentOwner:
         compared = np.array(fold.compared, np.int64)
         owners, old_keys = self._blocker.keys(records.columns, gone)
         old_rids = gone[owners]
-        self._questions.shields.forget(gone)
+        self._questions.asker.shields.forget(gone)
         rows = dict(zip(fold.compared, fold.rows, strict=True))
         records.columns.append(
             [rows.get(rid, records.blank) for rid in fold.inserted], [records.sources[rid] for rid in fold.inserted]
@@ -203,7 +205,7 @@ class ResidentOwner:
         weights = total_weights(levels, model)
         kept = weights >= model.review_floor
         low = np.flatnonzero(~kept)
-        kept[low] = self._questions.verified.shared(records.columns, records.verified, left[low], right[low])
+        kept[low] = self._questions.asker.verified.shared(records.columns, records.verified, left[low], right[low])
         found = _Found(codes[kept], left[kept], right[kept], weights[kept], levels[kept], len(codes))
         self._edges.add(found.left, found.right, found.weights, records.content_versions)
         return found
@@ -248,7 +250,7 @@ class ResidentOwner:
                 records.columns.sources[nodes],
                 lambda members: np.searchsorted(nodes, records.in_key_order(nodes[members])),
                 lambda left, right: score(records.columns, nodes[left], nodes[right], self.model),
-                lambda left, right: self._questions.twins.apart(
+                lambda left, right: self._questions.asker.twins.apart(
                     records.columns, records.verified, nodes[left], nodes[right]
                 ),
             ),

@@ -42,12 +42,12 @@ class Flags:
                     held=bool(held), conflicts=tuple(sorted(held)), decisions=decided.get(founder, ())
                 )
         only = [founder for founder in flipped if founder not in change.after and founder not in change.before]
-        for founder in only:
-            changes.append(
-                self._flip(founder, flipped[founder], holds.get(founder, set()), batch)._replace(
-                    decisions=decided.get(founder, ())
-                )
+        changes.extend(
+            self._flip(founder, flipped[founder], holds.get(founder, set()), batch)._replace(
+                decisions=decided.get(founder, ())
             )
+            for founder in only
+        )
         if only:
             changes.sort(key=attrgetter("child_number"))
         return changes

@@ -15,48 +15,31 @@ import numpy as np
 from matching.changes import ConflictChange, ConflictState, EvidencePair
 from matching.linkage.conflicts import (
     NOBODY,
-    Crossing,
     Question,
     authority_of,
-    contradicts,
-    questions,
-    worth_asking,
 )
 from matching.linkage.constraints import SourceRules
 from matching.linkage.decisions import Clash
 from matching.linkage.hashing import Indices, sorted_unique
-from matching.linkage.marks import VerifiedNumbers
 from matching.linkage.model import LinkageModel
-from matching.linkage.resolution import Resolution
-from matching.linkage.scoring import score, total_weights
+from matching.linkage.scoring import total_weights
 from matching.linkage.similarity import Levels
-from matching.linkage.twins import Twins
+from matching.resident_asking import Asker, Touched
 from matching.resident_identities import ChildNumbers
 from matching.resident_records import NO_CLUSTER, RecordTable
-from matching.resident_regroup import Clusters, Region
-from matching.resident_shields import ShieldWatch
-from matching.resident_statements import Stated, Statements
+from matching.resident_regroup import Clusters
+from matching.resident_statements import Statements
 from schemas.events import event_id
 from schemas.identity import child_number
 
 LevelsOf = Callable[[Indices, Indices], Levels]
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """What a batch touched: its region, what is said of it, its resolution; `former` are the founders before."""
-
-    region: Region
-    stated: Stated
-    resolution: Resolution
-    former: Indices
-    compared: Indices
-
-
 @dataclass(slots=True)
 class Renewed:
-    """What became of conflicts in a batch; `flipped` are the founders of clusters that are held now and were not, or
-    the reverse, whether or not their members changed.
+    """What became of conflicts in a batch.
+
+    `flipped` are the founders of clusters that are held now and were not, or the reverse, with the records in question.
     """
 
     changes: list[ConflictChange] = field(default_factory=list)
@@ -74,9 +57,7 @@ class QuestionBook:
     def __init__(self, records: RecordTable, clusters: Clusters, model: LinkageModel) -> None:
         self._records, self._clusters = records, clusters
         self._model: Final = model
-        self.twins: Final = Twins(model)
-        self.shields: Final = ShieldWatch(records, model)
-        self.verified: Final = VerifiedNumbers(model)
+        self.asker: Final = Asker(records, model)
         self.states: dict[str, ConflictState] = {}
         self.holds: dict[int, set[str]] = {}
         self._sides: dict[str, tuple[int, ...]] = {}
@@ -97,8 +78,8 @@ class QuestionBook:
         after = records.founders[region.nodes].astype(np.int64)
         self._mark_shields(touched, after)
         stale = self._stale(touched.former, after)
-        asked = self._ask(touched, statements, rules)
-        asked += self._of_decisions(touched, statements)
+        asked = self.asker.between(touched, statements, rules)
+        asked += self.asker.about_decisions(touched, statements)
         fresh = self._states(asked, levels_of, numbers)
         fresh |= self._oversize(touched, numbers)
         fresh |= self._of_clashes(statements, numbers, stale)
@@ -116,7 +97,7 @@ class QuestionBook:
             clash: conflict_id("decisions_clash", clash.decisions) for clash in statements.decisions.clashes
         }
         members = [rid for founder in shielded.tolist() for rid in self._clusters.members_of(founder)]
-        self.shields.watch(np.empty(0, np.int64), np.array(members, np.int64))
+        self.asker.shields.watch(np.empty(0, np.int64), np.array(members, np.int64))
 
     def _mark_shields(self, touched: Touched, after: Indices) -> None:
         """Mark which clusters are shielded now, and watch their records."""
@@ -125,94 +106,13 @@ class QuestionBook:
         shielded = sorted_unique(after[touched.stated.shielded])
         records.shielded[shielded] = True
         members = touched.region.nodes[np.isin(after, shielded)] if len(shielded) else shielded
-        self.shields.watch(touched.compared, members)
+        self.asker.shields.watch(touched.compared, members)
 
     def _stale(self, former: Indices, after: Indices) -> set[str]:
         """Return the conflicts about clusters that were touched."""
         clusters = sorted_unique(np.concatenate([former, after]).astype(np.int64))
         questioned = clusters[self._records.questioned[clusters]].tolist()
         return {name for founder in questioned for name in self._by_cluster.get(founder, ())}
-
-    def _ask(self, touched: Touched, statements: Statements, rules: SourceRules) -> list[Question]:
-        """Return the questions between touched clusters and all others."""
-        records, region, model = self._records, touched.region, self._model
-        loose = self.shields.pairs_of(region.nodes)
-        owners, others = np.concatenate([region.owners, loose[0]]), np.concatenate([region.others, loose[1]])
-        weights = np.concatenate([region.outer_weights, loose[2]])
-        of_owners, of_others = records.founders[owners], records.founders[others]
-        across = of_owners != of_others
-        if not across.any():
-            return []
-        marked = (records.verified[owners] & records.verified[others]) != 0
-        doubt = records.shielded[of_owners] != records.shielded[of_others]
-        wanted = (weights >= model.lowest_possible_link) | marked
-        wanted[len(region.owners) :] = False  # loose pairs can only raise doubts
-        at = np.flatnonzero(across & (wanted | doubt))
-        left, right = owners[at], others[at]
-        sources, columns = records.columns.sources, records.columns
-        penalised, barred = rules.apply(weights[at], sources[left], sources[right])
-        barred |= self.twins.apart(columns, records.verified, left, right)
-        crossing = Crossing(
-            left,
-            right,
-            of_owners[at].astype(np.int64),
-            of_others[at].astype(np.int64),
-            penalised,
-            barred,
-            self.verified.shared(columns, records.verified, left, right),
-        )
-        wanted = worth_asking(crossing, records.shielded, model)
-        crossing = Crossing(*(getattr(crossing, name)[wanted] for name in Crossing.__slots__))
-        answered = self._answered(touched, statements)
-        return questions(crossing, records.shielded, answered, model, records.keys.__getitem__)
-
-    def _answered(self, touched: Touched, statements: Statements) -> set[tuple[int, int]]:
-        """Return the pairs of clusters of which a person has said that they are two children."""
-        records, cannot = self._records, statements.decisions.cannot
-        answered = set()
-        for rid in self._concerned(touched) if cannot else ():
-            for key in cannot.others(records.keys[rid]):
-                other = records.rid_of.get(key)
-                if other is not None and records.live[other]:
-                    pair = sorted((int(records.founders[rid]), int(records.founders[other])))
-                    answered.add((pair[0], pair[1]))
-        return answered
-
-    def _concerned(self, touched: Touched) -> list[int]:
-        nodes = touched.region.nodes
-        found: list[int] = nodes[self._records.concerned[nodes]].tolist()
-        return found
-
-    def _of_decisions(self, touched: Touched, statements: Statements) -> list[Question]:
-        """Return the decisions about touched records that evidence speaks strongly against."""
-        records, book = self._records, statements.decisions
-        pairs: dict[tuple[int, int], bool] = {}
-        overruled = {(records.rid_of.get(a, -1), records.rid_of.get(b, -1)) for a, b in touched.stated.overruled}
-        for rid in self._concerned(touched):
-            key = records.keys[rid]
-            if book.clash_of(key) is None:
-                for must, others in ((True, book.must.others(key)), (False, book.cannot.others(key))):
-                    for other in others:
-                        at = records.rid_of.get(other)
-                        if at is not None and records.live[at] and other not in book.severed.others(key):
-                            pairs[(rid, at) if key < other else (at, rid)] = must
-        if not pairs:
-            return []
-        left, right = np.array(list(pairs), np.int64).T
-        weights = score(records.columns, left, right, self._model).tolist()
-        found = []
-        for ((a, b), must), weight in zip(pairs.items(), weights, strict=True):
-            ids = (book.must if must else book.cannot).others(records.keys[a])[records.keys[b]]
-            against = sorted(
-                each
-                for each in ids
-                if contradicts(weight, must=must, seen=book.made[each].seen, model=self._model)
-                or ((a, b) in overruled and not must)
-            )
-            if against:
-                clusters = int(records.founders[a]), int(records.founders[b])
-                found.append(Question("decision_contradicted", a, b, *clusters, ((a, b),), NOBODY, tuple(against)))
-        return found
 
     def _states(self, asked: list[Question], levels_of: LevelsOf, numbers: ChildNumbers) -> dict[str, ConflictState]:
         """Return questions as states of conflicts, by id."""

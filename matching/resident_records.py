@@ -2,9 +2,9 @@
 
 A record's state is its newest version by (version, fingerprint); of two kinds with one version and fingerprint, no
 longer being there wins. Late and repeated versions change nothing but the first `ingested_at`, of which the minimum
-is kept. The newest merge is kept apart: it still says which record survived when the loser is observed again. An erasure
-is a change that beats every version up to its own (`refuse_erased` keeps the others out); the record is then taken as
-first received when it was erased, which does not depend on what had been received by then.
+is kept. The newest merge is kept apart: it still says which record survived when the loser is observed again. An
+erasure is a change that beats every version up to its own (`refuse_erased` keeps them out from then on); the record is
+then taken as first received when it was erased, which does not depend on what had been received by then.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class _Rule:
 
 
 class Blocker:
-    """The blocking rules of one model, or others on its fields, ready to use. An unknown part is a ConfigurationError."""
+    """The blocking rules of one model, or others on its fields, ready to use. Raises ConfigurationError."""
 
     def __init__(self, model: LinkageModel, rules: Sequence[BlockingRule] | None = None) -> None:
         self.rules: Final = tuple(

@@ -60,8 +60,10 @@ class SourceRules:
 def constrain(
     position: Mapping[str, int], merged_with: Callable[[str], Iterable[str]], decisions: DecisionBook
 ) -> tuple[Constraints, list[Pair], list[int]]:
-    """Return what merges and decisions ask of some live records, the cannot-links that overrule merges, and the rows
-    that a shield protects: those that it names, and those that merges and must-links say are the same child.
+    """Return what merges and decisions ask of some live records.
+
+    That is the constraints, the cannot-links that overrule merges, and the rows that a shield protects: those that it
+    names, and those that merges and must-links say are the same child.
 
     `position` is the row number of each record that either speaks of; `merged_with` gives the keys that merges connect
     a key with directly. Records that merges and must-links connect, directly or over records that are not live or were

@@ -1,4 +1,4 @@
-"""People's decisions as a set: which are in force, what they say of which records, and where they contradict each other.
+"""People's decisions as a set: which are in force, what they say of which records, and where they clash.
 
 A decision is in force when it was made, was not retracted and has not expired by the newest day of the clock. So the
 order in which decisions, retractions and days arrive does not matter, nor how often: a retraction may come before what
@@ -23,8 +23,8 @@ class Decision(NamedTuple):
 
     must_link, cannot_link: `left` and `right` hold one record key each; severed: the former and the current keys;
     shield and erasure: `left`, with the highest erased version of each in `versions`. `target` is the retracted event
-    id or the model id, `day` (ISO) the last day of a decision or the day that has begun, `seen` the weight that the
-    person saw (centibits, at most one), `decided_at` microseconds since 1970.
+    id or the model id (`right` then has the SHA-256 of its file), `day` (ISO) the last day of a decision or the day
+    that has begun, `seen` the weight that the person saw (centibits, at most one); `decided_at` is in µs since 1970.
     """
 
     event_id: str
@@ -85,8 +85,10 @@ class Clash:
 
 @dataclass(slots=True)
 class Judged:
-    """What a batch of decisions changed: the `new` ones (to be kept), and the keys that are `touched`, with the events
-    that touched each; `erased` are the keys of which more is erased than before, `clashes` the clashes that changed.
+    """What a batch of decisions changed.
+
+    `new` ones are to be kept; `touched` are the keys concerned, with the events that touched each; `erased` are the
+    keys of which more is erased than before.
     """
 
     new: list[Decision] = field(default_factory=list)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from matching.linkage.model_checks import problems_of
 from matching.linkage.operating import OperatingPoint
 from schemas.errors import ConfigurationError
 
@@ -186,7 +187,10 @@ class LinkageModel:
 
     def __post_init__(self) -> None:
         """Refuse a model that cannot be used, saying which part of it."""
-        _check(self)
+        problems = problems_of(self, MAX_COMPARISONS, MAX_LEVELS)
+        if problems:
+            msg = f"linkage model cannot be used: {'; '.join(problems)}"
+            raise ConfigurationError(msg)
 
     @cached_property
     def model_id(self) -> str:
@@ -293,49 +297,3 @@ def _twins(content: dict[str, Any] | None) -> TwinRule | None:
 
 def _canonical(content: object) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _check(model: LinkageModel) -> None:
-    names = [f.name for f in model.fields]
-    problems = [
-        *(f"field {n!r} is given twice" for n in sorted({n for n in names if names.count(n) > 1})),
-        *(
-            f"comparison {c.name!r} reads field {f!r}; known: {', '.join(names)}"
-            for c in model.comparisons
-            for f in c.fields
-            if f not in names
-        ),
-        *(
-            f"comparison {c.name!r} has {len(c.levels)} levels; 2 to {MAX_LEVELS} are possible"
-            for c in model.comparisons
-            if not 2 <= len(c.levels) <= MAX_LEVELS
-        ),
-        *(
-            f"adjustment {a.name!r} asks for comparison {name!r}, or for levels of it, that the model does not have"
-            for a in model.adjustments
-            for name, codes in a.when
-            if not any(c.name == name and set(codes) <= set(range(len(c.levels))) for c in model.comparisons)
-        ),
-        *(
-            f"policy of source {p.source!r} is {p.unique!r}; known: hard, soft, none"
-            for p in model.source_policies
-            if p.unique not in {"hard", "soft", "none"}
-        ),
-    ]
-    if model.twins is not None:
-        named = (model.twins.birth_date, model.twins.surname, model.twins.given, *model.twins.places)
-        unknown = [name for name in (*named, *model.twins.numbers) if name not in names]
-        problems += [f"the twin rule reads field {name!r}; known: {', '.join(names)}" for name in unknown]
-    if any(policy.penalty < 0 for policy in model.source_policies):
-        problems.append("a source policy has a negative penalty")
-    if not 1 <= len(model.comparisons) <= MAX_COMPARISONS:
-        problems.append(f"{len(model.comparisons)} comparisons; 1 to {MAX_COMPARISONS} are possible")
-    if not 0.0 < model.probability_two_random_records_match < 1.0:
-        problems.append("probability_two_random_records_match must lie between 0 and 1")
-    if model.mean_threshold > model.link_threshold:
-        problems.append("cluster_threshold is above link_threshold")
-    if model.review_floor > model.link_threshold:
-        problems.append("review_floor is above link_threshold")
-    if problems:
-        msg = f"linkage model cannot be used: {'; '.join(problems)}"
-        raise ConfigurationError(msg)

@@ -63,6 +63,23 @@ select topic, partition, next_offset from matching.position order by topic, part
 -- name: add_to_outbox
 insert into matching.outbox (batch, payload) values (%(batch)s, %(payload)s)
 
+-- name: keep_decision
+insert into matching.decision (event_id, payload) values (%s, %s)
+on conflict (event_id) do update set payload = excluded.payload
+
+-- name: read_decisions
+select payload from matching.decision order by event_id
+
+-- name: keep_conflict
+insert into matching.conflict (conflict_id, kind, holds, payload) values (%s, %s, %s, %s)
+on conflict (conflict_id) do update set kind = excluded.kind, holds = excluded.holds, payload = excluded.payload
+
+-- name: close_conflicts
+delete from matching.conflict where conflict_id = any(%(conflicts)s)
+
+-- name: read_conflicts
+select conflict_id, payload from matching.conflict order by conflict_id
+
 -- name: read_outbox
 select batch, payload from matching.outbox order by batch limit %(limit)s
 
@@ -124,7 +141,8 @@ where r.rid = w.rid
 
 -- name: copy_out
 copy (select rid, key, source, version, fingerprint, ingested_at, live, merged_into, merged_version,
-    merged_fingerprint, content_version, child_number, features, edges, authority, verified from matching.record order by rid)
+    merged_fingerprint, content_version, child_number, features, edges, authority, verified
+    from matching.record order by rid)
     to stdout (format binary)
 
 -- name: rows_by_key

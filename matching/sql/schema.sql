@@ -47,6 +47,24 @@ create table if not exists matching.record (
     verified smallint not null
 ) with (fillfactor = 85);
 
+-- What people and operators have stated: `matching.linkage.decisions.Decision` as MessagePack, each event once. Which of
+-- them are in force follows from all of them.
+create table if not exists matching.decision (
+    event_id text primary key,
+    payload bytea not null
+);
+
+-- Open conflicts: `matching.changes.ConflictState` as MessagePack. `holds` is the child number that is not to be
+-- published while the conflict is open.
+create table if not exists matching.conflict (
+    conflict_id text primary key,
+    kind text not null,
+    holds text,
+    payload bytea not null
+);
+
+create index if not exists conflict_holds on matching.conflict (holds) where holds is not null;
+
 -- One row a batch until the relay has published it: one MessagePack message with the events' values and dead letters.
 create table if not exists matching.outbox (
     batch bigint primary key,

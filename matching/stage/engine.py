@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
-from matching.changes import IdentityChange
+from matching.changes import ConflictChange, IdentityChange
 from matching.features import ChangeReader
 from matching.resident import ResidentOwner
 from matching.stage.committer import IN_FLIGHT
@@ -79,7 +79,7 @@ class Engine:
         start: Start,
         publishing: bool = True,
     ) -> None:
-        self._owner = owner
+        self.owner = owner
         self._reader = reader
         self._committer = committer
         self._start = start
@@ -105,10 +105,10 @@ class Engine:
         Raises FencedError, RetriableError or FatalError when a batch failed: the state is then not to be used again.
         """
         started = perf_counter()
-        changes, letters = read_batch(self._reader, messages)
+        changes, decisions, letters = read_batch(self._reader, messages)
         read = perf_counter()
         positions = [Position(*partition, batch[-1].offset + 1) for partition, batch in messages.items() if batch]
-        delta = self._owner.apply(changes, self._batch + 1)
+        delta = self.owner.apply(changes, self._batch + 1, decisions)
         self.totals.records += len(changes)
         self.totals.rejected += len(letters)
         self.totals.reading += read - started
@@ -125,10 +125,13 @@ class Engine:
                 identities=delta.identities if self.publishing else [],
                 letters=letters,
                 positions=positions,
+                decisions=delta.decisions,
+                conflicts=delta.conflicts,
+                announced=delta.conflicts if self.publishing else [],
             )
         )
 
-    def publish(self, identities: list[IdentityChange], *, ends_replay: bool) -> bool:
+    def publish(self, identities: list[IdentityChange], conflicts: list[ConflictChange], *, ends_replay: bool) -> bool:
         """Commit a batch that publishes these changes and changes no record."""
         return self._submit(
             Batch(
@@ -143,6 +146,7 @@ class Engine:
                 letters=[],
                 positions=[],
                 ends_replay=ends_replay,
+                announced=conflicts,
             )
         )
 

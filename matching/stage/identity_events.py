@@ -72,5 +72,8 @@ def _event(change: IdentityChange, model_id: str, decided_at: str) -> _IdentityE
             causes=change.causes,
             model=model_id,
             evidence=tuple([_Evidence(*pair) for pair in change.evidence]),
+            held=change.held,
+            conflicts=change.conflicts,
+            decisions=change.decisions,
         ),
     )

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from matching.changes import SourceChange
+from matching.decision_reader import read_decision
 from matching.features import ChangeReader
+from matching.linkage.decisions import Decision
 from schemas.dead_letter import DeadLetter, dead_letter
 from schemas.errors import RejectedError
+from schemas.topics import DECISIONS
 
 STAGE = "matching"
 
@@ -36,17 +39,23 @@ Messages = Mapping[tuple[str, int], Sequence[Message]]
 """Messages of each topic and partition, in order of offset."""
 
 
-def read_batch(reader: ChangeReader, messages: Messages) -> tuple[list[SourceChange], list[DeadLetter]]:
-    """Return the changes that messages make, and a letter for each message that makes none."""
+def read_batch(
+    reader: ChangeReader, messages: Messages
+) -> tuple[list[SourceChange], list[Decision], list[DeadLetter]]:
+    """Return the changes and the decisions that messages state, and a letter for each message that cannot be read."""
     changes: list[SourceChange] = []
+    decisions: list[Decision] = []
     letters: list[DeadLetter] = []
     for (topic, partition), batch in messages.items():
         for message in batch:
             try:
-                changes.append(reader.read(message.value))
+                if topic == DECISIONS:
+                    decisions += read_decision(message.value)
+                else:
+                    changes.append(reader.read(message.value))
             except RejectedError as error:
                 letters.append(_letter(topic, partition, message, error))
-    return changes, letters
+    return changes, decisions, letters
 
 
 def _letter(topic: str, partition: int, message: Message, error: RejectedError) -> DeadLetter:

@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from matching.changes import IdentityChange, RecordRow, RowLabel
+from matching.changes import ConflictChange, IdentityChange, RecordRow, RowLabel
+from matching.linkage.decisions import Decision
 from schemas.dead_letter import DeadLetter
 
 ReplayTarget = dict[str, dict[str, int]]
@@ -26,7 +27,8 @@ class Position(NamedTuple):
 class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All that one transaction writes. `batch` must follow the last committed one of the same `epoch`.
 
-    `identities` are published as decided at `decided_at` (RFC 3339); `ends_replay` clears the replay target.
+    `identities` and `announced` are published as decided at `decided_at` (RFC 3339); `conflicts` are what became of
+    those in the tables. `ends_replay` clears the replay target.
     """
 
     epoch: int
@@ -40,6 +42,9 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     letters: list[DeadLetter]
     positions: list[Position]
     ends_replay: bool = False
+    decisions: list[Decision] = []
+    conflicts: list[ConflictChange] = []
+    announced: list[ConflictChange] = []
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -53,7 +58,8 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Outgoing(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One row of the outbox: values for `identities`, and dead letters, in the order in which they are published."""
+    """One row of the outbox: values for `identities` and `conflicts`, and dead letters, in the order of publication."""
 
     identities: list[bytes]
     letters: list[DeadLetter]
+    conflicts: list[bytes] = []

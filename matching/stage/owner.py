@@ -27,6 +27,7 @@ from matching.stage.engine import Engine, Start
 from matching.stage.lease import Grant, Lease, require
 from matching.stage.messages import Position, ReplayTarget
 from matching.stage.relay import Relay, RelaySettings
+from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
 from matching.stage.settings import MatchingSettings
 from matching.stage.source import SourceReader
 from schemas.errors import ContactPointError, FencedError, RetriableError
@@ -198,7 +199,9 @@ class OwnerLoop:
             if grant.batch == 0:
                 self._begin_replay(connection, grant)
             owner = ResidentOwner(self._model)
-            owner.load(store.read_records(connection))
+            owner.load(
+                store.read_records(connection), store.read_decisions(connection), store.read_conflicts(connection)
+            )
             positions = store.read_positions(connection)
         # The state lives until the next rebuild: without this, every full collection would walk all of it.
         garbage.settle()
@@ -213,9 +216,11 @@ class OwnerLoop:
 
     def _begin_replay(self, connection: psycopg.Connection, grant: Grant) -> None:
         published = replay.read_published(self._settings.kafka)
-        if published:
+        asked = read_published_conflicts(self._settings.kafka)
+        if published or asked:
             until = replay.targets(self._settings.kafka, TOPICS)
-            batch = max(identity.version for identity in published.values())
+            versions = [each.version for each in published.values()] + [each.version for each in asked.values()]
+            batch = max(versions)
             store.start_replay(connection, grant.epoch, batch, until)
             grant.batch, grant.replay_until = batch, until
             log.info("replay_started", epoch=grant.epoch, batch=batch, count=len(published))
@@ -226,10 +231,13 @@ class OwnerLoop:
         with connect(self._settings.postgres, autocommit=True) as connection, wrap_errors():
             children = replay.read_children(connection)
         published = replay.read_published(self._settings.kafka)
-        changes = replay.differences(published, children, engine.batch + 1)
-        engine.publish(changes, ends_replay=True)
+        owner, asked = engine.owner, read_published_conflicts(self._settings.kafka)
+        changes = replay.differences(published, children, engine.batch + 1, owner.holds())
+        conflicts = conflict_differences(asked, owner.conflicts(), engine.batch + 1)
+        engine.publish(changes, conflicts, ends_replay=True)
         engine.publishing = True
-        log.info("replay_finished", batch=engine.batch, clusters=len(children), count=len(changes))
+        count = len(changes) + len(conflicts)
+        log.info("replay_finished", batch=engine.batch, clusters=len(children), count=count)
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         """Run in the owner's own thread, so that heartbeats and renewals go on meanwhile."""

@@ -26,7 +26,7 @@ from schemas.codec import with_headers
 from schemas.dead_letter import to_headers
 from schemas.errors import ContactPointError, RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings, Settings
-from schemas.topics import DEAD_LETTERS, IDENTITIES
+from schemas.topics import CONFLICTS, DEAD_LETTERS, IDENTITIES
 
 log = structlog.get_logger(__name__)
 
@@ -135,6 +135,8 @@ class OutboxPublisher:
     def _send(self, outgoing: Outgoing) -> None:
         for value in outgoing.identities:
             self._producer.send_event(IDENTITIES, with_headers(value))
+        for value in outgoing.conflicts:
+            self._producer.send_event(CONFLICTS, with_headers(value))
         for letter in outgoing.letters:
             self._producer.send(DEAD_LETTERS, letter.key, letter.value, to_headers(letter))
 

@@ -26,6 +26,7 @@ _READ_MESSAGES = 10_000
 _READ_SECONDS = 0.2
 
 Members = tuple[str, ...]
+_NOBODY_HELD: Mapping[str, tuple[str, ...]] = {}
 
 
 class IdentityData(msgspec.Struct, frozen=True, gc=False):
@@ -34,6 +35,7 @@ class IdentityData(msgspec.Struct, frozen=True, gc=False):
     version: int
     members: tuple[str, ...]
     founder: str = ""
+    held: bool = False
 
 
 class IdentityView(EventView, frozen=True, gc=False):
@@ -49,6 +51,7 @@ class Published(NamedTuple):
     version: int
     members: Members
     founder: str
+    held: bool = False
 
 
 class Child(NamedTuple):
@@ -61,14 +64,14 @@ class Child(NamedTuple):
 def read_published(kafka: KafkaSettings) -> dict[str, Published]:
     """Read `identities` from its beginning to its present end; return the newest membership of each child number."""
     newest: dict[str, Published] = {}
-    for value in _values_of(kafka, IDENTITIES):
+    for value in values_of(kafka, IDENTITIES):
         try:
             event = decode_as(value, IdentityView)
         except RejectedError:
             continue  # not ours: nobody else should write here, and nothing it says can be ours to keep
         data, before = event.data, newest.get(event.subject)
         if before is None or before.version <= data.version:
-            newest[event.subject] = Published(data.version, data.members, data.founder)
+            newest[event.subject] = Published(data.version, data.members, data.founder, data.held)
     return newest
 
 
@@ -87,22 +90,31 @@ def read_children(connection: psycopg.Connection) -> dict[str, Child]:
 
 
 def differences(
-    published: Mapping[str, Published], children: Mapping[str, Child], version: int
+    published: Mapping[str, Published],
+    children: Mapping[str, Child],
+    version: int,
+    holds: Mapping[str, tuple[str, ...]] = _NOBODY_HELD,
 ) -> list[IdentityChange]:
-    """Return the changes that lead from what was published to the present children, in order of child number."""
+    """Return the changes that lead from what was published to the present children, in order of child number.
+
+    `holds` are the ids of the conflicts that hold a child, by child number.
+    """
     now_with = {key: number for number, child in children.items() for key in child.members}
     once_with = {key: number for number, child in published.items() for key in child.members}
     changes = []
     for number in sorted({*published, *children}):
         members = children[number].members if number in children else ()
         before = published[number].members if number in published else ()
-        if members == before:
+        held = number in holds
+        if members == before and held == (number in published and published[number].held):
             continue
         successors = sorted({now_with[key] for key in before if key in now_with} - {number})
         origins = sorted({once_with[key] for key in members if key in once_with} | ({number} if before else set()))
         changes.append(
             IdentityChange(
-                kind=_kind(before=bool(before), after=bool(members), successors=len(successors)),
+                kind=("held" if held else "released")
+                if members == before
+                else _kind(before=bool(before), after=bool(members), successors=len(successors)),
                 child_number=number,
                 version=version,
                 founder=(children if number in children else published)[number].founder,
@@ -111,6 +123,8 @@ def differences(
                 successors=tuple(successors),
                 causes=(),
                 evidence=(),
+                held=held,
+                conflicts=holds.get(number, ()),
             )
         )
     return changes
@@ -124,7 +138,7 @@ def _kind(*, before: bool, after: bool, successors: int) -> IdentityKind:
     return ("retired", "merged")[successors] if successors < 2 else "split"
 
 
-def _values_of(kafka: KafkaSettings, topic: str) -> Iterator[bytes | None]:
+def values_of(kafka: KafkaSettings, topic: str) -> Iterator[bytes | None]:
     """Yield every value of a topic, from its beginning to its end as of now."""
     marks = watermarks(kafka, [topic])
     left = {partition: mark.high for partition, mark in marks.items() if mark.high > mark.low}

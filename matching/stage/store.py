@@ -10,8 +10,10 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from connectors.postgres import apply_schema
-from matching.changes import RecordRow
+from matching.changes import ConflictState, RecordRow
+from matching.linkage.decisions import Decision
 from matching.sql import QUERIES
+from matching.stage.conflict_events import encode_conflicts
 from matching.stage.identity_events import encode_identities
 from matching.stage.messages import Batch, Outgoing, Position, ReplayTarget
 from schemas.errors import ConfigurationError, FencedError
@@ -23,6 +25,8 @@ ROW_TYPES = (
 )
 _LABEL_TYPES = ("int4", "int8", "text", "int8", "text")
 _ENCODER = msgspec.msgpack.Encoder()
+_DECISION = msgspec.msgpack.Decoder(Decision)
+_CONFLICT = msgspec.msgpack.Decoder(ConflictState)
 
 
 def create_tables(settings: PostgresSettings) -> None:
@@ -43,15 +47,19 @@ def commit(connection: psycopg.Connection, batch: Batch) -> bool:
     """
     with connection.transaction():
         _advance(connection, batch)  # 1 first: a zombie does no work, and a takeover waits here for our end
-        publishes = write_changes(connection, batch)  # 2 to 5
-        _move_positions(connection, batch.positions)  # 6
+        publishes = write_changes(connection, batch)  # 2 to 6
+        _move_positions(connection, batch.positions)  # 7
     return publishes
 
 
 def write_changes(connection: psycopg.Connection, batch: Batch) -> bool:
     """Write the rows and the outbox of one batch inside the caller's transaction; tell whether there is to publish."""
-    outgoing = Outgoing(encode_identities(batch.identities, batch.model_id, batch.decided_at), batch.letters)
-    publishes = bool(outgoing.identities or outgoing.letters)
+    outgoing = Outgoing(
+        encode_identities(batch.identities, batch.model_id, batch.decided_at),
+        batch.letters,
+        encode_conflicts(batch.announced, batch.model_id, batch.decided_at),
+    )
+    publishes = bool(outgoing.identities or outgoing.letters or outgoing.conflicts)
     _copy(connection, QUERIES["copy_inserted"], ROW_TYPES, batch.inserted)  # 2
     if batch.rewritten:
         _copy(connection, QUERIES["copy_rewritten"], ROW_TYPES, batch.rewritten)
@@ -59,8 +67,9 @@ def write_changes(connection: psycopg.Connection, batch: Batch) -> bool:
     if batch.relabelled:
         _copy(connection, QUERIES["copy_relabelled"], _LABEL_TYPES, batch.relabelled)
         connection.execute(QUERIES["update_relabelled"])  # 4
+    _keep(connection, batch)  # 5
     if publishes:
-        connection.execute(QUERIES["add_to_outbox"], {"batch": batch.batch, "payload": _ENCODER.encode(outgoing)})  # 5
+        connection.execute(QUERIES["add_to_outbox"], {"batch": batch.batch, "payload": _ENCODER.encode(outgoing)})  # 6
     return publishes
 
 
@@ -75,6 +84,16 @@ def read_records(connection: psycopg.Connection) -> Iterator[RecordRow]:
         copy.set_types(ROW_TYPES)
         for row in copy.rows():
             yield RecordRow._make(row)
+
+
+def read_decisions(connection: psycopg.Connection) -> list[Decision]:
+    """Return every decision that was ever read."""
+    return [_DECISION.decode(payload) for (payload,) in connection.execute(QUERIES["read_decisions"])]
+
+
+def read_conflicts(connection: psycopg.Connection) -> list[tuple[str, ConflictState]]:
+    """Return every open conflict, with its id."""
+    return [(name, _CONFLICT.decode(payload)) for name, payload in connection.execute(QUERIES["read_conflicts"])]
 
 
 def claim_for_model(connection: psycopg.Connection, epoch: int, model_id: str) -> None:
@@ -106,6 +125,24 @@ def _advance(connection: psycopg.Connection, batch: Batch) -> None:
         raise FencedError(message)
     if batch.ends_replay:
         connection.execute(QUERIES["end_replay"], {"epoch": batch.epoch})
+
+
+def _keep(connection: psycopg.Connection, batch: Batch) -> None:
+    """Write new decisions and what became of conflicts."""
+    with connection.cursor() as cursor:
+        if batch.decisions:
+            kept = [(each.event_id, _ENCODER.encode(each)) for each in batch.decisions]
+            cursor.executemany(QUERIES["keep_decision"], kept)
+        closed = [each.conflict_id for each in batch.conflicts if each.step == "closed"]
+        if closed:
+            cursor.execute(QUERIES["close_conflicts"], {"conflicts": closed})
+        opened = [
+            (each.conflict_id, each.state.kind, each.state.held or None, _ENCODER.encode(each.state))
+            for each in batch.conflicts
+            if each.step != "closed"
+        ]
+        if opened:
+            cursor.executemany(QUERIES["keep_conflict"], opened)
 
 
 def _copy(

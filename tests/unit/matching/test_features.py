@@ -65,6 +65,8 @@ def test_the_golden_event_gives_the_values_that_linkage_compares() -> None:
             "9990001006",
             "B801200005001",
         ),
+        authority="801",
+        verified=1,
     )
 
 

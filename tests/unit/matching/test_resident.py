@@ -33,7 +33,7 @@ def run(
         rows.commit(owner.apply(log[start : start + size], batch + 1))
         if restarts[batch % len(restarts)]:
             owner = ResidentOwner(world)
-            owner.load(rows.rows.values())
+            owner.load(rows.rows.values(), rows.decisions, rows.conflicts.items())
         start, batch = start + size, batch + 1
     return owner, rows
 

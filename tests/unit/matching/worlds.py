@@ -12,7 +12,7 @@ from matching.linkage.batch import link_all, score_pairs
 from matching.linkage.columns import columns_of
 from matching.linkage.comparisons import untrained_comparison
 from matching.linkage.constraints import Constraints
-from matching.linkage.decisions import Decision, DecisionBook
+from matching.linkage.decisions import Decision, DecisionBook, DecisionKind
 from matching.linkage.edges import read_edges
 from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy, TwinRule
 from matching.one_batch import Judgement, LiveRecord, judge
@@ -124,9 +124,19 @@ def decision_logs(draw: st.DrawFn, most: int = 8) -> list[Decision]:
     """Draw decisions of every kind about some records, retractions and days among them."""
     key, log = st.sampled_from(KEYS), list[Decision]()
     keys = st.lists(key, min_size=1, max_size=2, unique=True).map(tuple)
-    kinds = ("must_link", "must_link", "cannot_link", "cannot_link", "severed", "shield", "shield", "retracted")
+    kinds: list[DecisionKind] = [
+        "must_link",
+        "must_link",
+        "cannot_link",
+        "cannot_link",
+        "severed",
+        "shield",
+        "shield",
+        "retracted",
+    ]
+    kinds += ["retracted", "erasure", "clock"]
     for i in range(draw(st.integers(0, most))):
-        kind = draw(st.sampled_from((*kinds, "retracted", "erasure", "clock")))
+        kind = draw(st.sampled_from(kinds))
         made = Decision(f"d{i}", kind, draw(st.integers(0, 9)))
         if kind in ("must_link", "cannot_link"):
             made = made._replace(left=(draw(key),), right=(draw(key),))
