@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Sequence
 
@@ -70,7 +69,7 @@ SMALL = (
 )
 
 
-@settings(max_examples=int(os.environ.get("N", "1000")), deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(*SMALL)
 def test_records_and_decisions_in_any_order_and_batches_end_where_one_batch_does(
     log: list[SourceChange],
