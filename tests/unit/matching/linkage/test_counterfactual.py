@@ -78,7 +78,7 @@ def test_the_evidence_that_would_join_two_is_the_fewest_comparisons() -> None:
     other = ("ANNA", "SMITH", "19991231", "XY99ZZ", "1234567881")
     evidence = evidence_among(PLAIN, [("a:1", "school-1", SAME), ("b:1", "health-1", other)])
     found = what_would_join(evidence, [0], [1])
-    assert [piece.name for piece in found.pieces] == ["number"]
+    assert [piece.name for piece in found.pieces] == ["nhs"]
     assert found.groups == ((0, 1),)
 
 
