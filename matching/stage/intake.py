@@ -39,9 +39,7 @@ Messages = Mapping[tuple[str, int], Sequence[Message]]
 """Messages of each topic and partition, in order of offset."""
 
 
-def read_batch(
-    reader: ChangeReader, messages: Messages
-) -> tuple[list[SourceChange], list[Decision], list[DeadLetter]]:
+def read_batch(reader: ChangeReader, messages: Messages) -> tuple[list[SourceChange], list[Decision], list[DeadLetter]]:
     """Return the changes and the decisions that messages state, and a letter for each message that cannot be read."""
     changes: list[SourceChange] = []
     decisions: list[Decision] = []
