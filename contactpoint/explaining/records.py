@@ -16,7 +16,7 @@ from connectors.postgres import wrap_errors
 from contactpoint.models import ModelFiles
 from matching.changes import RecordRow
 from matching.features import ChangeReader
-from matching.linkage.evidence import Evidence, evidence_among
+from matching.linkage.evidence import Evidence, connected_as, evidence_among
 from matching.linkage.model import LinkageModel
 from matching.sql import QUERIES
 from projections.audit_trail.reader import AuditReader, History, IdentityStep, RecordStep
@@ -72,7 +72,10 @@ def known_now(
     records = [(row.key, row.source, row.features.decode().split(_SEPARATOR)) for row in rows]
     must += merge_chain(merges, {row.key for row in rows})
     members = tuple(sorted(row.key for row in rows))
-    return Known(", ".join(children), members, evidence_among(model, records, must, cannot), held)
+    place = {key: i for i, key in enumerate(members)}
+    groups = [sorted(place[row.key] for row in rows if row.child_number == child) for child in children]
+    evidence = connected_as(evidence_among(model, records, must, cannot), groups)
+    return Known(", ".join(children), members, evidence, held)
 
 
 def known_at(
@@ -99,7 +102,8 @@ def known_at(
     places = [(each.topic, each.part, each.log_offset) for each in live]
     changes = [reader.read(message.value) for message in read_places(kafka, places)]
     must += merge_chain(_merges(history.records, at), set(step.members))
-    evidence = evidence_among(model, [(each.key, each.source, each.values or ()) for each in changes], must, cannot)
+    among = evidence_among(model, [(each.key, each.source, each.values or ()) for each in changes], must, cannot)
+    evidence = connected_as(among, [range(len(changes))])
     records = tuple(PastRecord(e.record_key, e.source_version, e.ingested_at, e.event_id) for e in live)
     return Known(child, step.members, evidence, held, records, step.decided_at)
 

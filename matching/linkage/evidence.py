@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Final
 
 import numpy as np
@@ -45,7 +45,8 @@ class Evidence:
     """The evidence among n records, numbered in order of their keys.
 
     `left`, `right`: all pairs, left < right. `levels` (pairs, comparisons) and `weights` (centibits, the penalty of a
-    source policy taken off) of each; `found` tells which of them a blocking rule brings together.
+    source policy taken off) of each; `found` tells which of them a blocking rule brings together. `detours` are pairs
+    that other records, which are not here, connect into one component.
     """
 
     model: LinkageModel
@@ -58,6 +59,7 @@ class Evidence:
     found: Bools
     must: tuple[Constraint, ...] = ()
     cannot: tuple[Constraint, ...] = ()
+    detours: tuple[tuple[int, int], ...] = ()
 
     @property
     def neutral(self) -> int:
@@ -127,14 +129,30 @@ def matrices(evidence: Evidence) -> tuple[Weights, Bools, Indices]:
     for each in evidence.cannot:
         barred[each.left, each.right] = barred[each.right, each.left] = True
     must = np.array([(each.left, each.right) for each in evidence.must], np.int64).reshape(-1, 2)
+    components = _components(evidence)
+    return matrix, barred | (components[:, None] != components[None, :]), must
+
+
+def connected_as(evidence: Evidence, groups: Iterable[Sequence[int]]) -> Evidence:
+    """Return the evidence for records that are known to be these groups.
+
+    Where the links among a group's own records do not connect it, others did that have gone to another child.
+    """
+    components = _components(evidence)
+    detours = [pair for group in groups if len({int(components[i]) for i in group}) > 1 for pair in pairwise(group)]
+    return replace(evidence, detours=tuple(detours))
+
+
+def _components(evidence: Evidence) -> Labels:
     # A link that a person forbids still makes one component: whom else its ends may join is a question of means.
     linked = evidence.found & (evidence.weights >= evidence.model.link_threshold) & ~_same_unique_source(evidence)
-    components = connected_components(
-        n,
-        np.concatenate([evidence.left[linked], must[:, 0]]),
-        np.concatenate([evidence.right[linked], must[:, 1]]),
+    stated = [(each.left, each.right) for each in evidence.must]
+    others = np.array([*stated, *evidence.detours], np.int64).reshape(-1, 2)
+    return connected_components(
+        len(evidence.keys),
+        np.concatenate([evidence.left[linked], others[:, 0]]),
+        np.concatenate([evidence.right[linked], others[:, 1]]),
     )
-    return matrix, barred | (components[:, None] != components[None, :]), must
 
 
 def _same_unique_source(evidence: Evidence) -> Bools:

@@ -1,7 +1,8 @@
 """How the records of a child came together, step by step: the tree that mean-weight agglomeration makes.
 
 The tree of one cluster's records alone is that of its whole component cut to them: as long as a cluster takes nobody
-else in, what happens outside does not change which of its own parts is closest to which.
+else in, what happens outside does not change which of its own parts is closest to which. Only that they are in one
+component may be due to others (`evidence.connected_as`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from hypothesis import given
 from matching.linkage.batch import link_all
 from matching.linkage.columns import columns_of
 from matching.linkage.constraints import Constraints
-from matching.linkage.evidence import SOURCE_RULE, Evidence, evidence_among, group
+from matching.linkage.evidence import SOURCE_RULE, Evidence, connected_as, evidence_among, group
 from matching.linkage.merge_tree import MergeTree, merge_tree
 from tests.unit.matching.linkage.small_evidence import evidences, rows, weighing
 from tests.unit.matching.worlds import model
@@ -54,7 +54,7 @@ def test_the_steps_of_the_tree_lead_to_the_groups_of_clustering(evidence: Eviden
 def test_the_tree_of_one_group_alone_is_that_of_all_records_cut_to_it(evidence: Evidence) -> None:
     whole = merge_tree(evidence)
     for members in whole.groups:
-        alone = merge_tree(cut(evidence, members))
+        alone = merge_tree(connected_as(cut(evidence, members), [range(len(members))]))
         inside = [join for join in whole.joins if set(join.left) <= set(members)]
         steps = [(*(tuple(members[i] for i in side) for side in (j.left, j.right)), j.mean) for j in alone.joins]
         assert steps == [(join.left, join.right, join.mean) for join in inside]
@@ -65,19 +65,19 @@ def cut(evidence: Evidence, members: tuple[int, ...]) -> Evidence:
     inside = np.isin(evidence.left, members) & np.isin(evidence.right, members)
     place = {member: i for i, member in enumerate(members)}
     renumbered = np.array([place.get(i, 0) for i in range(len(evidence.keys))], np.int64)
-    constraints = [
+    must, cannot = (
         tuple(
             type(each)(place[each.left], place[each.right], each.decision)
             for each in kind
             if each.left in place and each.right in place
         )
         for kind in (evidence.must, evidence.cannot)
-    ]
+    )
     return Evidence(
         evidence.model, tuple(evidence.keys[i] for i in members),
         renumbered[evidence.left[inside]], renumbered[evidence.right[inside]],
         evidence.levels[inside], evidence.weights[inside], evidence.penalties[inside], evidence.found[inside],
-        *constraints,
+        must, cannot,
     )  # fmt: skip
 
 
