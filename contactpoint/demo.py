@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from contactpoint.drain import wait_until_drained
 from contactpoint.entry_view import entry_lines
 from contactpoint.explaining.words import explain_child
 from contactpoint.memberships import measure_memberships
+from contactpoint.practice import practice
 from contactpoint.stack import ConsoleReporter, StackAddresses, StackConfig, down, reset, up
 from contactpoint.supervisor import STAGES, Supervisor
 from contactpoint.world import WorldSettings, WorldSummary, simulate
@@ -95,7 +98,7 @@ def _show_the_line(demo: _Demo, children: int, seed: int) -> None:
                 **{f"child numbers since {kind}": count for kind, count in sorted(stats.lineage.items())},
             },
         )
-        examples = reader.best_known(2)
+        examples = _examples(reader)
         _step("Two children, and who works with them")
         for number in examples:
             _show_child(reader.entry(number).entries[0])
@@ -103,6 +106,7 @@ def _show_the_line(demo: _Demo, children: int, seed: int) -> None:
         _show_links(explain_child(connection, linkage_model(), examples[0]))
         _step("Quality against the truth that the simulator wrote")
         show(Output.TABLE, measure_memberships(connection, world.truth).as_dict())
+    _show_the_service(demo, examples[0])
     _step("Digests, and the same tables made again from offset 0")
     _show_digests(demo)
 
@@ -144,6 +148,38 @@ def _show_links(explanation: dict[str, Any]) -> None:
         show(Output.TABLE, list(link["findings"]))
 
 
+def _examples(reader: DirectoryReader) -> list[str]:
+    """Return the numbers of two children whom many kinds of source know and who can be searched for."""
+    known = reader.best_known(20)
+    return [number for number in known if _terms(reader.entry(number).entries[0])][:2]
+
+
+def _terms(entry: dict[str, Any]) -> dict[str, str] | None:
+    """Return the terms of a search for a child: the surname and the date of birth."""
+    names, born = entry.get("names"), entry.get("birth_date")
+    if not names or not names[0]["value"].get("family") or not born:
+        return None
+    return {"surname": names[0]["value"]["family"], "birth_date": born["value"]["date"]}
+
+
+def _show_the_service(demo: _Demo, number: str) -> None:
+    with connect(demo.where.postgres_settings(), autocommit=True) as connection:
+        terms = _terms(DirectoryReader(connection).entry(number).entries[0]) or {}
+    _step("A practitioner looks the first child up: with a right, a reason, and an entry in the trail of access")
+    with practice(demo.where, demo.folder / "service") as service:
+        found = service.ask("/v1/search", **terms)["children"]
+        console.print(
+            f"a search by surname and date of birth finds {len(found)} child; its record is opened; who else:"
+        )
+        service.ask("/v1/open", child_number=number)
+        record = service.ask("/v1/who-else", child_number=number)["record"]
+        show(Output.TABLE, entry_lines(record), f"who works with {number}")
+        _step("What the family can read of it, and the proof that the trail was not altered")
+        who = ("--by", "manager-3", "--organisation", "authority-700", "--reason", "the family asked")
+        for command in (("report", number, *who), ("verify",)):
+            subprocess.run([sys.executable, "-m", "contactpoint", "audit", *command], env=dict(service.env), check=True)
+
+
 def _show_digests(demo: _Demo) -> None:
     kafka, postgres = demo.where.kafka_settings(), demo.where.postgres_settings()
     with connect(postgres, autocommit=True) as connection:
@@ -169,6 +205,7 @@ def _say_what_next(demo: _Demo) -> None:
     console.print(
         "Then try:\n  .venv/bin/contactpoint lag\n  .venv/bin/contactpoint rejects --by none\n"
         "  .venv/bin/contactpoint child NUMBER\n  .venv/bin/contactpoint history NUMBER\n"
+        "  .venv/bin/contactpoint directory try NUMBER   (the service, and requests ready to paste)\n"
         "  .venv/bin/contactpoint run          (the stages, until Ctrl-C)\n"
         f"Stop it with: CONTACTPOINT_LOCAL={demo.config.folder} make reset",
         highlight=False,

@@ -12,7 +12,7 @@ import orjson
 import typer
 
 from connectors.postgres import connect
-from contactpoint.cli.environment import addresses
+from contactpoint.cli.environment import addresses, stack_config
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.stack_commands import OutputOption
 from projections.service.install import api_settings, install
@@ -81,6 +81,21 @@ def _service_login() -> PostgresSettings:
     owner = addresses().postgres_settings()
     install(owner)
     return api_settings(owner)
+
+
+@app.command("try")
+def try_command(
+    number: Annotated[str, typer.Argument(help="A child number to ask for.", show_default=False)],
+) -> None:
+    """Run the service on this machine with a made-up practitioner, and print requests ready to paste, until Ctrl-C."""
+    from contactpoint.practice import practice
+
+    with practice(addresses(), stack_config().folder / "service") as service:
+        while True:
+            for path in ("/v1/open", "/v1/who-else", "/v1/lineage"):
+                print(service.curl(path, child_number=number))  # noqa: T201 - to be pasted: no wrapping, no colours
+            console.print("a token lasts ten minutes; Enter prints the requests with a new one, Ctrl-C ends")
+            input()
 
 
 @app.command("openapi")
