@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import core, end_to_end, ingest, latency, projections, stage
+from benchmarks import audit, core, end_to_end, ingest, latency, misuse, projections, stage
 from benchmarks.measures import Measure
 from connectors.kafka import create_topics
 from contactpoint.stack import StackConfig, temporary_stack
@@ -36,6 +36,8 @@ PARTS: dict[str, Part] = {
     "projections": lambda kafka, postgres: {**projections.measure(kafka, postgres)},
     "ingest": lambda kafka, postgres: {**ingest.measure(kafka, postgres)},
     "end_to_end": lambda kafka, postgres: {**end_to_end.measure(kafka, postgres)},
+    "audit": lambda _kafka, postgres: {**audit.measure(postgres)},
+    "misuse": lambda _kafka, _postgres: misuse.measure(),
 }
 
 

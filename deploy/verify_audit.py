@@ -29,16 +29,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 LOG, WITNESS = 0x01, 0x04
-DASH = "— "
 
 
 class BadTrailError(Exception):
-    """The trail does not hold: `kind` is what was done to it, `leaf` the first bad leaf."""
+    """The trail does not hold: what was done to it, and the first bad leaf."""
 
     def __init__(self, kind: str, leaf: int, detail: str) -> None:
         super().__init__(f"FIRST BAD LEAF {leaf}: {kind}: {detail}")
-        self.kind = kind
-        self.leaf = leaf
 
 
 @dataclass(frozen=True)
@@ -50,13 +47,13 @@ class Key:
     public: bytes
 
     @classmethod
-    def parse(cls, text: str) -> Key:
+    def parse(cls, text: str, kind: int) -> Key:
         """Read `name+id+base64(kind || key)`."""
         name, _, rest = text.strip().partition("+")
         raw = base64.b64decode(rest.partition("+")[2], validate=True)
         found = cls(name, raw[0], raw[1:])
-        if len(raw) != 33 or found.key_id.hex() != rest.partition("+")[0]:
-            raise ValueError("this is no public key of a signed note")
+        if len(raw) != 33 or found.kind != kind or found.key_id.hex() != rest.partition("+")[0]:
+            raise ValueError("this is no public key of a signed note, or not of this kind")
         return found
 
     @property
@@ -94,13 +91,11 @@ class Checkpoint:
         if key.kind == LOG and text.partition("\n")[0] != key.name:
             return False
         for line in lines.splitlines():
-            name, _, encoded = line.removeprefix(DASH).partition(" ")
+            name, _, encoded = line.removeprefix("— ").partition(" ")
             raw = base64.b64decode(encoded)
             if name == key.name and raw[:4] == key.key_id:
-                message, signature = text, raw[4:]
-                if key.kind == WITNESS:
-                    message = f"cosignature/v1\ntime {int.from_bytes(raw[4:12], 'big')}\n{text}"
-                    signature = raw[12:]
+                timed = f"cosignature/v1\ntime {int.from_bytes(raw[4:12], 'big')}\n{text}"
+                message, signature = (text, raw[4:]) if key.kind == LOG else (timed, raw[12:])
                 if key.holds(signature, message.encode()):
                     return True
         return False
@@ -134,9 +129,7 @@ class Tree:
 
     def root(self) -> bytes:
         """Return the root."""
-        if not self.peaks:
-            return sha256(b"").digest()
-        root = self.peaks[-1]
+        root = self.peaks[-1] if self.peaks else sha256(b"").digest()
         for peak in reversed(self.peaks[:-1]):
             root = hash_node(peak, root)
         return root
@@ -175,12 +168,11 @@ def find_first_bad(trail: Path, log: Key, start: int) -> BadTrailError | None:
         good, number = authentic(row, log), claimed(row)
         if good and number == at and row["leaf"] == at:
             continue
-        elsewhere = any(
-            place != at and claimed(other) == at and authentic(other, log) for place, other in enumerate(rows(trail))
-        )
+        others = (other for place, other in enumerate(rows(trail)) if place != at and claimed(other) == at)
+        elsewhere = any(authentic(other, log) for other in others)
+        if not good and elsewhere:
+            return BadTrailError("inserted", at, "an entry that the log never signed stands before the real one")
         if not good:
-            if elsewhere:
-                return BadTrailError("inserted", at, "an entry that the log never signed stands before the real one")
             return BadTrailError("edited", at, "the log never signed an entry with this content")
         if number < at:
             return BadTrailError("inserted", at, f"a copy of leaf {number} stands here")
@@ -193,50 +185,35 @@ def find_first_bad(trail: Path, log: Key, start: int) -> BadTrailError | None:
 def verify_trail(folder: Path, log: Key, witness: Key, seen: Checkpoint | None, copy: Path | None) -> str:
     """Verify a whole export; return what it shows, or raise BadTrailError."""
     trail = folder / "trail.jsonl"
-    checkpoints = sorted((Checkpoint.parse(row["note"]) for row in rows(folder / "checkpoints.jsonl")), key=_size)
-    tree, roots = _grow(trail, {each.size for each in checkpoints} | ({seen.size} if seen else set()))
-    good = 0
-    for each in checkpoints:
-        if roots.get(each.size) != each.root:
-            raise _explain(trail, each, good, tree.size, log)
-        good = each.size
-    late = find_first_bad(trail, log, good)
-    if late is not None:
-        raise late
-    witnessed = _witnessed(checkpoints, log, witness)
-    if seen is not None:
-        _compare_with_witness(trail, tree.size, roots, witnessed, seen, copy)
-    return (
-        f"{tree.size} entries hold: {witnessed.size} covered by a checkpoint that the witness cosigned, "
-        f"{tree.size - good} newer than the newest checkpoint and covered by the log's signature alone"
-    )
-
-
-def _grow(trail: Path, wanted: set[int]) -> tuple[Tree, dict[int, bytes]]:
-    """Return the tree over all leaves, and its roots at the wanted sizes."""
+    checkpoints = [Checkpoint.parse(row["note"]) for row in rows(folder / "checkpoints.jsonl")]
+    checkpoints.sort(key=lambda each: each.size)
+    wanted = {each.size for each in checkpoints} | ({seen.size} if seen else set())
     tree, roots = Tree(), {0: Tree().root()}
     for row in rows(trail):
         tree.add(hash_leaf(row["body"]))
         if tree.size in wanted:
             roots[tree.size] = tree.root()
-    return tree, roots
-
-
-def _size(checkpoint: Checkpoint) -> int:
-    return checkpoint.size
+    good = 0
+    for each in checkpoints:
+        if roots.get(each.size) != each.root:
+            raise _explain(trail, each, good, tree.size, log)
+        good = each.size
+    witnessed = _witnessed(checkpoints, log, witness)
+    late = find_first_bad(trail, log, witnessed.size)  # what no witness covers stands on the leaves' signatures
+    if late is not None:
+        raise late
+    if seen is not None:
+        _compare_with_witness(trail, tree.size, roots, witnessed, seen, copy)
+    sizes = f"{tree.size} entries hold: {witnessed.size} covered by a checkpoint that the witness cosigned"
+    return f"{sizes}, {tree.size - witnessed.size} newer ones by the log's signatures alone"
 
 
 def _explain(trail: Path, bad: Checkpoint, good: int, size: int, log: Key) -> BadTrailError:
     if not bad.signed(log):
         return BadTrailError("edited", good, f"the checkpoint of {bad.size} entries is not the log's")
-    found = find_first_bad(trail, log, good)
-    if found is not None:
-        return found
-    if size < bad.size:
-        return BadTrailError("truncated", size, f"a signed checkpoint counts {bad.size} entries and {size} are here")
-    return BadTrailError(
-        "forked", good, f"well signed entries that the checkpoint of {bad.size} entries does not cover"
-    )
+    lost = BadTrailError("truncated", size, f"a signed checkpoint counts {bad.size} entries and {size} are here")
+    forked = BadTrailError("forked", good, f"signed entries that the checkpoint of {bad.size} entries does not cover")
+    return find_first_bad(trail, log, good) or (lost if size < bad.size else forked)
 
 
 def _witnessed(checkpoints: list[Checkpoint], log: Key, witness: Key) -> Checkpoint:
@@ -251,8 +228,7 @@ def _compare_with_witness(
     trail: Path, size: int, roots: dict[int, bytes], witnessed: Checkpoint, seen: Checkpoint, copy: Path | None
 ) -> None:
     if size < seen.size:
-        detail = f"the witness has seen {seen.size} entries and {size} are here"
-        raise BadTrailError("rolled back", size, detail)
+        raise BadTrailError("rolled back", size, f"the witness has seen {seen.size} entries and {size} are here")
     if roots[seen.size] != seen.root:
         first = witnessed.size if witnessed.size < seen.size else 0
         detail = f"the witness has seen other entries; it agrees up to leaf {first}"
@@ -288,13 +264,6 @@ def verify_proof(text: str, body: str, log: Key, witness: Key) -> str:
     return f"the entry is leaf {leaf} of the {checkpoint.size} that the log signed and the witness cosigned"
 
 
-def _read_seen(path: Path, witness: Key) -> Checkpoint:
-    seen = Checkpoint.parse(path.read_text(encoding="utf-8"))
-    if not seen.signed(witness):
-        raise ValueError("the checkpoint of --seen is not signed by the witness")
-    return seen
-
-
 def main(arguments: list[str]) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description="Verify an audit trail without trusting whoever exported it.")
@@ -310,11 +279,13 @@ def main(arguments: list[str]) -> int:
         each.add_argument("--witness", type=Path, required=True, help="the witness's public key")
     given = parser.parse_args(arguments)
     try:
-        log, witness = Key.parse(given.log.read_text()), Key.parse(given.witness.read_text())
+        log, witness = Key.parse(given.log.read_text(), LOG), Key.parse(given.witness.read_text(), WITNESS)
         if given.command == "proof":
             print(verify_proof(given.proof.read_text(encoding="utf-8"), given.entry.read_text("utf-8"), log, witness))
             return 0
-        seen = None if given.seen is None else _read_seen(given.seen, witness)
+        seen = Checkpoint.parse(given.seen.read_text(encoding="utf-8")) if given.seen else None
+        if seen is not None and not seen.signed(witness):
+            parser.error("the checkpoint of --seen is not signed by the witness")
         print(verify_trail(given.folder, log, witness, seen, given.copy))
     except BadTrailError as error:
         print(error)

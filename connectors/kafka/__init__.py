@@ -13,8 +13,8 @@ from connectors.kafka.admin import (
     watermarks,
 )
 from connectors.kafka.errors import translate
-from connectors.kafka.places import read_places
 from connectors.kafka.group import GroupReader
+from connectors.kafka.places import read_places
 from connectors.kafka.producer import DeliveryFailure, EventProducer
 from connectors.kafka.reader import Batches, PartitionReader, ReadMessage
 

@@ -172,6 +172,27 @@ def report_command(
     show(output, [asdict(line) for line in lines], "who looked")
 
 
+@app.command("erase")
+def erase_command(
+    numbers: Annotated[list[str], typer.Argument(help="All numbers that the child ever had.")],
+    *,
+    by: By,
+    role: Role = "management_team",
+    organisation: Organisation,
+) -> None:
+    """Destroy the keys that seal what the trail says about a child. Its proofs still hold; there is no way back."""
+    from projections.access.deed import Deed, done
+    from projections.access.reader import POLICY
+    from projections.access.sealing import SealingKey
+    from projections.access.store import erase_keys
+
+    sealing = SealingKey.read(_parts().keys / "seal.key")
+    who = Person(user=by, role=role, organisation=organisation)
+    with _connected() as connection, done(connection, Deed("destroyed_keys", who, POLICY, _request())):
+        count = erase_keys(connection, sealing, [number.upper() for number in numbers])
+    show(Output.TABLE, {"keys destroyed": count})
+
+
 @app.command("misuse")
 def misuse_command(
     facts: Annotated[Path, typer.Argument(help="JSON: users, families, involvements (projections/access/watch.py).")],

@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from typing import Final, Literal
 
@@ -95,7 +96,7 @@ class Signer:
         raise ConfigurationError("this is no private key of a signed note (PRIVATE+KEY+name+id+key)")
 
     def _key(self) -> Ed25519PrivateKey:
-        return Ed25519PrivateKey.from_private_bytes(self.seed)
+        return _private_key(self.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,11 @@ def format_proof(leaf: int, path: Sequence[bytes], note: str) -> str:
     """Return an inclusion proof that can be verified offline (c2sp.org/tlog-proof@v1)."""
     hashes = "".join(f"{_b64(each)}\n" for each in path)
     return f"c2sp.org/tlog-proof@v1\nindex {leaf}\n{hashes}\n{note}"
+
+
+@cache
+def _private_key(seed: bytes) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(seed)  # derives the public half: as dear as a signature
 
 
 def _check(verifier: Verifier, signature: bytes, text: str) -> int | None:

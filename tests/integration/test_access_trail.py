@@ -281,3 +281,14 @@ def test_reads_stop_while_a_part_is_away_and_go_on_when_it_is_back(trail: Trail,
             require_healthy(trail.connection)
     trail.checkpoint()
     require_healthy(trail.connection)
+
+
+def test_a_checkpoint_that_the_log_never_signed_covers_nothing(trail: Trail) -> None:
+    fill(trail)
+    trail.record([entry(), entry()])
+    trail.sequencer.number()
+    as_superuser(trail, "update audit.entry set body = replace(body, '\"nurse\"', '\"clerk\"') where leaf = 41")
+    tree = read_tree(trail.connection)
+    forged = Checkpoint(trail.keys.signer.name, tree.size, tree.root()).body() + "\n— forged AAAAAAAA\n"
+    trail.connection.execute("insert into audit.checkpoint values (%s, %s, now())", [tree.size, forged])
+    assert trail.verify(seen=False).startswith("FIRST BAD LEAF 41: edited")

@@ -95,6 +95,13 @@ def test_an_auditor_searches_and_gets_tables_json_or_fhir(trail: psycopg.Connect
     assert looks == (2,)
 
 
+def test_an_erased_child_is_unreadable_in_the_trail_and_the_trail_still_verifies(trail: psycopg.Connection) -> None:
+    assert run("erase", "1P363AQQSXXVB", *WHO[:4]).exit_code == 0
+    rows = json.loads(run("search", *WHO, "--output", "json").stdout)
+    assert {row["child"] for row in rows} == {"(erased)"}
+    assert run("verify").exit_code == 0
+
+
 def test_a_witness_that_is_away_or_refuses_is_told_apart(
     trail: psycopg.Connection, server: WitnessServer, tmp_path: Path
 ) -> None:
