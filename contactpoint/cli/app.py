@@ -22,6 +22,7 @@ from contactpoint.cli import (
     stack_commands,
     stages,
     tables,
+    watch,
     why,
 )
 from contactpoint.cli.output import fail
@@ -54,6 +55,7 @@ app.add_typer(decide.app, name="decide")
 app.add_typer(review.app, name="conflicts")
 app.add_typer(outgoing.release, name="release")
 app.add_typer(outgoing.disclose, name="disclose")
+watch.register(audit.app)
 feeds.register(app)
 stages.register(app)
 look.register(app)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -75,7 +75,7 @@ def checkpoint_command() -> None:
     """Print the newest checkpoint with the signatures of the log and the witness."""
     from projections.access.export import newest_checkpoint
 
-    with _connected() as connection:
+    with connected() as connection:
         typer.echo(newest_checkpoint(connection), nl=False)
 
 
@@ -86,7 +86,7 @@ def export_command(
     """Write the whole trail for an outsider and `deploy/verify_audit.py`. What it says of children stays sealed."""
     from projections.access.export import export_trail
 
-    with _connected() as connection:
+    with connected() as connection:
         count = export_trail(connection, folder)
     show(Output.TABLE, {"entries": count, "folder": str(folder)})
 
@@ -99,7 +99,7 @@ def proof_command(
     """Prove that one entry is in the trail; `deploy/verify_audit.py proof` checks it offline."""
     from projections.access.export import prove_entry
 
-    with _connected() as connection:
+    with connected() as connection:
         found = prove_entry(connection, entry)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{entry}.tlog-proof").write_text(found.proof, encoding="utf-8")
@@ -115,7 +115,7 @@ def verify_command(
     from projections.access.export import export_trail
 
     parts = _parts()
-    with tempfile.TemporaryDirectory() as folder, _connected() as connection:
+    with tempfile.TemporaryDirectory() as folder, connected() as connection:
         seen = Path(folder) / "seen.note"
         seen.write_text(_seen(parts.witness), encoding="utf-8")  # before the export: the trail only grows
         export_trail(connection, Path(folder))
@@ -147,8 +147,8 @@ def search_command(
     from projections.access.reader import Wanted
 
     wanted = Wanted(user, tuple(child) if child else None, None, _utc(since), _utc(until), limit)
-    with _reading() as reader:
-        found = reader.search(wanted, Person(user=by, role=role, organisation=organisation), reason, _request())
+    with reading() as reader:
+        found = reader.search(wanted, Person(user=by, role=role, organisation=organisation), reason, new_request())
     if fhir:
         entries = [{"resource": audit_event(each.leaf, each.secret)} for each in found]
         show(Output.JSON, {"resourceType": "Bundle", "type": "collection", "entry": entries})
@@ -167,8 +167,8 @@ def report_command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Make the report for a child or parent: who looked, when, why. It gives no place and no sensitive service away."""
-    with _reading() as reader:
-        lines = reader.report(numbers, Person(user=by, role=role, organisation=organisation), reason, _request())
+    with reading() as reader:
+        lines = reader.report(numbers, Person(user=by, role=role, organisation=organisation), reason, new_request())
     show(output, [asdict(line) for line in lines], "who looked")
 
 
@@ -188,54 +188,25 @@ def erase_command(
 
     sealing = SealingKey.read(_parts().keys / "seal.key")
     who = Person(user=by, role=role, organisation=organisation)
-    with _connected() as connection, done(connection, Deed("destroyed_keys", who, POLICY, _request())):
+    with connected() as connection, done(connection, Deed("destroyed_keys", who, POLICY, new_request())):
         count = erase_keys(connection, sealing, [number.upper() for number in numbers])
     show(Output.TABLE, {"keys destroyed": count})
 
 
-@app.command("misuse")
-def misuse_command(
-    facts: Annotated[Path, typer.Argument(help="JSON: users, families, involvements (projections/access/watch.py).")],
-    since: Annotated[datetime, typer.Option(help="Look at what was recorded from then on (UTC).")],
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Run the rules about users over the trail; add what they find to the review list and suspend accounts."""
-    from projections.access.watch import keep, look, read_facts
+@app.command("restore")
+def restore_command() -> None:
+    """Make the trail's tables again from the topic `access`, after the database was lost. They must be empty."""
+    from projections.access.keys import read_verifier
+    from projections.access.log import create_tables
+    from projections.access.relay import read_published
+    from projections.access.restore import restore
 
-    known = read_facts(facts)
-    with _reading() as reader, _connected() as connection:
-        new = keep(connection, look(reader, known, since.replace(tzinfo=UTC)))
-    show(output, [asdict(line) for line in new], "new findings")
-
-
-@app.command("reviews")
-def reviews_command(output: OutputOption = Output.TABLE) -> None:
-    """List the open findings about accounts, oldest first."""
-    from projections.access.sql import QUERIES
-
-    with _connected() as connection:
-        rows = connection.execute(QUERIES["open_reviews"]).fetchall()
-    names = ("finding", "user", "rule", "leaves", "found_at", "suspended")
-    show(output, [dict(zip(names, row, strict=True)) for row in rows], "open findings")
-
-
-@app.command("close")
-def close_command(
-    finding: Annotated[str, typer.Argument(help="The finding's reference.")],
-    outcome: Annotated[str, typer.Argument(help="innocent (restores the account) or misuse (it stays suspended).")],
-    *,
-    by: By,
-    role: Role = "management_team",
-    organisation: Organisation,
-) -> None:
-    """End the review of a finding."""
-    from projections.access.watch import close
-
-    if outcome not in {"innocent", "misuse"}:
-        raise typer.BadParameter("choose innocent or misuse", param_hint="outcome")
-    chosen: Literal["innocent", "misuse"] = "misuse" if outcome == "misuse" else "innocent"
-    with _connected() as connection:
-        close(connection, finding, Person(user=by, role=role, organisation=organisation), chosen, _request())
+    where, keys = addresses(), _parts().keys
+    create_tables(where.postgres_settings())
+    published = read_published(where.kafka_settings())
+    with connected() as connection:
+        count = restore(connection, published, read_verifier(keys / "log.vkey"), read_verifier(keys / "witness.vkey"))
+    show(Output.TABLE, {"entries": count, "checkpoints": len(published.checkpoints)})
 
 
 def _parts() -> AuditParts:
@@ -243,17 +214,19 @@ def _parts() -> AuditParts:
 
 
 @contextmanager
-def _connected() -> Iterator[Rows]:
+def connected() -> Iterator[Rows]:
+    """Yield a connection to the database in use."""
     with connect(addresses().postgres_settings(), autocommit=True) as connection:
         yield connection
 
 
 @contextmanager
-def _reading() -> Iterator[TrailReader]:
+def reading() -> Iterator[TrailReader]:
+    """Yield a reader of the trail, with the sealing key in use."""
     from projections.access.reader import TrailReader
     from projections.access.sealing import SealingKey
 
-    with _connected() as connection:
+    with connected() as connection:
         yield TrailReader(connection, SealingKey.read(_parts().keys / "seal.key"))
 
 
@@ -292,5 +265,6 @@ def _utc(time: datetime | None) -> datetime | None:
     return None if time is None else time.replace(tzinfo=UTC)
 
 
-def _request() -> str:
+def new_request() -> str:
+    """Return an id for what the command does, as it is entered in the trail."""
     return f"cli-{secrets.token_hex(8)}"

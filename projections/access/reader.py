@@ -45,7 +45,10 @@ class Wanted:
 
 
 class TrailReader:
-    """Reads with the rights of contactpoint_auditor and the sealing key, on a connection in autocommit mode."""
+    """Reads with the rights of contactpoint_auditor and the sealing key, on a connection in autocommit mode.
+
+    `report` also asks the database schemas `directory` and `sealed` whether the child is guarded.
+    """
 
     def __init__(self, connection: Connection, sealing: SealingKey) -> None:
         self._connection = connection

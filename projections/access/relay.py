@@ -60,10 +60,10 @@ def checkpointed(size: int, at: datetime, note: str) -> AccessCheckpointed:
 
 @dataclass(slots=True)
 class PublishedTrail:
-    """What the topic holds: the leaves in their order, without repetitions, and the newest checkpoint's note."""
+    """What the topic holds: the leaves in their order, without repetitions, and the checkpoints by size."""
 
     leaves: list[RecordedLeaf] = field(default_factory=list)
-    checkpoint: SignedCheckpoint | None = None
+    checkpoints: list[SignedCheckpoint] = field(default_factory=list)
 
     def frontier(self) -> Frontier:
         """Return the tree over the leaves."""
@@ -73,10 +73,10 @@ class PublishedTrail:
 def read_published(kafka: KafkaSettings) -> PublishedTrail:
     """Read the whole topic; raise FatalError for a gap in the numbers, or two events that differ in one number."""
     leaves: dict[int, RecordedLeaf] = {}
-    newest: SignedCheckpoint | None = None
+    checkpoints: dict[int, SignedCheckpoint] = {}
     for event in _events(kafka):
         if isinstance(event, AccessCheckpointed):
-            newest = event.data if newest is None or event.data.size > newest.size else newest
+            checkpoints[event.data.size] = event.data
         elif leaves.setdefault(event.data.leaf, event.data) != event.data:
             message = f"the topic {ACCESS} holds two leaves {event.data.leaf}"
             raise FatalError(message)
@@ -84,7 +84,9 @@ def read_published(kafka: KafkaSettings) -> PublishedTrail:
     if missing is not None:
         message = f"the topic {ACCESS} lacks leaf {missing}"
         raise FatalError(message)
-    return PublishedTrail([leaves[number] for number in range(len(leaves))], newest)
+    return PublishedTrail(
+        [leaves[number] for number in range(len(leaves))], [checkpoints[size] for size in sorted(checkpoints)]
+    )
 
 
 def _events(kafka: KafkaSettings) -> Iterable[AccessRecorded | AccessCheckpointed]:

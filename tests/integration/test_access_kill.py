@@ -19,11 +19,14 @@ import pytest
 
 from connectors.postgres import connect
 from projections.access.export import export_trail, newest_checkpoint
+from projections.access.keys import read_log_keys
 from projections.access.log import create_tables
 from projections.access.note import parse_checkpoint
 from projections.access.relay import read_published
+from projections.access.restore import restore
 from projections.access.store import read_tree
 from schemas.access import Leaf
+from schemas.errors import ConfigurationError
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.trail import make_keys, run_verifier
 
@@ -141,8 +144,17 @@ def test_every_answered_request_is_in_the_trail_once_whatever_is_killed(
     assert said.startswith(f"{tree.size} entries hold: {tree.size} covered")
     published = read_published(kafka)
     assert published.frontier() == tree
-    assert published.checkpoint is not None
-    assert parse_checkpoint(published.checkpoint.note.partition("\n\n")[0] + "\n").root == tree.root()
+    assert parse_checkpoint(published.checkpoints[-1].note.partition("\n\n")[0] + "\n").root == tree.root()
+    with connect(postgres, autocommit=True) as connection:
+        connection.execute("drop schema audit cascade")
+        create_tables(postgres)
+        keys = read_log_keys(tmp_path / "log")
+        assert restore(connection, published, keys.signer.verifier, keys.witness) == tree.size
+        export_trail(connection, tmp_path / "again")
+        with pytest.raises(ConfigurationError, match="not empty"):
+            restore(connection, published, keys.signer.verifier, keys.witness)
+    for name in ("trail.jsonl", "checkpoints.jsonl"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "export" / name).read_bytes()
 
 
 def settled(connection: psycopg.Connection) -> bool:

@@ -144,3 +144,6 @@ where closed_at is null order by found_at, finding;
 -- name: close_review
 update audit.review set closed_at = clock_timestamp(), closed_by = %s, outcome = %s, suspended = %s
 where finding = %s and closed_at is null returning user_id;
+
+-- name: continue_receipts
+select setval(pg_get_serial_sequence('audit.pending', 'entry_id'), %s, false);

@@ -1,0 +1,64 @@
+"""The part of `contactpoint audit` that looks at how accounts are used, and what becomes of the findings."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from contactpoint.cli.audit import By, Organisation, Role, connected, new_request, reading
+from contactpoint.cli.output import Output, show
+from contactpoint.cli.stack_commands import OutputOption
+from schemas.access import Person
+
+
+def register(group: typer.Typer) -> None:
+    """Add the commands to `contactpoint audit`."""
+    group.command("misuse")(misuse_command)
+    group.command("reviews")(reviews_command)
+    group.command("close")(close_command)
+
+
+def misuse_command(
+    facts: Annotated[Path, typer.Argument(help="JSON: users, families, involvements (projections/access/watch.py).")],
+    since: Annotated[datetime, typer.Option(help="Look at what was recorded from then on (UTC).")],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Run the rules about users over the trail; add what they find to the review list and suspend accounts."""
+    from projections.access.watch import keep, look, read_facts
+
+    known = read_facts(facts)
+    with reading() as reader, connected() as connection:
+        new = keep(connection, look(reader, known, since.replace(tzinfo=UTC)))
+    show(output, [asdict(line) for line in new], "new findings")
+
+
+def reviews_command(output: OutputOption = Output.TABLE) -> None:
+    """List the open findings about accounts, oldest first."""
+    from projections.access.sql import QUERIES
+
+    with connected() as connection:
+        rows = connection.execute(QUERIES["open_reviews"]).fetchall()
+    names = ("finding", "user", "rule", "leaves", "found_at", "suspended")
+    show(output, [dict(zip(names, row, strict=True)) for row in rows], "open findings")
+
+
+def close_command(
+    finding: Annotated[str, typer.Argument(help="The finding's reference.")],
+    outcome: Annotated[str, typer.Argument(help="innocent (restores the account) or misuse (it stays suspended).")],
+    *,
+    by: By,
+    role: Role = "management_team",
+    organisation: Organisation,
+) -> None:
+    """End the review of a finding."""
+    from projections.access.watch import close
+
+    if outcome not in {"innocent", "misuse"}:
+        raise typer.BadParameter("choose innocent or misuse", param_hint="outcome")
+    chosen: Literal["innocent", "misuse"] = "misuse" if outcome == "misuse" else "innocent"
+    with connected() as connection:
+        close(connection, finding, Person(user=by, role=role, organisation=organisation), chosen, new_request())
