@@ -13,6 +13,7 @@ from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, linkage_model, model_in_use
 from contactpoint.cli.output import Output, messages, progress, show
 from contactpoint.cli.stack_commands import OutputOption
+from contactpoint.cli.why import RightOption
 from contactpoint.models import live_record_count, model_of_tables
 from matching.linkage.columns import RecordColumns
 from matching.linkage.model import CENTIBITS, LinkageModel
@@ -141,6 +142,46 @@ def activate_command(
             "what follows": "matching links every record again under the same decisions; it needs the file at hand",
         },
     )
+
+
+@app.command("what-if")
+def what_if_command(
+    model_file: Annotated[Path, typer.Argument(help="The new model's file.", show_default=False)],
+    from_log: Annotated[
+        bool, typer.Option("--from-log", help="Replay the live model too, and check the live tables against it.")
+    ] = False,
+    with_right: RightOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Replay the real log with a new model beside the live one, and say what would change; nothing is published.
+
+    Sources and decisions are read up to where linkage stands now. Told are the children whose membership would change,
+    the conflicts that would come up or close, and how much work that is for whom.
+    """
+    from contactpoint.explaining.sight import sight
+    from contactpoint.model_tools.outcome import told
+    from contactpoint.model_tools.whatif import differences_from_tables, read_live, replay
+
+    model, where = read_model(model_file), addresses()
+    with connect(where.postgres_settings(), autocommit=True) as connection:
+        live, live_model = read_live(connection), model_in_use(connection)
+        seen = sight(connection, where.kafka_settings(), with_right=with_right is not None)
+    before = live.outcome
+    facts: dict[str, Any] = {"live model": live_model.model_id, "new model": model.model_id}
+    if from_log:
+        with progress("replay the live model") as shown:
+            before = replay(where.kafka_settings(), live_model, live.positions, shown)
+        facts |= differences_from_tables(live.outcome, before)
+    with progress("replay the new model") as shown:
+        after = replay(where.kafka_settings(), model, live.positions, shown)
+    found = facts | told(before, after, seen.hides)
+    if output is Output.JSON:
+        show(output, found)
+        return
+    lists = ("changes", "new conflicts", "closed conflicts", "workload")
+    show(output, {name: value for name, value in found.items() if name not in lists}, "what if")
+    for name in lists:
+        show(output, found[name], name)
 
 
 def _model(path: Path | None) -> LinkageModel:

@@ -9,11 +9,14 @@ from typing import Any
 from contactpoint.explaining.records import Known
 from contactpoint.explaining.sight import WITHHELD, Sight, aliases
 from matching.linkage.counterfactual import MOST_TRIES, Counterfactual, Piece, what_would_join, what_would_split
+from matching.linkage.evidence import SOURCE_RULE, TWINS_RULE
 from matching.linkage.merge_tree import merge_tree
 from matching.linkage.model import CENTIBITS
 from schemas.errors import RejectedError
 
 Answer = dict[str, Any]
+
+RULE_WORDS = {SOURCE_RULE: "the source holds each person once", TWINS_RULE: "they were born together"}
 
 
 def tree_answer(known: Known, sight: Sight, at: datetime | None = None) -> Answer:
@@ -100,7 +103,7 @@ def _piece(piece: Piece, known: Known) -> Answer:
             event = known.decisions.get(piece.name)
             about = [event.subject, event.reason, event.by] if event else [piece.name]
             return {"what": "decision" if event else "source merge", "of": [piece.name, *about], "weight": None}
-        case "source_rule":
-            return {"what": "the source holds each person once", "of": pair, "weight": None}
+        case "rule":
+            return {"what": RULE_WORDS[piece.name], "of": pair, "weight": None}
         case _:
             return {"what": "agreement", "of": [piece.name], "weight": None}

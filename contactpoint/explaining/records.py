@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import Final
 
 from psycopg import Connection
@@ -13,6 +12,7 @@ from psycopg.rows import TupleRow
 
 from connectors.kafka import read_places
 from connectors.postgres import wrap_errors
+from contactpoint.explaining.statements import decision_book, stated
 from contactpoint.models import ModelFiles
 from matching.changes import RecordRow
 from matching.features import ChangeReader
@@ -20,15 +20,12 @@ from matching.linkage.evidence import Evidence, connected_as, evidence_among
 from matching.linkage.model import LinkageModel
 from matching.sql import QUERIES
 from projections.audit_trail.reader import AuditReader, History, IdentityStep, RecordStep
-from schemas.decisions import CannotLinkDecided, DecisionEvent, IdentitySevered, MustLinkDecided
+from schemas.decisions import DecisionEvent
 from schemas.errors import RejectedError
 from schemas.in_force import in_force
 from schemas.settings import KafkaSettings
 
 _SEPARATOR: Final = "\x1f"
-
-Between = list[tuple[str, str, str]]
-"""Record keys that must or must not be one child, and the decision (or source merge) that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +63,14 @@ def known_now(
                 "child_unknown", f"child number {child} is not in use: see `contactpoint lineage {child}`"
             )
         rows += map(RecordRow._make, found)
-    held = in_force(decisions)
-    must, cannot = constraints(held.values())
-    merges = [(row.key, row.merged_into) for row in rows if row.merged_into]
-    records = [(row.key, row.source, row.features.decode().split(_SEPARATOR)) for row in rows]
-    must += merge_chain(merges, {row.key for row in rows})
+    held = list(decisions)
     members = tuple(sorted(row.key for row in rows))
+    must, cannot = stated(decision_book(held), _merges_of_tables(connection, members), members)
+    records = [(row.key, row.source, row.features.decode().split(_SEPARATOR), row.verified) for row in rows]
     place = {key: i for i, key in enumerate(members)}
     groups = [sorted(place[row.key] for row in rows if row.child_number == child) for child in children]
     evidence = connected_as(evidence_among(model, records, must, cannot), groups)
-    return Known(", ".join(children), members, evidence, held)
+    return Known(", ".join(children), members, evidence, in_force(held))
 
 
 def known_at(
@@ -94,18 +89,18 @@ def known_at(
     history = AuditReader(connection).history(child)
     step = _membership(history, child, at)
     model = models.of(step.model)
-    held = in_force(decisions, at)
-    must, cannot = constraints(held.values())
+    held = list(decisions)
     newest = _newest(history.records, at)
     live = [newest[key] for key in step.members if key in newest and newest[key].kind == "observed"]
     reader = ChangeReader(model)
     places = [(each.topic, each.part, each.log_offset) for each in live]
     changes = [reader.read(message.value) for message in read_places(kafka, places)]
-    must += merge_chain(_merges(history.records, at), set(step.members))
-    among = evidence_among(model, [(each.key, each.source, each.values or ()) for each in changes], must, cannot)
-    evidence = connected_as(among, [range(len(changes))])
+    compared = [(each.key, each.source, each.values or (), each.verified) for each in changes]
+    merges = _merges(history.records, at)
+    among = evidence_among(model, compared, *stated(decision_book(held, at), merges, step.members))
+    evidence = connected_as(among, [range(len(compared))])
     records = tuple(PastRecord(e.record_key, e.source_version, e.ingested_at, e.event_id) for e in live)
-    return Known(child, step.members, evidence, held, records, step.decided_at)
+    return Known(child, step.members, evidence, in_force(held, at), records, step.decided_at)
 
 
 def members_of(connection: Connection[TupleRow], child: str) -> tuple[str, ...]:
@@ -115,34 +110,17 @@ def members_of(connection: Connection[TupleRow], child: str) -> tuple[str, ...]:
     return tuple(RecordRow._make(row).key for row in rows)
 
 
-def constraints(held: Iterable[DecisionEvent]) -> tuple[Between, Between]:
-    """Return the must-links and cannot-links of decisions; a severance keeps each former record from each new one."""
-    must: Between = []
-    cannot: Between = []
-    for event in held:
-        match event:
-            case MustLinkDecided():
-                must.append((*event.data.records, event.event_id))
-            case CannotLinkDecided():
-                cannot.append((*event.data.records, event.event_id))
-            case IdentitySevered():
-                cannot += [(a, b, event.event_id) for a in event.data.former for b in event.data.current]
-            case _:
-                pass
-    return must, cannot
-
-
-def merge_chain(merges: Iterable[tuple[str, str]], members: set[str]) -> Between:
-    """Return must-links that chain the members which a source's own merges connect, perhaps by way of others."""
-    group: dict[str, set[str]] = {}
-    for loser, survivor in merges:
-        joined = group.get(loser, {loser}) | group.get(survivor, {survivor})
-        group.update(dict.fromkeys(joined, joined))
-    chained: Between = []
-    for joined in {id(each): each for each in group.values()}.values():
-        inside = sorted(joined & members)
-        chained += [(a, b, "source merge") for a, b in pairwise(inside)]
-    return chained
+def _merges_of_tables(connection: Connection[TupleRow], members: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (loser, survivor) of every merge that these records have a part in, perhaps by way of others."""
+    found: dict[str, str] = {}
+    waiting = set(members)
+    while waiting:
+        with wrap_errors():
+            rows = connection.execute(QUERIES["merges_about"], {"keys": sorted(waiting)}).fetchall()
+        fresh = {loser: survivor for loser, survivor in rows if loser not in found}
+        found |= fresh
+        waiting = set(fresh) | set(fresh.values())
+    return sorted(found.items())
 
 
 def _membership(history: History, child: str, at: datetime) -> IdentityStep:

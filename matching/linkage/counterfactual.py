@@ -16,13 +16,13 @@ from typing import Final, Literal
 import numpy as np
 
 from matching.linkage.comparisons import KINDS
-from matching.linkage.evidence import SOURCE_RULE, Bools, Evidence, group
+from matching.linkage.evidence import RULES, Bools, Evidence, group
 from matching.linkage.merge_tree import merge_tree
 
 MOST_TRIES: Final = 4_000
 """Sets that are tried before the search goes on piece by piece; each is one clustering of the records (~0.1 ms)."""
 
-Kind = Literal["edge", "decision", "agreement", "source_rule"]
+Kind = Literal["edge", "decision", "agreement", "rule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Piece:
 
     edge: what the comparison of `pair` found, taken away (the pair then weighs what the prior says). decision: the
     must-link or cannot-link `name`, taken back. agreement: the comparison `name` agrees in full between all records of
-    the two sides. source_rule: the rule that a source holds each person once, lifted for `pair`.
+    the two sides. rule: the rule `name` (`evidence.RULES`) that keeps `pair` apart, lifted for it.
     """
 
     kind: Kind
@@ -88,14 +88,14 @@ def what_would_join(
 
 
 def without(evidence: Evidence, pieces: Sequence[Piece]) -> Evidence:
-    """Return the evidence without these edges, decisions and source rules."""
+    """Return the evidence without these edges, decisions and rules."""
     weights, found = evidence.weights.copy(), evidence.found.copy()
     for piece in pieces:
         if piece.kind == "edge" and piece.pair is not None:
             place = evidence.pair(*piece.pair)
             weights[place], found[place] = min(int(weights[place]), evidence.neutral), False
     gone = {piece.name for piece in pieces if piece.kind == "decision"}
-    lifted = {piece.pair for piece in pieces if piece.kind == "source_rule"}
+    lifted = {(piece.name, piece.pair) for piece in pieces if piece.kind == "rule"}
     return replace(
         evidence,
         weights=weights,
@@ -104,7 +104,7 @@ def without(evidence: Evidence, pieces: Sequence[Piece]) -> Evidence:
         cannot=tuple(
             each
             for each in evidence.cannot
-            if each.decision not in gone and not (each.decision == SOURCE_RULE and (each.left, each.right) in lifted)
+            if each.decision not in gone and (each.decision, (each.left, each.right)) not in lifted
         ),
     )
 
@@ -193,8 +193,8 @@ def _between(evidence: Evidence, left: Sequence[int], right: Sequence[int]) -> B
 def _barriers(evidence: Evidence, between: Bools) -> list[Piece]:
     across = {(int(a), int(b)) for a, b in zip(evidence.left[between], evidence.right[between], strict=True)}
     barriers = [each for each in evidence.cannot if (each.left, each.right) in across]
-    named = sorted({each.decision for each in barriers if each.decision != SOURCE_RULE})
-    rules = [Piece("source_rule", SOURCE_RULE, (b.left, b.right)) for b in barriers if b.decision == SOURCE_RULE]
+    named = sorted({each.decision for each in barriers if each.decision not in RULES})
+    rules = [Piece("rule", each.decision, (each.left, each.right)) for each in barriers if each.decision in RULES]
     return [Piece("decision", name) for name in named] + rules
 
 

@@ -24,11 +24,20 @@ from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
 from matching.linkage.scoring import Weights, total_weights
 from matching.linkage.similarity import Levels
+from matching.linkage.twins import Twins
 
 Bools = npt.NDArray[np.bool_]
 
 SOURCE_RULE: Final = "source"
 """The `decision` of a barrier that no person raised: the source holds each person once."""
+
+TWINS_RULE: Final = "twins"
+"""Likewise: they are children born together, or have verified NHS numbers of their own (`twins.Twins`)."""
+
+RULES: Final = frozenset((SOURCE_RULE, TWINS_RULE))
+
+Compared = tuple[str, str, Sequence[str], int]
+"""A record: its key, its source, its values in field order, and which of its numbers are verified (`marks`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +87,18 @@ class Evidence:
 
 def evidence_among(
     model: LinkageModel,
-    records: Sequence[tuple[str, str, Sequence[str]]],
+    records: Sequence[Compared],
     must: Iterable[tuple[str, str, str]] = (),
     cannot: Iterable[tuple[str, str, str]] = (),
 ) -> Evidence:
-    """Compare records, given as (key, source, values in field order), in any order.
+    """Compare records, given in any order.
 
     `must` and `cannot` are (key, key, decision); those that speak of other records are passed over.
     """
     ordered = sorted(records)
-    keys = tuple(key for key, _, _ in ordered)
-    columns = columns_of(model, [values for _, _, values in ordered], [source for _, source, _ in ordered])
+    keys = tuple(key for key, _, _, _ in ordered)
+    columns = columns_of(model, [values for _, _, values, _ in ordered], [source for _, source, _, _ in ordered])
+    marks = np.array([verified for _, _, _, verified in ordered], np.uint8)
     n = len(keys)
     pairs = np.array(list(combinations(range(n), 2)), np.int64).reshape(-1, 2)
     left, right = pairs[:, 0], pairs[:, 1]
@@ -97,6 +107,8 @@ def evidence_among(
     rules = SourceRules(model, columns.source_names)
     weights, barred = rules.apply(raw, columns.sources[left], columns.sources[right])
     barriers = [Constraint(a, b, SOURCE_RULE) for a, b in pairs[barred].tolist()]
+    twins = Twins(model).apart(columns, marks, left, right)
+    barriers += [Constraint(a, b, TWINS_RULE) for a, b in pairs[twins].tolist()]
     place = {key: i for i, key in enumerate(keys)}
     return Evidence(
         model,
@@ -145,7 +157,7 @@ def connected_as(evidence: Evidence, groups: Iterable[Sequence[int]]) -> Evidenc
 
 def _components(evidence: Evidence) -> Labels:
     # A link that a person forbids still makes one component: whom else its ends may join is a question of means.
-    linked = evidence.found & (evidence.weights >= evidence.model.link_threshold) & ~_same_unique_source(evidence)
+    linked = evidence.found & (evidence.weights >= evidence.model.link_threshold) & ~_barred_by_rule(evidence)
     stated = [(each.left, each.right) for each in evidence.must]
     others = np.array([*stated, *evidence.detours], np.int64).reshape(-1, 2)
     return connected_components(
@@ -155,10 +167,10 @@ def _components(evidence: Evidence) -> Labels:
     )
 
 
-def _same_unique_source(evidence: Evidence) -> Bools:
-    same = np.zeros(len(evidence.left), dtype=bool)
-    same[[evidence.pair(each.left, each.right) for each in evidence.cannot if each.decision == SOURCE_RULE]] = True
-    return same
+def _barred_by_rule(evidence: Evidence) -> Bools:
+    barred = np.zeros(len(evidence.left), dtype=bool)
+    barred[[evidence.pair(each.left, each.right) for each in evidence.cannot if each.decision in RULES]] = True
+    return barred
 
 
 def _found(model: LinkageModel, columns: RecordColumns, n: int, left: Indices, right: Indices) -> Bools:

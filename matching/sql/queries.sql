@@ -185,3 +185,7 @@ select key, child_number, live from matching.record where key = any(%(keys)s)
 
 -- name: last_batch
 select batch from matching.owner
+
+-- name: merges_about
+select key, merged_into from matching.record
+where merged_into <> '' and (key = any(%(keys)s) or merged_into = any(%(keys)s))

@@ -21,7 +21,7 @@ Weights = Mapping[tuple[int, int], int]
 
 def weighing(n: int, weights: Weights, *, must: Sequence[Any] = (), cannot: Sequence[Any] = ()) -> Evidence:
     """Return evidence among records k0, k1, ... that weigh this; all pairs not named weigh -900."""
-    rows = [(f"k{i}", "school-1", ("", "", "", "", "")) for i in range(n)]
+    rows = [(f"k{i}", "school-1", ("", "", "", "", ""), 0) for i in range(n)]
     named = [[(f"k{a}", f"k{b}", decision) for a, b, decision in each] for each in (must, cannot)]
     found = evidence_among(PLAIN, rows, *named)
     given = [weights.get(pair, -900) for pair in combinations(range(n), 2)]
@@ -36,7 +36,7 @@ def evidences(draw: st.DrawFn, most: int = 7) -> Evidence:
     """Draw records that agree and disagree often, with decisions between some."""
     table = draw(rows)[:most]
     world = draw(st.sampled_from([*WORLDS, model(policies=(SourcePolicy("*", "soft", 200),))]))
-    records = [(f"{source}:{i}", source, row) for i, (row, source) in enumerate(table)]
-    keys = [key for key, _, _ in records]
+    records = [(f"{source}:{i}", source, row, 0) for i, (row, source) in enumerate(table)]
+    keys = [key for key, _, _, _ in records]
     pairs = st.lists(st.tuples(st.sampled_from(keys), st.sampled_from(keys), st.sampled_from("xyz")), max_size=2)
     return evidence_among(world, records, draw(pairs), draw(pairs))

@@ -76,17 +76,17 @@ SAME = ("ANNA", "SMITH", "20010203", "AB12CD", "9434765919")
 
 def test_the_evidence_that_would_join_two_is_the_fewest_comparisons() -> None:
     other = ("ANNA", "SMITH", "19991231", "XY99ZZ", "1234567881")
-    evidence = evidence_among(PLAIN, [("a:1", "school-1", SAME), ("b:1", "health-1", other)])
+    evidence = evidence_among(PLAIN, [("a:1", "school-1", SAME, 0), ("b:1", "health-1", other, 0)])
     found = what_would_join(evidence, [0], [1])
     assert [piece.name for piece in found.pieces] == ["nhs"]
     assert found.groups == ((0, 1),)
 
 
 def test_a_decision_and_a_source_rule_that_keep_two_apart_are_named() -> None:
-    by_person = evidence_among(PLAIN, [("a:1", "x", SAME), ("b:1", "y", SAME)], cannot=[("a:1", "b:1", "d")])
+    by_person = evidence_among(PLAIN, [("a:1", "x", SAME, 0), ("b:1", "y", SAME, 0)], cannot=[("a:1", "b:1", "d")])
     assert what_would_join(by_person, [0], [1]).pieces == (Piece("decision", "d"),)
-    by_rule = evidence_among(model(), [("a:1", "school-1", SAME), ("b:1", "school-1", SAME)])
-    assert what_would_join(by_rule, [0], [1]).pieces == (Piece("source_rule", SOURCE_RULE, (0, 1)),)
+    by_rule = evidence_among(model(), [("a:1", "school-1", SAME, 0), ("b:1", "school-1", SAME, 0)])
+    assert what_would_join(by_rule, [0], [1]).pieces == (Piece("rule", SOURCE_RULE, (0, 1)),)
 
 
 def test_two_that_are_joined_already_need_nothing() -> None:

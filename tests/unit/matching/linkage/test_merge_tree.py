@@ -33,12 +33,12 @@ def test_the_evidence_among_a_few_records_groups_them_as_linkage_of_the_table_do
     table: list[tuple[tuple[str, ...], str]],
 ) -> None:
     world = model()
-    records = [(f"{source}:{i}", source, row) for i, (row, source) in enumerate(table)]
+    records = [(f"{source}:{i}", source, row, 0) for i, (row, source) in enumerate(table)]
     ordered = sorted(records)
-    columns = columns_of(world, [row for _, _, row in ordered], [source for _, source, _ in ordered])
+    columns = columns_of(world, [row for _, _, row, _ in ordered], [source for _, source, _, _ in ordered])
     pair = [(0, len(table) - 1)] if len(table) > 1 else []
     cannot = np.array(pair, np.int64).reshape(-1, 2)
-    expected = link_all(columns, world, Constraints(cannot_link=cannot), [key for key, _, _ in ordered]).clusters
+    expected = link_all(columns, world, Constraints(cannot_link=cannot), [key for key, _, _, _ in ordered]).clusters
     found = evidence_among(world, records, (), [(ordered[a][0], ordered[b][0], "d") for a, b in pair])
     assert groups_of(group(found).tolist()) == groups_of(expected.tolist())
 
@@ -95,5 +95,5 @@ def test_each_step_of_a_known_tree_tells_its_mean_and_its_cause() -> None:
 def test_what_keeps_two_groups_apart_is_named() -> None:
     tree = merge_tree(weighing(2, {(0, 1): 900}, cannot=[(0, 1, "d7")]))
     assert [(each.mean, each.barrier) for each in tree.apart] == [(900.0, "d7")]
-    twice = [(f"school-1:{i}", "school-1", ("ANNA", "SMITH", "20010203", "AB12CD", "9434765919")) for i in range(2)]
+    twice = [(f"school-1:{i}", "school-1", ("ANNA", "SMITH", "20010203", "AB12CD", "9434765919"), 0) for i in range(2)]
     assert [each.barrier for each in merge_tree(evidence_among(model(), twice)).apart] == [SOURCE_RULE]

@@ -1,0 +1,123 @@
+"""A new model on the real log, beside the live one: what would change. Reads only; nothing is published.
+
+The log is read up to the positions at which the live tables stand, so both have seen the same. Decisions are applied as
+they are: whatever the model, people outrank it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from connectors.kafka import PartitionReader, Positions, ReadMessage, watermarks
+from connectors.postgres import wrap_errors
+from contactpoint.memberships import memberships
+from contactpoint.model_tools.outcome import Outcome
+from matching.changes import SourceChange
+from matching.decision_reader import read_decision
+from matching.features import ChangeReader
+from matching.linkage.decisions import Decision
+from matching.linkage.model import LinkageModel
+from matching.resident import ResidentOwner
+from matching.stage.store import read_conflicts, read_positions
+from schemas.errors import ConfigurationError, RejectedError, RetriableError
+from schemas.settings import KafkaSettings
+from schemas.topics import DECISIONS
+
+log = structlog.get_logger(__name__)
+
+_MESSAGES = 5_000
+_SECONDS = 0.2
+_SILENT_READS = 150  # so many empty reads in a row (30 seconds): the log does not answer
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the live tables hold at one moment, and how far of the log it is made of."""
+
+    outcome: Outcome
+    positions: Positions
+
+
+def read_live(connection: Connection[TupleRow]) -> Live:
+    """Return the live outcome and its positions, in one snapshot."""
+    with wrap_errors(), connection.transaction():
+        connection.execute("set transaction isolation level repeatable read")
+        conflicts = dict(read_conflicts(connection))
+        held = frozenset(state.held for state in conflicts.values() if state.held)
+        outcome = Outcome(memberships(connection), held, conflicts)
+        positions = {(p.topic, p.partition): p.next_offset for p in read_positions(connection)}
+    if not positions:
+        message = "matching has not read anything yet: there is nothing to compare a model with"
+        raise ConfigurationError(message)
+    return Live(outcome, positions)
+
+
+def replay(kafka: KafkaSettings, model: LinkageModel, positions: Positions, progress: Progress) -> Outcome:
+    """Return what linkage by this model over the log up to these positions ends in.
+
+    Raises ConfigurationError for a model that compares what record events do not have, and when the log begins later
+    than offset 0; RetriableError when it does not answer.
+    """
+    owner, reader = ResidentOwner(model), ChangeReader(model)
+    left = {place: end for place, end in positions.items() if end > 0}
+    _check_whole(kafka, left)
+    total, done, batch, silent = sum(left.values()), 0, 0, 0
+    with PartitionReader(kafka, dict.fromkeys(left, 0)) as log_reader:
+        while left:
+            found = log_reader.read(_MESSAGES, _SECONDS)
+            silent = 0 if found else silent + 1
+            if silent > _SILENT_READS:
+                message = "the log did not answer for 30 seconds"
+                raise RetriableError(message)
+            wanted = [m for place, messages in found.items() for m in messages if m.offset < left.get(place, 0)]
+            if wanted:
+                batch, done = batch + 1, done + len(wanted)
+                owner.apply(*_changes(reader, wanted, batch))
+                progress(done, total)
+            for place, messages in found.items():
+                if place in left and messages[-1].offset + 1 >= left[place]:
+                    del left[place]
+    return Outcome(owner.memberships(), frozenset(owner.holds()), owner.conflicts())
+
+
+def _changes(
+    reader: ChangeReader, messages: Sequence[ReadMessage], batch: int
+) -> tuple[list[SourceChange], int, list[Decision]]:
+    """Return one batch for the owner; what is no event is passed over, as matching sends it to the dead letters."""
+    changes: list[SourceChange] = []
+    decisions: list[Decision] = []
+    for message in messages:
+        try:
+            if message.topic == DECISIONS:
+                decisions += read_decision(message.value)
+            else:
+                changes.append(reader.read(message.value))
+        except RejectedError as error:
+            log.debug("message_passed_over", topic=message.topic, place=str(message.offset), code=error.code)
+    return changes, batch, decisions
+
+
+def _check_whole(kafka: KafkaSettings, positions: Mapping[tuple[str, int], int]) -> None:
+    marks = watermarks(kafka, sorted({topic for topic, _ in positions}))
+    cut = [topic for (topic, part), mark in marks.items() if mark.low > 0 and (topic, part) in positions]
+    if cut:
+        message = f"topic {cut[0]} no longer begins at offset 0: what linkage was made of cannot be replayed"
+        raise ConfigurationError(message)
+
+
+def differences_from_tables(live: Outcome, replayed: Outcome) -> dict[str, Any]:
+    """Return in how many children the live tables and a replay by the live model differ: none, unless one is broken."""
+    different = [
+        number
+        for number in live.memberships.keys() | replayed.memberships.keys()
+        if live.memberships.get(number) != replayed.memberships.get(number)
+    ]
+    return {"children in which the live tables differ from a replay by the live model": len(different)}

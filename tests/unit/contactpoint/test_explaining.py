@@ -1,0 +1,203 @@
+"""Explanations without servers: pictures that are safe anywhere, and what is withheld of a shielded child."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contactpoint.deciding import Deciders, State, decide_link, decide_retraction
+from contactpoint.explaining.answers import join_answer, split_answer, tree_answer
+from contactpoint.explaining.drawn import draw_change, draw_pair, draw_tree
+from contactpoint.explaining.records import Known
+from contactpoint.explaining.sight import EVERYTHING, WITHHELD, Sight, withhold_link, withhold_pair
+from contactpoint.explaining.statements import SOURCE_MERGE, decision_book, stated
+from contactpoint.explaining.words import findings
+from contactpoint.pictures import Bar, curve, steps, waterfall
+from matching.linkage.components import connected_components
+from matching.linkage.constraints import constrain
+from matching.linkage.evidence import evidence_among
+from matching.linkage.explain import explain_pair
+from schemas.decisions import AnyDecisionEvent
+from schemas.errors import RejectedError
+from schemas.in_force import in_force
+from tests.factories.linkage import hand_made_model
+
+MODEL = hand_made_model()
+ROW = ("ANNA", "SMITH", "20010203", "female", "AB12CD", "1 HIGH STREET", "MARY SMITH", "9434765919", "A801200005001")
+OTHER = ("ANNA", "SMITH", "20010203", "female", "XY99ZZ", "", "MARY SMITH", "1234567881", "")
+KEYS = ("health-rx1:1", "school-8012000:B1", "yot-700:2")
+HIDDEN = {"postcode", "nhs", "upn"}
+
+
+def pair() -> dict[str, Any]:
+    found = explain_pair(MODEL, ROW, OTHER, ("school-1", "health-1"))
+    return {
+        "left": KEYS[0], "right": KEYS[1], "children": ["A", "B"], "together": False, "findings": findings(found),
+        "weight": found.total / 100, "probability": found.match_probability, "threshold": 3.0,
+        "decision of this pair alone": found.decision, "model": MODEL.model_id,
+    }  # fmt: skip
+
+
+def known(rows: tuple[tuple[str, ...], ...] = (ROW, ROW, OTHER)) -> Known:
+    records = [(key, key.partition(":")[0], row, 0) for key, row in zip(KEYS, rows, strict=False)]
+    return Known("1P363AQQSXXVB", tuple(key for key, _, _, _ in records), evidence_among(MODEL, records), {})
+
+
+def test_of_a_shielded_pair_only_the_comparisons_that_the_shield_leaves_are_told() -> None:
+    told = withhold_pair(pair(), MODEL)
+    by_name = {row["comparison"]: row for row in told["findings"]}
+    assert {name for name, row in by_name.items() if row["finding"] == WITHHELD and row["weight"] is None} == HIDDEN
+    assert by_name["given"]["finding"] == "the same"
+    assert {told[name] for name in ("weight", "probability", "decision of this pair alone")} == {WITHHELD}
+    assert not any(key in repr(told) for key in KEYS)
+
+
+@given(st.sampled_from(sorted(HIDDEN)), st.sampled_from(["", "other", "same"]))
+def test_whatever_a_hidden_field_holds_the_answer_is_the_same(name: str, value: str) -> None:
+    place = MODEL.field_index[name]
+    changed = [*OTHER[:place], {"other": "ZZ99ZZ", "same": ROW[place], "": ""}[value], *OTHER[place + 1 :]]
+    found = explain_pair(MODEL, ROW, changed, ("school-1", "health-1"))
+    sums = {
+        "weight": found.total,
+        "probability": found.match_probability,
+        "decision of this pair alone": found.decision,
+    }
+    asked = pair() | {"findings": findings(found)} | sums
+    assert withhold_pair(asked, MODEL) == withhold_pair(pair(), MODEL)
+
+
+def test_a_link_found_by_another_model_is_withheld_altogether() -> None:
+    rows = [{"comparison": "0123, comparison 1", "finding": "level 3", "weight": None}]
+    link = {"left": KEYS[0], "right": "unknown:1", "weight": 9.5, "model": "0123", "findings": rows}
+    told = withhold_link(link, MODEL, {KEYS[0]: "record 1"})
+    assert (told["findings"], told["weight"], told["left"], told["right"]) == ([], None, "record 1", WITHHELD)
+
+
+def test_the_tree_of_a_shielded_child_has_neither_weights_nor_keys_and_its_split_needs_the_right() -> None:
+    blind = Sight(frozenset(KEYS[:1]))
+    told = tree_answer(known(), blind)
+    assert {step["mean weight"] for step in told["steps"]} == {WITHHELD}
+    assert not any(key in repr(told) for key in KEYS)
+    assert tree_answer(known(), EVERYTHING)["steps"][0]["mean weight"] > 0
+    with pytest.raises(RejectedError, match="needs the right"):
+        split_answer(known(), blind)
+    with pytest.raises(RejectedError, match="needs the right"):
+        join_answer(known(), KEYS[:1], KEYS[2:], blind)
+
+
+def test_what_would_split_and_join_is_told_with_weights_and_how_sure_it_is() -> None:
+    split = split_answer(known((ROW, ROW)), EVERYTHING)
+    assert [(piece["what"], piece["of"]) for piece in split["pieces"]] == [("edge", list(KEYS[:2]))]
+    assert split["search"].startswith("exact")
+    apart = (*ROW[:4], *OTHER[4:])
+    join = join_answer(known((ROW, ("BEN", "JONES", "19990101", *apart[3:]))), KEYS[:1], KEYS[1:2], EVERYTHING)
+    assert join["possible"]
+    assert join["pieces"]
+    with pytest.raises(RejectedError, match="nothing to split"):
+        split_answer(known((ROW,)), EVERYTHING)
+
+
+def test_pictures_show_comparisons_and_weights_and_nobody() -> None:
+    drawn = [draw_pair(pair()), draw_pair(withhold_pair(pair(), MODEL)), draw_tree(tree_answer(known(), EVERYTHING))]
+    drawn.append(draw_change(split_answer(known((ROW, ROW)), EVERYTHING)))
+    drawn.append(draw_change(join_answer(known((ROW, OTHER)), KEYS[:1], KEYS[1:2], EVERYTHING)))
+    for picture in drawn:
+        assert well_formed(picture)
+        assert not any(word in picture for word in (*KEYS, *filter(None, ROW), "1P363AQQSXXVB"))
+
+
+@given(st.lists(st.builds(Bar, st.text(max_size=80), st.none() | st.floats(-60, 60)), max_size=6), st.text(max_size=20))
+def test_a_picture_is_well_formed_and_inert_whatever_its_words(bars: list[Bar], title: str) -> None:
+    for picture in (waterfall(title, title, bars, 3.0), steps(title, title, bars)):
+        assert well_formed(picture)
+        assert "<script" not in picture
+
+
+@given(st.lists(st.tuples(st.floats(-20, 40), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20))
+def test_a_curve_of_any_points_is_drawn(points: list[tuple[float, float, float]]) -> None:
+    assert well_formed(curve("t", "d", points, points[0][0]))
+
+
+def well_formed(picture: str) -> bool:
+    root = ET.fromstring(picture)  # noqa: S314 - our own picture
+    tags = [each.tag.rpartition("}")[2] for each in root.iter()]
+    return tags[:3] == ["svg", "title", "desc"] and set(tags) <= {
+        "svg",
+        "title",
+        "desc",
+        "rect",
+        "line",
+        "text",
+        "polyline",
+    }
+
+
+A, B, C, D = "school-1:1", "school-1:2", "school-1:3", "school-1:4"
+ANN = Deciders("ann", "typing_error", datetime(2026, 3, 2, tzinfo=UTC), approved_by="bob")
+NOBODY = State({}, {}, EVERYTHING)
+
+
+def must(a: str, b: str) -> AnyDecisionEvent:
+    return decide_link("must_link", (a, b), ANN, NOBODY)
+
+
+def cannot(a: str, b: str) -> AnyDecisionEvent:
+    return decide_link("cannot_link", (a, b), replace(ANN, reason="twins"), NOBODY)
+
+
+def test_what_is_stated_is_chained_also_by_way_of_records_that_are_not_there() -> None:
+    assert stated(decision_book([]), [(A, D), (B, D)], {A, B, C}) == ([(A, B, SOURCE_MERGE)], [])
+    one, two = must(A, D), must(B, D)
+    links, _ = stated(decision_book([one, two]), [], {A, B, C})
+    assert [(a, b) for a, b, _ in links] == [(A, B)]
+    assert links[0][2] in {one.event_id, two.event_id}
+
+
+def test_a_cannot_link_overrules_a_merge_and_suspends_must_links_that_it_contradicts() -> None:
+    apart = cannot(A, B)
+    assert stated(decision_book([apart]), [(A, B)], {A, B}) == ([], [(A, B, apart.event_id)])
+    clash = [must(A, C), must(C, B), apart]
+    assert stated(decision_book(clash), [], {A, B, C}) == ([], [(A, B, apart.event_id)])
+
+
+ELSEWHERE = "health-1:9"
+pairs = st.permutations([A, B, C, D, ELSEWHERE]).map(lambda keys: keys[:2])
+decisions = st.lists(st.tuples(st.sampled_from([must, cannot]), pairs), max_size=5)
+merges = st.lists(st.permutations([A, B, C, D]).map(lambda p: (p[0], p[1])), max_size=3)
+
+
+@given(decisions, merges)
+def test_what_is_stated_is_what_clustering_obeys(made: list[Any], merged: list[tuple[str, str]]) -> None:
+    book = decision_book([decide(*pair) for decide, pair in made])
+    merge_of = dict(merged)
+    links, apart = stated(book, merge_of.items(), {A, B, C})
+    position = {key: i for i, key in enumerate([A, B, C])}
+    neighbours = {k: {x for m in merge_of.items() for x in m if k in m} - {k} for k in (A, B, C, D)}
+    expected, _, _ = constrain(position, lambda key: neighbours.get(key, ()), book)
+    assert groups([(position[a], position[b]) for a, b, _ in links]) == groups(expected.must_link.tolist())
+    assert {(position[a], position[b]) for a, b, _ in apart} == set(map(tuple, expected.cannot_link.tolist()))
+
+
+def groups(pairs: Iterable[Sequence[int]]) -> set[frozenset[int]]:
+    listed = np.array(list(pairs), np.int64).reshape(-1, 2)
+    labels = connected_components(3, listed[:, 0], listed[:, 1]).tolist()
+    return {frozenset(i for i in range(3) if labels[i] == label) for label in labels}
+
+
+@given(decisions, st.booleans())
+def test_which_decisions_hold_is_what_matching_says(made: list[Any], retract: bool) -> None:
+    events: list[AnyDecisionEvent] = [decide(*pair) for decide, pair in made]
+    if events and retract:
+        state = State({}, in_force(events), EVERYTHING)
+        events.append(decide_retraction(events[0].event_id, replace(ANN, reason="mistaken"), state))
+    book = decision_book(events)
+    stated_of = [each.others(key) for key in (A, B, C, D, ELSEWHERE) for each in (book.must, book.cannot)]
+    assert {event for others in stated_of for ids in others.values() for event in ids} == set(in_force(events))
