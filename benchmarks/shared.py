@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import psutil
 from pydantic import SecretStr
@@ -61,9 +61,10 @@ def measure(
         with connect(settings, autocommit=True) as connection:
             connection.execute("vacuum analyze")
             connection.execute("checkpoint")
-        results = []
-        for part in parts(values[base:], records):
-            results.append(crew.run([value.value for value in part], [value.key for value in part], batch))
+        results = [
+            crew.run([value.value for value in part], [value.key for value in part], batch)
+            for part in parts(values[base:], records)
+        ]
     with connect(settings, autocommit=True) as connection:
         copying = [copy_limit(connection, records) for _ in range(runs)]
         sizes = _sizes(connection)
@@ -97,7 +98,7 @@ class Crew:
             self._channels.append(ours)
             self._processes.append(process)
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

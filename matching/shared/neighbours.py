@@ -14,9 +14,9 @@ from matching.changes import RecordRow
 from matching.linkage.edges import read_edges
 from matching.linkage.hashing import Indices
 
-MERGED: Final = 2**31 - 1
-"""A source merged one of the two into the other. Such rows stay."""
-ANNOUNCED: Final = MERGED - 1
+STATED: Final = 2**31 - 1
+"""A source merged one of the two into the other, or a decision names both. Such rows stay."""
+ANNOUNCED: Final = STATED - 1
 """Found by another worker while the record was announced and not yet linked: its own batch will find the edge."""
 ALL: Final = -(2**31)
 

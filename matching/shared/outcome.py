@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 
 from matching.changes import Delta, RecordRow
-from matching.linkage.hashing import Hashes, Indices
-from matching.shared.neighbours import MERGED, Neighbours, edges_of, joined
+from matching.shared.neighbours import STATED, Neighbours, edges_of, joined
 from matching.shared.steps import Announced, Reserved
-from matching.shared.survey import Content, Surveyor, content_of
+from matching.shared.survey import Content, Surveyor, content_of, contents_of
 from matching.shared.tables import Tables
 from matching.stage import store
 from matching.stage.messages import Batch
@@ -31,6 +30,7 @@ def write_outcome(
     stale = _withdraw_announcement(tables, announced)
     _write_blocks(tables, surveyor, announced, reserved, delta, stale)
     _write_neighbours(tables, announced, reserved, delta)
+    _write_questions(tables, delta)
     return store.write_changes(
         tables.connection,
         Batch(
@@ -44,8 +44,20 @@ def write_outcome(
             identities=delta.identities,
             letters=list(letters),
             positions=[],
+            decisions=delta.decisions,
+            conflicts=delta.conflicts,
+            announced=delta.conflicts,
         ),
     )
+
+
+def cover_shielded(
+    tables: Tables, surveyor: Surveyor, reserved: Reserved, delta: Delta, shielded: Collection[str]
+) -> None:
+    """Make the shield keys of what was looked at those of the records that are with a shielded child now."""
+    rows = {row.rid: row for row in [*reserved.rows, *_compared(delta)]}
+    rids, keys = surveyor.shield_index_keys(contents_of(row for row in rows.values() if row.key in shielded))
+    tables.cover(np.array(sorted(rows), np.int64), keys, rids)
 
 
 def _withdraw_announcement(tables: Tables, announced: Announced) -> list[Content]:
@@ -73,32 +85,42 @@ def _write_blocks(
 ) -> None:
     """Make the keys of records that were there before, or were announced twice, exactly those of their content.
 
-    The keys of new records are there since they were announced.
+    The keys of new records are there since they were announced; what a decision has erased has none.
     """
     before = {row.rid: row for row in reserved.rows}
     after = {row.rid: row for row in _compared(delta)}
-    exact = sorted((set(announced.own.tolist()) & before.keys()) | {content.rid for content in stale})
+    fresh = {row.rid for row in delta.inserted}
+    exact = sorted(({*announced.own.tolist(), *after} - fresh) | {content.rid for content in stale})
     if not exact:
         return
-    now = [after.get(rid) or before[rid] for rid in exact]
-    new_rids, new_keys = _keys_of(surveyor, _contents(now))
-    old_rids, old_keys = _keys_of(surveyor, stale + _contents([before[rid] for rid in exact if rid in before]))
-    mine = np.isin(announced.key_rids, exact)
-    gone_rids = np.concatenate([old_rids, announced.key_rids[mine], new_rids])
-    tables.delete_blocks(np.concatenate([old_keys, announced.keys[mine], new_keys]), gone_rids)
+    old = contents_of(before[rid] for rid in exact if rid in before)
+    now = contents_of(row for rid in exact if (row := after.get(rid) or before.get(rid)))
+    old_rids, old_keys = surveyor.index_keys([*stale, *old, *_of(announced.contents, exact)])
+    new_rids, new_keys = surveyor.index_keys(now)
+    tables.delete_blocks(np.concatenate([old_keys, new_keys]), np.concatenate([old_rids, new_rids]))
     tables.add_blocks(new_keys, new_rids)
 
 
 def _write_neighbours(tables: Tables, announced: Announced, reserved: Reserved, delta: Delta) -> None:
     """Replace what was known of the neighbours of records that were compared again; add merges and hints."""
     rows, old = _compared(delta), reserved.neighbours
-    again = np.isin(old.rids, np.array([row.rid for row in rows], np.int64)) & (old.weights < MERGED)
+    again = np.isin(old.rids, np.array([row.rid for row in rows], np.int64)) & (old.weights < STATED)
     if again.any():
-        tables.delete_neighbours(old.rids[again], old.others[again], MERGED)
+        tables.delete_neighbours(old.rids[again], old.others[again], STATED)
     known = set(zip(old.rids.tolist(), old.others.tolist(), old.weights.tolist(), strict=True))
-    merges = dict.fromkeys(zip(*(column.tolist() for column in announced.merges), strict=True))
+    merges = dict.fromkeys(zip(*(column.tolist() for column in announced.stated), strict=True))
     fresh = Neighbours.of([row for row in merges if row not in known])
     tables.add_neighbours(joined([edges_of(rows), fresh, reserved.hints]))
+
+
+def _write_questions(tables: Tables, delta: Delta) -> None:
+    """Note which records the conflicts are about that opened or changed."""
+    if not delta.conflicts:
+        return
+    tables.forget_questions([change.conflict_id for change in delta.conflicts])
+    still = [change for change in delta.conflicts if change.step != "closed"]
+    rid_of = tables.rids_of(key for change in still for key in change.state.records)
+    tables.add_questions([(rid_of[key], change.conflict_id) for change in still for key in change.state.records])
 
 
 def _compared(delta: Delta) -> list[RecordRow]:
@@ -106,11 +128,6 @@ def _compared(delta: Delta) -> list[RecordRow]:
     return [*delta.inserted, *delta.rewritten]
 
 
-def _contents(rows: Sequence[RecordRow]) -> list[Content]:
-    return [Content(row.rid, "", row.source, row.features) for row in rows if row.live]
-
-
-def _keys_of(surveyor: Surveyor, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
-    """Return the blocking keys of contents: record, key."""
-    at, keys = surveyor.keys(contents)
-    return np.array([content.rid for content in contents], np.int64)[at], keys
+def _of(contents: Sequence[Content], rids: Sequence[int]) -> list[Content]:
+    wanted = set(rids)
+    return [content for content in contents if content.rid in wanted]

@@ -6,29 +6,39 @@ whole components of all of these. Given just these rows, it comes to the same de
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from matching.changes import Delta, RecordRow, RowLabel, SourceChange
+from matching.changes import ConflictState, Delta, RecordRow, RowLabel, SourceChange
+from matching.linkage.decisions import Decision
 from matching.linkage.edges import EDGE, read_edges
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
 from matching.resident import ResidentOwner
+from matching.resident_records import NO_CLUSTER
 
 
 class Part:
     """Some records of the store. `rows` are in order of rid; edges that lead out of the part are left out."""
 
-    def __init__(self, model: LinkageModel, rows: Sequence[RecordRow]) -> None:
+    def __init__(
+        self,
+        model: LinkageModel,
+        rows: Sequence[RecordRow],
+        decisions: Iterable[Decision] = (),
+        conflicts: Iterable[tuple[str, ConflictState]] = (),
+    ) -> None:
         self._rids = np.array([row.rid for row in rows], np.int64)
         self._owner = ResidentOwner(model)
-        self._owner.load(_renumbered(rows, self._rids))
+        self._owner.load(_renumbered(rows, self._rids), decisions, conflicts)
 
-    def apply(self, changes: Sequence[SourceChange], batch: int, rid_of: Mapping[str, int]) -> Delta:
+    def apply(
+        self, changes: Sequence[SourceChange], batch: int, rid_of: Mapping[str, int], decisions: Sequence[Decision] = ()
+    ) -> Delta:
         """Apply a batch and return its delta under the store's own numbers; `rid_of` has those of all changed keys."""
-        delta = self._owner.apply(changes, batch)
+        delta = self._owner.apply(changes, batch, decisions)
         first = len(self._rids)
         fresh = [rid_of[row.key] for row in sorted(delta.inserted, key=lambda row: row.rid)]
         rids = np.concatenate([self._rids, np.array(fresh, np.int64)])
@@ -40,6 +50,13 @@ class Part:
             rewritten=_outward(delta.rewritten, rids),
             relabelled=[RowLabel(int(rids[label.rid]), *label[1:]) for label in delta.relabelled],
         )
+
+    def shielded(self) -> set[str]:
+        """Return the keys of all records that are with a shielded child now."""
+        records = self._owner.records
+        founders = records.founders[: len(records)]
+        rids = np.flatnonzero((founders != NO_CLUSTER) & records.shielded[np.maximum(founders, 0)])
+        return {records.keys[rid] for rid in rids.tolist()}
 
 
 def _renumbered(rows: Sequence[RecordRow], rids: Indices) -> list[RecordRow]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from matching.changes import RecordRow, SourceChange
+from matching.changes import ConflictState, RecordRow, SourceChange
+from matching.linkage.decisions import Decision
 from matching.linkage.hashing import Hashes, Indices
 from matching.shared.neighbours import Neighbours
 from matching.shared.survey import Content, Findings
 
 
 class ConflictError(Exception):
-    """Another worker holds what this batch needs; `needed` are all records to reserve next time. Nothing was done."""
+    """Another worker holds what this batch needs, or it has to be `alone`. Nothing was done.
 
-    def __init__(self, needed: Indices) -> None:
+    `needed` are all records to reserve next time.
+    """
+
+    def __init__(self, needed: Indices, *, alone: bool = False) -> None:
         super().__init__("another worker holds what this batch needs")
         self.needed = needed
+        self.alone = alone
 
 
 @dataclass(slots=True)
@@ -39,7 +44,7 @@ class Announced:
     """A batch after its first transaction: its changes, the numbers of all keys it names, and what it announced.
 
     `keys` are the blocking keys of `contents`, `key_rids` the record of each, `at` its place in `contents`; `own` are
-    the changed records, `merges` the pairs of which a source merged one into the other.
+    the changed records, `stated` the pairs that merges and decisions of the batch name.
     """
 
     changes: Sequence[SourceChange]
@@ -49,7 +54,8 @@ class Announced:
     keys: Hashes
     key_rids: Indices
     own: Indices
-    merges: Neighbours
+    stated: Neighbours
+    decisions: Sequence[Decision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,19 @@ class Surveyed:
 
     findings: Findings
     expected: Indices
+    alone: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """What a batch reads once everything is reserved: its records' neighbours, its hints, and the rows it needs."""
+    """What a batch reads once everything is reserved: its records' neighbours, its hints, and all that it needs.
+
+    `decisions` are those that speak of its records, `conflicts` those about them; `shields` says whether a shield does.
+    """
 
     neighbours: Neighbours
     hints: Neighbours
     rows: list[RecordRow]
+    decisions: Sequence[Decision]
+    conflicts: Sequence[tuple[str, ConflictState]]
+    shields: bool

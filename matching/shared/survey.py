@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from matching.changes import SourceChange
+from matching.changes import RecordRow, SourceChange
 from matching.linkage.blocking import Blocker
 from matching.linkage.columns import SEPARATOR, RecordColumns
 from matching.linkage.comparisons import compare
 from matching.linkage.hashing import Hashes, Indices, sorted_unique
+from matching.linkage.marks import VERIFIED, VerifiedNumbers
 from matching.linkage.model import LinkageModel
 from matching.linkage.scoring import total_weights
+
+_ANY_VERIFIED: Final = np.uint8((1 << len(VERIFIED)) - 1)
 
 
 class Content(NamedTuple):
@@ -56,14 +59,37 @@ class Surveyor:
     def __init__(self, model: LinkageModel) -> None:
         self._model = model
         self._blocker = Blocker(model)
+        self._shield_blocker = Blocker(model, model.shield_rules)
+        self._verified = VerifiedNumbers(model)
 
     def keys(self, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
         """Return the blocking keys of contents: position, key."""
-        columns = self._columns(contents)
-        return self._blocker.keys(columns, np.arange(len(columns), dtype=np.int64))
+        return self._keys(self._blocker, contents)
+
+    def shield_keys(self, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
+        """Return the keys of contents by the shield rules: position, key."""
+        return self._keys(self._shield_blocker, contents)
+
+    def index_keys(self, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
+        """Return all keys by which contents are to be found: record, key."""
+        pairs = [self.keys(contents), self.shield_keys(contents)]
+        at, keys = (np.concatenate(column) for column in zip(*pairs, strict=True))
+        return np.array([content.rid for content in contents], np.int64)[at], keys
+
+    def shield_index_keys(self, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
+        """Return the keys by which contents of shielded children are to be found: record, key."""
+        at, keys = self.shield_keys(contents)
+        return np.array([content.rid for content in contents], np.int64)[at], keys
+
+    def doubts(self, contents: Sequence[Content], found: Sequence[Candidate]) -> Indices:
+        """Return the records that may be the same child as one of these, however little speaks for it."""
+        return sorted_unique(self._compare(contents, found, self._model.lowest_doubt).others)
 
     def compare(self, contents: Sequence[Content], found: Sequence[Candidate]) -> Findings:
-        """Return the pairs that reach the review floor."""
+        """Return the pairs that reach the review floor, or have a number in common that may be verified."""
+        return self._compare(contents, found, self._model.review_floor)
+
+    def _compare(self, contents: Sequence[Content], found: Sequence[Candidate], floor: int) -> Findings:
         columns = self._columns(contents)
         places: dict[tuple[int, bool], int] = {}
         rows: list[Candidate] = []
@@ -77,7 +103,8 @@ class Surveyor:
         columns.append([row.features.decode() for row in rows], [row.source for row in rows])
         left = np.array([candidate.at for candidate in found], np.int64)
         weights = total_weights(compare(columns, left, right, self._model), self._model)
-        kept = np.flatnonzero(weights >= self._model.review_floor)
+        marks = np.full(len(columns), _ANY_VERIFIED, np.uint8)
+        kept = np.flatnonzero((weights >= floor) | self._verified.shared(columns, marks, left, right))
         chosen = [found[i] for i in kept.tolist()]
         return Findings(
             np.array([contents[candidate.at].rid for candidate in chosen], np.int64),
@@ -85,6 +112,10 @@ class Surveyor:
             np.array([candidate.announced for candidate in chosen], dtype=bool),
             weights[kept],
         )
+
+    def _keys(self, blocker: Blocker, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
+        columns = self._columns(contents)
+        return blocker.keys(columns, np.arange(len(columns), dtype=np.int64))
 
     def _columns(self, contents: Sequence[Content]) -> RecordColumns:
         columns = RecordColumns(self._model)
@@ -100,6 +131,11 @@ def newest_contents(changes: Sequence[SourceChange], rid_of: Mapping[str, int]) 
         if known is None or _order(change) > _order(known):
             newest[change.key] = change
     return [content_of(change, rid_of) for change in newest.values() if change.kind == "observed"]
+
+
+def contents_of(rows: Iterable[RecordRow]) -> list[Content]:
+    """Return the contents of live rows."""
+    return [Content(row.rid, "", row.source, row.features) for row in rows if row.live]
 
 
 def content_of(change: SourceChange, rid_of: Mapping[str, int]) -> Content:

@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, LiteralString, NamedTuple
 
+import msgspec
 import numpy as np
 import psycopg
 from psycopg.rows import TupleRow
 
 from connectors.kafka import Positions
 from connectors.postgres import apply_schema, wrap_errors
-from matching.changes import RecordRow
+from matching.changes import ConflictState, RecordRow
 from matching.linkage.hashing import Hashes, Indices
 from matching.shared.binary import Int4s, Int8s, copy_block, register
 from matching.shared.neighbours import Neighbours
@@ -23,6 +24,9 @@ from schemas.settings import PostgresSettings
 
 APPLICATION: Final = "contactpoint-matching-shared"
 HOLDER: Final = "shared workers"
+
+
+_CONFLICT: Final = msgspec.msgpack.Decoder(ConflictState)
 
 
 class Move(NamedTuple):
@@ -79,6 +83,45 @@ class Tables:
         """Return all records that share a key with the own record beside it."""
         values = {"keys": Int8s(keys), "at": Int4s(at), "rids": Int4s(rids)}
         return [Candidate._make(row) for row in self._all("find_candidates", values)]
+
+    def covered(self, keys: Hashes, at: Indices, rids: Indices) -> list[Candidate]:
+        """Return all records of shielded children that share a shield key with the own record beside it."""
+        values = {"keys": Int8s(keys), "at": Int4s(at), "rids": Int4s(rids)}
+        return [Candidate._make(row) for row in self._all("find_covered", values)]
+
+    def take_turn(self, *, alone: bool) -> None:
+        """Wait until no batch that is alone is being linked; to be alone, until none is. Holds for the transaction."""
+        self._run("take_turn_alone" if alone else "take_turn", {})
+
+    def decided(self) -> int:
+        """Return a number that grows with every batch that has decisions."""
+        return int(self._all("decided", {})[0][0])
+
+    def note_decided(self) -> None:
+        """Let other workers read the decisions again."""
+        self._run("note_decided", {})
+
+    def keys_of(self, rids: Indices) -> dict[int, str]:
+        """Return the record keys of numbers."""
+        return dict(self._all("keys_of", {"rids": Int4s(rids)}))
+
+    def conflicts(self, rids: Indices) -> list[tuple[str, ConflictState]]:
+        """Return the open conflicts about records, with their ids."""
+        return [(name, _CONFLICT.decode(payload)) for name, payload in self._all("conflicts", {"rids": Int4s(rids)})]
+
+    def forget_questions(self, conflicts: list[str]) -> None:
+        """Forget which records conflicts are about."""
+        self._run("forget_questions", {"conflicts": conflicts})
+
+    def add_questions(self, rows: Sequence[tuple[int, str]]) -> None:
+        """Note which records conflicts are about."""
+        rids = Int4s(np.array([rid for rid, _ in rows], np.int64))
+        self._run("add_questions", {"rids": rids, "conflicts": [name for _, name in rows]})
+
+    def cover(self, looked_at: Indices, keys: Hashes, rids: Indices) -> None:
+        """Replace the shield keys of the records looked at by these."""
+        self._run("uncover", {"rids": Int4s(looked_at)})
+        self._copy(QUERIES["copy_covered"], [keys, rids.astype(np.int32)])
 
     def reserve(self, rids: Indices) -> None:
         """Reserve records until the transaction ends, waiting for other workers."""

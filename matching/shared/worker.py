@@ -148,14 +148,10 @@ class _Follower:
     def _link(self, batches: Batches) -> None:
         """Link one batch; when another worker has it, drop it and go on where the tables are."""
         changes, decisions, letters = read_batch(self._changes, batches)
-        if any(each.kind != "clock" for each in decisions):
-            # To go on without a shield would be worse than to stop.
-            message = "several workers cannot obey decisions yet: run one owner (without --shared)"
-            raise ConfigurationError(message)
         expected = self._reader.expected
         moves = [Move(*each, expected[each], batch[-1].offset + 1) for each, batch in batches.items()]
         try:
-            if self._linker.link(changes, moves, letters):
+            if self._linker.link(changes, moves, letters, decisions):
                 self._relay.wake()
         except FencedError as error:
             log.warning("batch_dropped", reason=str(error))

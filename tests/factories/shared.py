@@ -12,9 +12,10 @@ import msgspec
 import numpy as np
 
 from connectors.postgres import connect
-from matching.changes import SourceChange
-from matching.linkage.blocking import blocking_keys
+from matching.changes import ConflictState, SourceChange
+from matching.linkage.blocking import Blocker
 from matching.linkage.columns import SEPARATOR, columns_of
+from matching.linkage.decisions import Decision
 from matching.linkage.model import LinkageModel
 from matching.shared.linker import SharedLinker
 from matching.shared.steps import Announced, ConflictError, Surveyed
@@ -26,10 +27,13 @@ from schemas.codec import decode_as
 from schemas.settings import PostgresSettings
 from tests.unit.matching.worlds import DurableRows
 
+Event = SourceChange | Decision
+
 WORKERS = 3
 EMPTY = (
     "truncate matching.record, matching.outbox, matching.position, matching.shared_name, matching.shared_incoming, "
-    "matching.shared_block, matching.shared_neighbour restart identity"
+    "matching.shared_block, matching.shared_neighbour, matching.shared_question, matching.shared_covered, "
+    "matching.decision, matching.conflict restart identity"
 )
 
 
@@ -38,7 +42,7 @@ class Hand:
     """One worker in the middle of a batch."""
 
     linker: SharedLinker
-    batch: list[SourceChange] | None = None
+    batch: list[Event] | None = None
     announced: Announced | None = None
     surveyed: Surveyed | None = None
 
@@ -63,10 +67,11 @@ class SharedStore:
             for connection in connections:
                 connection.close()
 
-    def run(self, model: LinkageModel, batches: Sequence[list[SourceChange]], rng: random.Random) -> None:
+    def run(self, model: LinkageModel, batches: Sequence[list[Event]], rng: random.Random) -> None:
         """Link batches from empty tables: each step by a worker drawn at random, some of which die and are replaced."""
         self._connection.execute(EMPTY)
         self._model = model
+        self._connection.execute("update matching.shared_decided set stamp = stamp + 1")
         hands = [Hand(SharedLinker(tables, model)) for tables in self._tables]
         waiting = list(reversed(batches))
         while waiting or any(hand.batch is not None for hand in hands):
@@ -77,7 +82,10 @@ class SharedStore:
                 waiting.append(hand.batch)
                 hand.batch = hand.announced = hand.surveyed = None
             elif hand.announced is None:
-                hand.announced = hand.linker.announce(hand.batch)
+                changes = [each for each in hand.batch if isinstance(each, SourceChange)]
+                hand.announced = hand.linker.announce(
+                    changes, [each for each in hand.batch if isinstance(each, Decision)]
+                )
             elif hand.surveyed is None:
                 hand.surveyed = hand.linker.survey(hand.announced)
             else:
@@ -91,15 +99,21 @@ class SharedStore:
         self._check_index(rows)
         return rows
 
-    def published(self) -> dict[str, tuple[str, ...]]:
-        """Return the newest membership of every child that the outbox tells of."""
+    def published(self) -> tuple[dict[str, tuple[str, ...]], set[str]]:
+        """Return the newest membership of every child that the outbox tells of, and which of them are held."""
         newest: dict[str, tuple[int, tuple[str, ...]]] = {}
+        held: set[str] = set()
         for (payload,) in self._connection.execute("select payload from matching.outbox order by batch"):
             for value in msgspec.msgpack.decode(payload, type=Outgoing).identities:
                 event = decode_as(value, IdentityView)
                 assert event.subject not in newest or newest[event.subject][0] < event.data.version
                 newest[event.subject] = (event.data.version, event.data.members)
-        return {number: members for number, (_, members) in newest.items() if members}
+                (held.add if event.data.held else held.discard)(event.subject)
+        return {number: members for number, (_, members) in newest.items() if members}, held
+
+    def conflicts(self) -> dict[str, ConflictState]:
+        """Return the open conflicts."""
+        return dict(store.read_conflicts(self._connection))
 
     def _settle(self, hand: Hand, announced: Announced, surveyed: Surveyed) -> None:
         moves: list[Move] = []
@@ -107,7 +121,7 @@ class SharedStore:
             hand.linker.settle(announced, surveyed, moves)
             hand.batch = hand.announced = hand.surveyed = None
         except ConflictError as conflict:
-            hand.surveyed = hand.linker.survey(announced, conflict.needed)
+            hand.surveyed = hand.linker.survey(announced, conflict.needed, alone=conflict.alone)
 
     def _check_index(self, rows: DurableRows) -> None:
         """Nothing is left announced, and each live record has exactly the keys of its content."""
@@ -115,7 +129,8 @@ class SharedStore:
         live = [row for row in rows.rows.values() if row.live]
         values = [row.features.decode().split(SEPARATOR) for row in live]
         columns = columns_of(self._model, values, [row.source for row in live])
-        owners, keys = blocking_keys(columns, np.arange(len(live)), self._model)
+        rules = (*self._model.blocking_rules, *self._model.shield_rules)
+        owners, keys = Blocker(self._model, rules).keys(columns, np.arange(len(live)))
         expected = sorted(zip(keys.view(np.int64).tolist(), [live[i].rid for i in owners.tolist()], strict=True))
         found = self._connection.execute("select key, rid from matching.shared_block order by key, rid").fetchall()
         assert found == expected

@@ -6,6 +6,7 @@ where one batch over the newest versions does.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -14,12 +15,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from matching.changes import SourceChange
-from matching.linkage.model import LinkageModel, SourcePolicy
+from matching.changes import ConflictState, SourceChange
+from matching.linkage.decisions import Decision
+from matching.linkage.model import BlockingRule, LinkageModel, SourcePolicy, TwinRule
 from matching.resident import ResidentOwner
 from schemas.settings import PostgresSettings
 from tests.factories.shared import SharedStore
-from tests.unit.matching.worlds import DurableRows, batch_edges, logs, model, one_batch
+from tests.unit.matching.worlds import (
+    DurableRows,
+    batch_edges,
+    decision_logs,
+    judged,
+    logs,
+    marked_logs,
+    model,
+    one_batch,
+)
 
 WORLDS = [
     model(),
@@ -27,30 +38,44 @@ WORLDS = [
     model(link_threshold=-100, review_floor=-100, policies=(), component_cap=5),
 ]
 
+TWINS = TwinRule("date_of_birth", "surname", "given_name", ("postcode",), ("nhs",))
+LOOSE = (BlockingRule("day", ("date_of_birth",)), BlockingRule("names", ("sorted(given_name, surname)",)))
+JUDGED_WORLDS = [
+    model(twins=TWINS, shield_rules=LOOSE),
+    model(link_threshold=300, cluster_threshold=100, policies=(SourcePolicy("*", "soft", 400),), shield_rules=LOOSE),
+    model(link_threshold=-100, review_floor=-300, policies=(), component_cap=4, twins=TWINS),
+]
+EXAMPLES = int(os.environ.get("EXAMPLES", "40"))
+
+Event = SourceChange | Decision
 Memberships = dict[str, tuple[str, ...]]
 
 
 class Outcome(NamedTuple):
-    """Memberships as the tables and as the newest identity events have them, and the weights of the edges."""
+    """Memberships as the tables and as the newest identity events have them, edges, who is held, open conflicts."""
 
     children: Memberships
     published: Memberships
     edges: dict[tuple[str, str], int]
+    held: set[str]
+    conflicts: dict[str, ConflictState]
 
 
-Store = Callable[[LinkageModel, list[list[SourceChange]], random.Random], Outcome]
+Store = Callable[[LinkageModel, list[list[Event]], random.Random], Outcome]
 
 
-def resident(world: LinkageModel, batches: list[list[SourceChange]], rng: random.Random) -> Outcome:
+def resident(world: LinkageModel, batches: list[list[Event]], rng: random.Random) -> Outcome:
     """Run a resident owner, its state thrown away and taken back from the rows now and then."""
     owner, rows = ResidentOwner(world), DurableRows()
     for number, batch in enumerate(batches, 1):
-        rows.commit(owner.apply(batch, number))
+        changes = [each for each in batch if isinstance(each, SourceChange)]
+        rows.commit(owner.apply(changes, number, [each for each in batch if isinstance(each, Decision)]))
         if rng.random() < 0.3:
             owner = ResidentOwner(world)
-            owner.load(rows.rows.values())
+            owner.load(rows.rows.values(), rows.decisions, rows.conflicts.items())
     assert owner.memberships() == rows.memberships
-    return Outcome(rows.memberships, {n: members for n, members in rows.identities.items() if members}, rows.edges)
+    published = {number: members for number, members in rows.identities.items() if members}
+    return Outcome(rows.memberships, published, rows.edges, rows.held, rows.conflicts)
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +90,17 @@ def store(request: pytest.FixtureRequest) -> Store:
         return resident
     shared: SharedStore = request.getfixturevalue("shared_store")
 
-    def run(world: LinkageModel, batches: list[list[SourceChange]], rng: random.Random) -> Outcome:
+    def run(world: LinkageModel, batches: list[list[Event]], rng: random.Random) -> Outcome:
         shared.run(world, batches, rng)
         rows = shared.rows()
-        return Outcome(rows.memberships, shared.published(), rows.edges)
+        children, held = shared.published()
+        return Outcome(rows.memberships, children, rows.edges, held, shared.conflicts())
 
     return run
 
 
-def cut(log: Sequence[SourceChange], sizes: Sequence[int]) -> list[list[SourceChange]]:
-    batches: list[list[SourceChange]] = []
+def cut(log: Sequence[Event], sizes: Sequence[int]) -> list[list[Event]]:
+    batches: list[list[Event]] = []
     start = 0
     while start < len(log):
         size = sizes[len(batches) % len(sizes)]
@@ -83,7 +109,7 @@ def cut(log: Sequence[SourceChange], sizes: Sequence[int]) -> list[list[SourceCh
     return batches
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     log=logs(),
     seed=st.integers(0, 2**32),
@@ -98,4 +124,32 @@ def test_any_order_repeats_and_batches_end_where_one_batch_does(
     rng.shuffle(shuffled)
     outcome = store(world, cut(shuffled, sizes), rng)
     expected = one_batch(log, world)
-    assert outcome == Outcome(expected, expected, batch_edges(log, world))
+    assert outcome.children == outcome.published == expected
+    assert outcome.edges == batch_edges(log, world)
+
+
+@settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    log=marked_logs(),
+    decisions=decision_logs(),
+    seed=st.integers(0, 2**32),
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    world=st.sampled_from(JUDGED_WORLDS),
+)
+def test_decisions_holds_and_conflicts_end_where_one_batch_does(
+    store: Store,
+    log: list[SourceChange],
+    decisions: list[Decision],
+    seed: int,
+    sizes: list[int],
+    world: LinkageModel,
+) -> None:
+    rng = random.Random(seed)
+    events: list[Event] = [*log, *decisions]
+    events += rng.sample(events, len(events) // 3)
+    rng.shuffle(events)
+    outcome = store(world, cut(events, sizes), rng)
+    expected = judged(log, decisions, world)
+    assert outcome.children == outcome.published == expected.memberships
+    assert outcome.held == expected.held
+    assert outcome.conflicts == expected.conflicts

@@ -71,6 +71,46 @@ union all
 select p.at, p.rid, true, i.source, i.features
 from pair p join matching.shared_incoming i on i.rid = p.rid
 
+-- name: find_covered
+select distinct k.at, r.rid, false as announced, r.source, r.features
+from unnest(%(keys)s::bigint[], %(at)s::integer[], %(rids)s::integer[]) as k(key, at, rid)
+join matching.shared_covered c on c.key = k.key and c.rid <> k.rid
+join matching.record r on r.rid = c.rid
+where r.live
+
+-- name: take_turn
+-- Batches with records take turns together, one with decisions alone.
+select pg_advisory_xact_lock_shared(20090307)
+
+-- name: take_turn_alone
+select pg_advisory_xact_lock(20090307)
+
+-- name: decided
+select stamp from matching.shared_decided
+
+-- name: note_decided
+update matching.shared_decided set stamp = stamp + 1
+
+-- name: keys_of
+select rid, key from matching.shared_name where rid = any(%(rids)s)
+
+-- name: conflicts
+select c.conflict_id, c.payload
+from matching.conflict c
+where c.conflict_id in (select q.conflict_id from matching.shared_question q where q.rid = any(%(rids)s))
+
+-- name: forget_questions
+delete from matching.shared_question where conflict_id = any(%(conflicts)s)
+
+-- name: add_questions
+insert into matching.shared_question (rid, conflict_id) select * from unnest(%(rids)s::integer[], %(conflicts)s::text[])
+
+-- name: uncover
+delete from matching.shared_covered where rid = any(%(rids)s)
+
+-- name: copy_covered
+copy matching.shared_covered (key, rid) from stdin (format binary)
+
 -- name: reserve
 -- Always in the same order, so that two workers never wait for each other.
 select count(*) from (

@@ -20,7 +20,7 @@ create unlogged table if not exists matching.shared_incoming (
 );
 create index if not exists shared_incoming_rid on matching.shared_incoming (rid);
 
--- Blocking keys of announced and of linked contents.
+-- Blocking keys of announced and of linked contents, those of the model's shield rules among them.
 create table if not exists matching.shared_block (
     key bigint not null,
     rid integer not null
@@ -35,6 +35,29 @@ create table if not exists matching.shared_neighbour (
     weight integer not null
 );
 create index if not exists shared_neighbour_rid on matching.shared_neighbour (rid) include (other, weight);
+
+-- Which records each open conflict is about.
+create table if not exists matching.shared_question (
+    rid integer not null,
+    conflict_id text not null
+);
+create index if not exists shared_question_rid on matching.shared_question (rid);
+create index if not exists shared_question_conflict on matching.shared_question (conflict_id);
+
+-- Keys by the model's shield rules of all records of shielded children: whoever shares one may be a duplicate of theirs.
+create table if not exists matching.shared_covered (
+    key bigint not null,
+    rid integer not null
+);
+create index if not exists shared_covered_key on matching.shared_covered (key) include (rid);
+create index if not exists shared_covered_rid on matching.shared_covered (rid);
+
+-- One row: grows with every batch that has decisions, so that workers know when to read them again.
+create table if not exists matching.shared_decided (
+    single boolean primary key default true check (single),
+    stamp bigint not null default 0
+) with (fillfactor = 10);
+insert into matching.shared_decided default values on conflict do nothing;
 
 -- Numbers of batches. A worker draws one when it holds all its locks, so of two batches that concern one child the
 -- later one has the higher number.
