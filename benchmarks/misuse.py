@@ -58,11 +58,20 @@ def measure() -> dict[str, Any]:
         seconds += time.process_time() - start
         outcomes.append(judge(month, lines))
     accesses = sum(each.accesses for each in outcomes)
+    by_rule = {f"misuse {rule}": _rule(rule, outcomes) for rule in sorted(outcomes[0].by_kind)}
     return {
+        **by_rule,
         "misuse recall": _value([each.recall for each in outcomes], "share of planted misuses"),
         "misuse alerts": _value([100 * each.alerts for each in outcomes], "% of accesses"),
         "misuse rules": _value([accesses / seconds], "accesses/s"),
     }
+
+
+def _rule(rule: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Return how many planted misuses of a rule's kind were found (value), and its lines' precision (ratio)."""
+    found = _value([each.by_kind[rule] for each in outcomes], "share found; ratio: precision of the rule's lines")
+    precisions = sorted(each.by_rule.get(rule, (0, 0.0))[1] for each in outcomes)
+    return found | {"ratio": precisions[len(precisions) // 2]}
 
 
 def _value(runs: list[float], unit: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from connectors.postgres import wrap_errors
 from projections.access.merkle import inclusion_proof
 from projections.access.note import format_proof, parse_checkpoint
 from projections.access.sql import QUERIES
+from projections.access.stamps import stamped
 from projections.access.store import Connection, stored_hashes
 from schemas.errors import RejectedError, RetriableError
 
@@ -26,7 +27,10 @@ class EntryProof:
 
 
 def export_trail(connection: Connection, folder: Path) -> int:
-    """Write `trail.jsonl` and `checkpoints.jsonl` of one moment; return the number of entries."""
+    """Write `trail.jsonl`, `checkpoints.jsonl` and `stamps/` of one moment; return the number of entries.
+
+    A stamp is two files, for `openssl ts -verify -data SIZE.note -in SIZE.tsr -CAfile ROOT`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     with wrap_errors(), connection.transaction():
@@ -40,6 +44,10 @@ def export_trail(connection: Connection, folder: Path) -> int:
         with (folder / "checkpoints.jsonl").open("wb") as file:
             for size, note in connection.execute(QUERIES["export_checkpoints"]):
                 file.write(orjson.dumps({"size": size, "note": note}, option=orjson.OPT_APPEND_NEWLINE))
+        for size, note, response in connection.execute(QUERIES["export_stamps"]):
+            (folder / "stamps").mkdir(exist_ok=True)
+            (folder / "stamps" / f"{size}.note").write_bytes(stamped(note))
+            (folder / "stamps" / f"{size}.tsr").write_bytes(response)
     return count
 
 

@@ -26,7 +26,7 @@ _LARGEST = 65_536
 
 def stamp(note: str, ask: Ask, root: Certificate) -> bytes:
     """Have a checkpoint stamped; return the response's DER, verified. Raises as `verify_stamp` and `ask` do."""
-    builder = TimestampRequestBuilder().data(_stamped(note)).hash_algorithm(HashAlgorithm.SHA256)
+    builder = TimestampRequestBuilder().data(stamped(note)).hash_algorithm(HashAlgorithm.SHA256)
     request = builder.build()
     answer = ask(request.as_bytes())
     _verify(VerifierBuilder.from_request(request), note, _decode(answer), root)
@@ -56,7 +56,7 @@ def http_authority(url: str) -> Ask:
     return ask
 
 
-def _stamped(note: str) -> bytes:
+def stamped(note: str) -> bytes:
     """Return what is stamped: the checkpoint's text and the log's signature, without cosignatures that come later."""
     body, _, lines = note.partition("\n\n")
     return f"{body}\n\n{lines.splitlines()[0]}\n".encode()
@@ -71,6 +71,6 @@ def _decode(answer: bytes) -> TimeStampResponse:
 
 def _verify(builder: VerifierBuilder, note: str, response: TimeStampResponse, root: Certificate) -> None:
     try:
-        builder.add_root_certificate(root).build().verify_message(response, _stamped(note))
+        builder.add_root_certificate(root).build().verify_message(response, stamped(note))
     except (VerificationError, ValueError) as error:
         raise RejectedError("stamp_invalid", "the time stamp does not hold for this checkpoint") from error

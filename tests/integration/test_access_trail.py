@@ -283,6 +283,16 @@ def test_reads_stop_while_a_part_is_away_and_go_on_when_it_is_back(trail: Trail,
     require_healthy(trail.connection)
 
 
+def test_stamps_are_exported_beside_the_checkpoint_that_they_are_over(trail: Trail) -> None:
+    trail.record([entry()])
+    trail.checkpoint()
+    trail.connection.execute("insert into audit.stamp values (1, 'authority', 'stamp'::bytea, now())")
+    trail.verify()
+    note = trail.folder / "export" / "stamps" / "1.note"
+    assert note.read_text(encoding="utf-8").startswith("contactpoint.example/audit\n1\n")
+    assert note.with_suffix(".tsr").read_bytes() == b"stamp"
+
+
 def test_a_checkpoint_that_the_log_never_signed_covers_nothing(trail: Trail) -> None:
     fill(trail)
     trail.record([entry(), entry()])

@@ -75,9 +75,6 @@ where not exists (select from audit.cosignature where size = %(size)s and witnes
 -- name: add_stamp
 insert into audit.stamp (size, authority, response, at) values (%s, %s, %s, clock_timestamp()) on conflict do nothing;
 
--- name: newest_stamp
-select size, extract(epoch from clock_timestamp() - at)::float8 from audit.stamp order by size desc limit 1;
-
 -- name: erase_keys
 delete from vault.audit_key where child_number = any(%s);
 
@@ -105,6 +102,9 @@ select leaf, body, signature from audit.entry order by leaf;
 -- name: export_checkpoints
 select c.size, c.note || coalesce(string_agg(s.line, '' order by s.at), '')
 from audit.checkpoint c left join audit.cosignature s using (size) group by c.size order by c.size;
+
+-- name: export_stamps
+select s.size, c.note, s.response from audit.stamp s join audit.checkpoint c using (size) order by s.size;
 
 -- name: newest_witnessed
 select c.size, c.note || string_agg(s.line, '' order by s.at)

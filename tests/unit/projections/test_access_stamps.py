@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from projections.access.note import LOG, WITNESS, Checkpoint, Signer, cosign, sign_checkpoint
-from projections.access.stamps import stamp, verify_stamp
+from projections.access.stamps import stamp, stamped, verify_stamp
 from schemas.errors import RejectedError
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the program openssl")
@@ -88,6 +88,16 @@ def test_a_checkpoint_is_stamped_and_the_stamp_holds_for_it_whoever_cosigns_late
     assert abs(verify_stamp(NOTE, answer, authority.root) - datetime.now(UTC)) < timedelta(hours=1)
     cosigned = NOTE + cosign(CHECKPOINT, Signer("w", WITNESS, b"w" * 32), 7)
     verify_stamp(cosigned, answer, authority.root)
+
+
+def test_openssl_verifies_a_stamp_over_the_same_bytes(authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "3.tsr").write_bytes(stamp(NOTE, authority, authority.root))
+    (tmp_path / "3.note").write_bytes(stamped(NOTE))
+    (tmp_path / "root.pem").write_bytes(authority.root.public_bytes(Encoding.PEM))
+    command = ["openssl", "ts", "-verify", "-data", "3.note", "-in", "3.tsr", "-CAfile", "root.pem"]
+    command += ["-untrusted", str(authority.folder / "cert.pem")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "Verification: OK" in done.stdout + done.stderr
 
 
 def test_a_stamp_does_not_hold_for_another_checkpoint_root_or_byte(authority: Authority, tmp_path: Path) -> None:
