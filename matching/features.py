@@ -6,6 +6,7 @@ the bytes. Values are folded by `matching.linkage.normalise` and joined where a 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -218,7 +219,7 @@ def _source(key: str) -> str:
     source, colon, source_id = key.partition(":")
     if not (source and colon and source_id):
         raise RejectedError("record_key_invalid", "a record key has the form <source>:<source_id>")
-    return source
+    return sys.intern(source)  # every record of a source holds the same text
 
 
 def _survivor(event: RecordEventView) -> str:

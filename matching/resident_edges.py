@@ -37,7 +37,7 @@ class EdgeTable:
     def reserve(self, n_records: int) -> None:
         """Make room for records 0 .. n_records - 1."""
         if n_records > len(self._heads):
-            more = max(n_records, len(self._heads) + len(self._heads) // 2) - len(self._heads)
+            more = max(n_records, len(self._heads) + len(self._heads) // 4) - len(self._heads)
             self._heads = np.concatenate([self._heads, np.full(more, _END, np.int32)])
 
     def add(self, left: Indices, right: Indices, weights: Weights, content_versions: Ints) -> None:
@@ -92,5 +92,5 @@ class EdgeTable:
 
     def _reserve_edges(self, n: int) -> None:
         if n > self.capacity:
-            more = max(n, self.capacity + self.capacity // 2) - self.capacity
+            more = max(n, self.capacity + self.capacity // 4) - self.capacity
             self._columns = np.concatenate([self._columns, np.zeros((4, more), np.int32)], axis=1)

@@ -2,7 +2,7 @@
 
 An open-addressing hash table (linear probing, Knuth 6.4) leads to a chain of postings. All operations work on whole
 arrays of keys: a batch of 1,000 records costs a few dozen numpy calls instead of 8,000 dictionary look-ups, and a
-posting takes about 40 bytes instead of 110. Nothing is ever removed in place: a posting that no longer holds is
+key of a record takes about 20 bytes instead of 110. Nothing is ever removed in place: a posting that no longer holds is
 marked, and the index is made again when marks outnumber the rest.
 """
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from matching.linkage.hashing import MISSING, Hashes, Indices
 
 _END: Final = -1  # end of a chain
+_ONE: Final = -2  # less a record's number: the key is that record's alone
 _GONE: Final = -1  # a posting whose record no longer has the key
 _FIRST: Final = 1 << 12  # slots, and postings, of an empty index
 _FULLEST: Final = 0.65  # share of the slots that are taken at most
@@ -25,7 +26,11 @@ Ints = npt.NDArray[np.int32]
 
 
 class BlockIndex:
-    """Which records have which blocking keys. A record number is below 2^31, and no key is MISSING."""
+    """Which records have which blocking keys. A record number is below 2^31 - 2, and no key is MISSING.
+
+    `_heads` says for each slot where its chain of postings begins, that it is empty, or which one record has the key:
+    most keys belong to one record, and need no posting.
+    """
 
     def __init__(self, expected_keys: int = 0) -> None:
         n_slots = max(_FIRST, int(expected_keys / _FULLEST) + 1)
@@ -36,54 +41,88 @@ class BlockIndex:
         self._next: Ints = np.zeros(_FIRST, np.int32)
         self._postings = 0
         self._gone = 0
+        self._held = 0
 
     def __len__(self) -> int:
-        """The number of postings that hold."""
-        return self._postings - self._gone
+        """The number of (key, record) pairs that hold."""
+        return self._held
 
     def add(self, keys: Hashes, rids: Indices) -> None:
         """Record that each of `rids` has the key beside it. No (key, rid) may be added twice."""
         if not len(keys):
             return
+        self._held += len(keys)
         order = np.argsort(keys)
         keys, rids = keys[order], rids[order]
         firsts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+        counts = np.diff(firsts, append=len(keys))
         slots = self._slots_for(keys[firsts])
-        first, last = self._postings, self._postings + len(keys)
+        heads = self._heads[slots]
+        only = (heads == _END) & (counts == 1)
+        self._heads[slots[only]] = _ONE - rids[firsts[only]]
+        # A key that one record had until now gets postings for that record, too.
+        had_one = heads <= _ONE
+        followers = np.where(had_one, self._chain((_ONE - heads[had_one]).astype(np.int64), had_one), heads)
+        many = ~only
+        self._prepend(slots[many], rids[np.repeat(many, counts)], counts[many], followers[many])
+
+    def _chain(self, rids: Indices, places: npt.NDArray[np.bool_]) -> Ints:
+        """Write a posting that ends its chain for each record; return them at their places."""
+        first, last = self._postings, self._postings + len(rids)
+        self._reserve(last)
+        self._rids[first:last], self._next[first:last] = rids, _END
+        self._postings = last
+        at = np.full(len(places), _END, np.int32)
+        at[places] = np.arange(first, last)
+        return at
+
+    def _prepend(self, slots: Indices, rids: Indices, counts: Indices, followers: Ints) -> None:
+        """Write postings, so many in a row for each slot, before those that its chain has."""
+        first, last = self._postings, self._postings + len(rids)
         self._reserve(last)
         self._rids[first:last] = rids
-        # Within a run of equal keys each posting points at the one before it; the first at what the chain was.
+        ends = np.cumsum(counts)
+        # Within a row each posting points at the one before it; the first at what the chain was.
         following = np.arange(first - 1, last - 1, dtype=np.int32)
-        following[firsts] = self._heads[slots]
+        following[ends - counts] = followers
         self._next[first:last] = following
-        self._heads[slots] = np.append(firsts[1:], len(keys)) - 1 + first
+        self._heads[slots] = ends - 1 + first
         self._postings = last
 
     def remove(self, keys: Hashes, rids: Indices) -> None:
         """Take back what `add` recorded; pairs that are not there are passed over."""
-        for at, found in self._walk(keys):
+        slots = self._find(keys)
+        at = np.flatnonzero(slots >= 0)
+        alone = at[self._heads[slots[at]] == _ONE - rids[at]]
+        self._heads[slots[alone]] = _END
+        self._held -= len(alone)
+        for at, found in self._walk(slots):
             hit = found[self._rids[found] == rids[at]]
             self._rids[hit] = _GONE
             self._gone += len(hit)
+            self._held -= len(hit)
         if self._gone > self._postings // 2 and self._postings > _FIRST:
             self._compact()
 
     def candidates(self, keys: Hashes) -> tuple[Indices, Indices]:
         """Return all records that have one of the keys: positions in `keys`, and record numbers beside them."""
-        positions: list[Indices] = [np.empty(0, np.int64)]
-        rids: list[Indices] = [np.empty(0, np.int64)]
-        for at, found in self._walk(keys):
+        slots = self._find(keys)
+        at = np.flatnonzero(slots >= 0)
+        heads = self._heads[slots[at]].astype(np.int64)
+        one = heads <= _ONE
+        positions, rids = [at[one]], [_ONE - heads[one]]
+        for at, found in self._walk(slots):
             records = self._rids[found]
             holds = records != _GONE
             positions.append(at[holds])
             rids.append(records[holds].astype(np.int64))
         return np.concatenate(positions), np.concatenate(rids)
 
-    def _walk(self, keys: Hashes) -> list[tuple[Indices, Indices]]:
-        """Return all postings of the keys, one step of every chain at a time: (positions in keys, postings)."""
-        slots = self._find(keys)
+    def _walk(self, slots: Indices) -> list[tuple[Indices, Indices]]:
+        """Return all postings of slots (-1: none), one step of every chain at a time: (positions, postings)."""
         at = np.flatnonzero(slots >= 0)
         current = self._heads[slots[at]].astype(np.int64)
+        at, current = at[current >= 0], current[current >= 0]
         steps = []
         while len(at):
             steps.append((at, current))
@@ -110,7 +149,7 @@ class BlockIndex:
     def _slots_for(self, keys: Hashes) -> Indices:
         """Return the slot of each of the (different) keys, taking free ones for keys that are new."""
         if self._used + len(keys) > _FULLEST * len(self._keys):
-            self._grow(max(len(self._keys) + len(self._keys) // 2, int((self._used + len(keys)) / _FULLEST) + 1))
+            self._grow(max(len(self._keys) + len(self._keys) // 4, int((self._used + len(keys)) / _FULLEST) + 1))
         slots = self._find(keys)
         at = np.flatnonzero(slots < 0)
         slots[at] = self._take(keys[at])
@@ -156,6 +195,6 @@ class BlockIndex:
 
     def _reserve(self, n: int) -> None:
         if n > len(self._rids):
-            more = max(n, len(self._rids) + len(self._rids) // 2) - len(self._rids)
+            more = max(n, len(self._rids) + len(self._rids) // 4) - len(self._rids)
             self._rids = np.concatenate([self._rids, np.zeros(more, np.int32)])
             self._next = np.concatenate([self._next, np.zeros(more, np.int32)])

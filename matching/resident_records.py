@@ -21,6 +21,7 @@ from matching.changes import SourceChange
 from matching.linkage.columns import SEPARATOR, RecordColumns
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
+from matching.resident_fingerprints import Fingerprints
 
 NO_CLUSTER: Final = -1
 _FIRST: Final = 1 << 12
@@ -82,7 +83,8 @@ class RecordTable:
     """Keys, versions, liveness and cluster of every record, by record number. `columns` holds the compared values.
 
     `concerned` marks records that a merge or a decision speaks of; `shielded` and `questioned` mark clusters, by
-    founder: a shield protects them, an open conflict is about them.
+    founder: a shield protects them, an open conflict is about them. `following` is the next member of each record's
+    cluster, the record itself where it is alone.
     """
 
     def __init__(self, model: LinkageModel) -> None:
@@ -91,7 +93,7 @@ class RecordTable:
         self.keys: list[str] = []
         self.sources: list[str] = []
         self.rid_of: dict[str, int] = {}
-        self.fingerprints: list[str] = []
+        self.fingerprints: Final = Fingerprints()
         self.merges: dict[int, Merge] = {}
         self.versions: npt.NDArray[np.int64] = np.zeros(_FIRST, np.int64)
         self.ingested: npt.NDArray[np.int64] = np.zeros(_FIRST, np.int64)
@@ -103,6 +105,7 @@ class RecordTable:
         self.verified: npt.NDArray[np.uint8] = np.zeros(_FIRST, np.uint8)
         self.authorities: list[str] = []
         self.founders: npt.NDArray[np.int32] = np.full(_FIRST, NO_CLUSTER, np.int32)
+        self.following: npt.NDArray[np.int32] = np.arange(_FIRST, dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -217,7 +220,7 @@ class RecordTable:
     def _reserve(self, n: int) -> None:
         if n <= len(self.live):
             return
-        more = max(n, len(self.live) + len(self.live) // 2) - len(self.live)
+        more = max(n, len(self.live) + len(self.live) // 4) - len(self.live)
         self.versions = np.concatenate([self.versions, np.zeros(more, np.int64)])
         self.ingested = np.concatenate([self.ingested, np.zeros(more, np.int64)])
         self.content_versions = np.concatenate([self.content_versions, np.zeros(more, np.int32)])
@@ -227,6 +230,9 @@ class RecordTable:
         self.questioned = np.concatenate([self.questioned, np.zeros(more, dtype=bool)])
         self.verified = np.concatenate([self.verified, np.zeros(more, np.uint8)])
         self.founders = np.concatenate([self.founders, np.full(more, NO_CLUSTER, np.int32)])
+        self.following = np.concatenate(
+            [self.following, np.arange(len(self.live) - more, len(self.live), dtype=np.int32)]
+        )
 
 
 def _order(change: SourceChange) -> tuple[int, str, bool]:

@@ -53,7 +53,7 @@ def whole_rows(
         [records.keys[rid] for rid in rids],
         [records.sources[rid] for rid in rids],
         records.versions[at].tolist(),
-        [records.fingerprints[rid] for rid in rids],
+        records.fingerprints.of(rids),
         records.ingested[at].tolist(),
         live,
         *zip(*merges, strict=True),

@@ -1,7 +1,7 @@
 """Records held by column: 64-bit hashes for equality and blocking, texts for the pairs that differ.
 
-A row is known by its number (its rid). The texts of a row are kept as one joined string, a fifth of the memory of
-separate ones; `spread()` lays them out by column for a table that is compared as a whole.
+A row is known by its number (its rid). The texts of a row are kept joined, a tenth of the memory of separate strings;
+`spread()` lays them out by column for a table that is compared as a whole.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from matching.linkage.hashing import Hashes, Indices, hash_all
 from matching.linkage.model import LinkageModel
 from matching.linkage.normalise import ALTERNATE
+from matching.linkage.row_texts import RowTexts
 
 SEPARATOR: Final = "\x1f"
 """Stands between the values of one row, in memory and in the durable form."""
@@ -34,7 +35,7 @@ class RecordColumns:
     def __init__(self, model: LinkageModel) -> None:
         self.n_fields: Final = len(model.fields)
         self._date_fields = [i for i, f in enumerate(model.fields) if f.kind == "date"]
-        self._rows: list[str] = []
+        self._rows = RowTexts()
         self._source_codes: dict[str, int] = {}
         self._hashes: Hashes = np.zeros((_FIRST_CAPACITY, self.n_fields), np.uint64)
         self._flags: Flags = np.zeros(_FIRST_CAPACITY, np.uint32)
@@ -58,22 +59,19 @@ class RecordColumns:
         """Add rows (values joined by SEPARATOR) with the source of each; return their numbers."""
         first, last = len(self._rows), len(self._rows) + len(rows)
         self._reserve(last)
-        self._rows.extend(rows)
         codes = self._source_codes
         self._sources[first:last] = [codes.setdefault(source, len(codes)) for source in sources]
         rids = np.arange(first, last, dtype=np.int64)
-        self._fill(rids, rows)
+        self._rows.append(*self._fill(rids, rows))
         return rids
 
     def overwrite(self, rids: Indices, rows: Sequence[str]) -> None:
         """Replace the values of existing rows; their sources stay."""
-        for rid, row in zip(rids.tolist(), rows, strict=True):
-            self._rows[rid] = row
-        self._fill(rids, rows)
+        self._rows.overwrite(rids, *self._fill(rids, rows))
 
     def row(self, rid: int) -> str:
         """Return the values of a row, joined by SEPARATOR."""
-        return self._rows[rid]
+        return self._rows.row(rid)
 
     def hashes(self, rids: Indices) -> Hashes:
         """Return the value hashes of rows, shape (rows, fields)."""
@@ -88,13 +86,11 @@ class RecordColumns:
         if self._spread is not None:
             column: list[str] = self._spread[1][rids, field].tolist()
             return column
-        rows = self._rows
-        return [rows[rid].split(SEPARATOR)[field] for rid in rids.tolist()]
+        return [row.split(SEPARATOR)[field] for row in self._rows.rows(rids)]
 
     def values(self, rids: Indices) -> list[list[str]]:
         """Return all values of rows, a list a row."""
-        rows = self._rows
-        return [rows[rid].split(SEPARATOR) for rid in rids.tolist()]
+        return [row.split(SEPARATOR) for row in self._rows.rows(rids)]
 
     def spread(self) -> None:
         """Lay hashes and texts out by column, for the comparison of a whole table. Ends at the next change."""
@@ -102,7 +98,7 @@ class RecordColumns:
             rids = np.arange(len(self._rows), dtype=np.int64)
             texts = np.empty((len(rids), self.n_fields), dtype=np.object_, order="F")
             if len(rids):
-                texts[:] = [row.split(SEPARATOR) for row in self._rows]
+                texts[:] = self.values(rids)
             self._spread = np.asfortranarray(self.hashes(rids)), texts
 
     @property
@@ -110,10 +106,12 @@ class RecordColumns:
         """Hashes and texts of all rows by column, if they are spread."""
         return self._spread
 
-    def _fill(self, rids: Indices, rows: Sequence[str]) -> None:
+    def _fill(self, rids: Indices, rows: Sequence[str]) -> tuple[bytes, list[int]]:
+        """Set hashes and flags of rows; return their texts as one block and the bytes of each."""
         self._spread = None
         n_values = self.n_fields
-        values = SEPARATOR.join(rows).encode().split(SEPARATOR.encode()) if rows else []
+        block = SEPARATOR.join(rows).encode()
+        values = block.split(SEPARATOR.encode()) if rows else []
         if len(values) != n_values * len(rows):
             msg = f"every row needs {n_values} values"
             raise ValueError(msg)
@@ -126,12 +124,13 @@ class RecordColumns:
             vague = np.array([value.endswith(b"0101") for value in values[f::n_values]], dtype=bool)
             flags[vague] |= np.uint32(1 << (f + _VAGUE_SHIFT))
         self._flags[rids] = flags
+        return block, [len(row) if row.isascii() else len(row.encode()) for row in rows]
 
     def _reserve(self, n: int) -> None:
         capacity = len(self._flags)
         if n <= capacity:
             return
-        more = max(n, capacity + capacity // 2) - capacity
+        more = max(n, capacity + capacity // 4) - capacity
         self._hashes = np.concatenate([self._hashes, np.zeros((more, self.n_fields), np.uint64)])
         self._flags = np.concatenate([self._flags, np.zeros(more, np.uint32)])
         self._sources = np.concatenate([self._sources, np.zeros(more, np.int32)])
