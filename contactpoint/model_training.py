@@ -21,10 +21,9 @@ from matching.estimation.specification import untrained_model
 from matching.estimation.thresholds import with_threshold
 from matching.estimation.training import Trained, train_by_identifiers
 from matching.features import FIELDS, ChangeReader
-from matching.linkage import similarity as sim
 from matching.linkage.batch import link_all
 from matching.linkage.columns import RecordColumns, columns_of
-from matching.linkage.model import NULL_LEVEL, Adjustment, BlockingRule, Field, LinkageModel, SourcePolicy
+from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy, TwinRule
 
 Report = Callable[[str], None]
 
@@ -39,32 +38,14 @@ POLICIES = (
     SourcePolicy("eborders", "none"),
 )
 
-# Twins agree on all but the forename, and more often than a child is known by two forenames that are nothing alike
-# (the rule of HMPPS' Core Person Record, `shared/facts/linkage-anchors.md` §1). A shared number says it is one child.
-_NOT_SHARED = (NULL_LEVEL, sim.DIFFERENT)
-_ALIKE = (sim.NAME_ALIKE, sim.NAME_VARIANT, sim.NAME_NEAR)
-_UNLIKE = (sim.DIFFERENT, sim.NAME_SLIGHT)
-_BORN_TOGETHER = (
-    ("surname", (sim.NAME_VARIANT, sim.NAME_NEAR, sim.NAME_EXACT)),
-    ("birth_date", (sim.DATE_VAGUE, sim.DATE_EXACT)),
-)
-TWINS = (
-    Adjustment(
-        name="twins",
-        label="born on one day with one surname, but forenames that are not alike, and no number in common",
-        when=(("given", _UNLIKE), *_BORN_TOGETHER, ("nhs", _NOT_SHARED), ("upn", _NOT_SHARED)),
-        weight=-1500,
-    ),
-    # So heavy that no number of other records outweighs it: one child seldom has two NHS numbers and two spellings.
-    *(
-        Adjustment(
-            name=f"twins with {number} numbers of their own",
-            label=f"born on one day with one surname, but another forename, however alike, and another {number} number",
-            when=(("given", (*_UNLIKE, *_ALIKE)), *_BORN_TOGETHER, (number, (sim.DIFFERENT,)), (other, _NOT_SHARED)),
-            weight=-10_000,
-        )
-        for number, other in (("nhs", "upn"), ("upn", "nhs"))
-    ),
+# Twins agree on all but the forename, and more often than a child is known by two forenames that are nothing alike.
+# Instead of a weight this is a constraint: what it keeps apart becomes a question where all else agrees.
+TWINS = TwinRule("birth_date", "surname", "given", ("postcode", "address"), ("nhs", "upn"))
+
+# Whoever has a shielded child's birth date, or both names or their sound, is compared with that child.
+SHIELD_RULES = tuple(
+    BlockingRule(f"shield: {'+'.join(parts)}", parts)
+    for parts in (("birth_date",), ("sorted(given, surname)",), ("soundex(given)", "soundex(surname)"))
 )
 
 # Few pairs a record, so that linking keeps up with the feeds: each rule stands on two or more exact or coarse parts.
@@ -96,7 +77,7 @@ def untrained_children_model() -> LinkageModel:
     fields = [Field(name, kind) for name, kind in FIELDS.items()]
     rules = tuple(BlockingRule("+".join(parts), parts) for parts in BLOCKING)
     model = untrained_model("children", fields, POLICIES)
-    return replace(model, blocking_rules=rules, adjustments=TWINS)
+    return replace(model, blocking_rules=rules, twins=TWINS, shield_rules=SHIELD_RULES)
 
 
 def train_children_model(children: int, seed: int, on: date, say: Report) -> Trained:

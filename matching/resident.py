@@ -21,7 +21,7 @@ from matching.linkage.blocking import Blocker
 from matching.linkage.candidates import decode_pairs, encode_pairs
 from matching.linkage.comparisons import check_kinds, compare
 from matching.linkage.constraints import SourceRules
-from matching.linkage.decisions import Decision
+from matching.linkage.decisions import Decision, DecisionBook
 from matching.linkage.edges import model_tag
 from matching.linkage.hashing import Hashes, Indices, combine, mix, sorted_unique
 from matching.linkage.model import LinkageModel
@@ -84,6 +84,11 @@ class ResidentOwner:
     def memberships(self) -> dict[str, tuple[str, ...]]:
         """Return the sorted record keys of every child in use, by child number."""
         return self.clusters.memberships()
+
+    @property
+    def decisions(self) -> DecisionBook:
+        """All decisions, and those in force."""
+        return self._statements.decisions
 
     def holds(self) -> dict[str, tuple[str, ...]]:
         """Return the ids of the conflicts that hold each child that is held, by child number."""

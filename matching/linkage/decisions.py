@@ -113,6 +113,7 @@ class DecisionBook:
         self.erased: Final[dict[str, tuple[int, int]]] = {}
         self.today = ""
         self._in_force: set[str] = set()
+        self._activations: set[str] = set()
         self._retracted_by: dict[str, str] = {}
         self._clash_of: dict[str, Clash] = {}
 
@@ -126,8 +127,13 @@ class DecisionBook:
     @property
     def model(self) -> Decision | None:
         """The newest activation of a model that is in force, by (decided_at, event_id)."""
-        found = (self.made[each] for each in self._in_force if self.made[each].kind == "model")
+        found = (self.made[each] for each in self._activations)
         return max(found, key=lambda each: (each.decided_at, each.event_id), default=None)
+
+    @property
+    def activation(self) -> str:
+        """The event id of that activation, "" if there is none."""
+        return self.model.event_id if self.model else ""
 
     @property
     def clashes(self) -> set[Clash]:
@@ -207,6 +213,7 @@ class DecisionBook:
     ) -> None:
         """Add or remove what a decision says of records."""
         if decision.kind == "model":
+            (self._activations.add if act is PairBook.add else self._activations.discard)(decision.event_id)
             return
         judged.touch((*decision.left, *decision.right), cause)
         if decision.kind == "shield":

@@ -2,8 +2,8 @@
 
 A constraint on pairs, not a weight: such a pair is never linked automatically, and becomes a question for a person
 where all else says that it is one child. The rule of HMPPS's Core Person Record (`hmpps-person-match`, `score.py`) is
-the model: one surname, one date of birth, one place, forenames that are not alike, and no number in common. A verified
-NHS number of each side that differs says the same without looking further.
+the model: one surname, one date of birth, one place (or none to compare), forenames that are not alike, and no number
+in common. A verified NHS number of each side that differs says the same without looking further.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Twins:
         return apart
 
     def _born_together(self, rule: TwinRule, columns: RecordColumns, left: Indices, right: Indices) -> Bools:
-        """Tell which pairs have one exact date of birth, surname and place, and no number in common."""
+        """Tell which pairs have one exact date of birth and surname, no places that differ, no number in common."""
         index = self._forenames.field_index if self._forenames else {}
         first, second = columns.hashes(left), columns.hashes(right)
         day = index[rule.birth_date]
@@ -59,12 +59,14 @@ class Twins:
         given = _equal(first, second, index[rule.given])
         surname = _overlap(columns, (left, right), (first, second), index[rule.surname])
         place, number = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
+        unknown = np.ones(len(found), dtype=bool)
         for name in rule.places:
             place |= _overlap(columns, (left, right), (first, second), index[name])
+            unknown &= (first[:, index[name]] == MISSING) | (second[:, index[name]] == MISSING)
         for name in rule.numbers:
             number |= _overlap(columns, (left, right), (first, second), index[name])
         together = np.zeros(len(exact), dtype=bool)
-        together[found] = surname & place & ~number & ~given
+        together[found] = surname & (place | unknown) & ~number & ~given
         return together
 
 

@@ -46,6 +46,16 @@ update matching.owner set batch = %(batch)s where epoch = %(epoch)s and batch = 
 -- name: claim_for_model
 update matching.owner set model_id = coalesce(model_id, %(model_id)s) where epoch = %(epoch)s returning model_id
 
+-- name: start_relinking
+update matching.owner set model_id = %(model_id)s, replay_until = %(until)s
+where epoch = %(epoch)s and model_id is distinct from %(model_id)s
+
+-- name: empty_tables
+truncate matching.record, matching.position, matching.decision, matching.conflict
+
+-- name: outbox_left
+select 1 from matching.outbox limit 1
+
 -- name: start_replay
 update matching.owner set batch = %(batch)s, replay_until = %(until)s where epoch = %(epoch)s and batch = 0
 

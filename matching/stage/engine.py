@@ -6,7 +6,7 @@ an event becomes a dead letter in the same batch, and the next one goes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from matching.changes import ConflictChange, IdentityChange
 from matching.features import ChangeReader
+from matching.linkage.decisions import Decision
 from matching.resident import ResidentOwner
 from matching.stage.committer import IN_FLIGHT
 from matching.stage.intake import Messages, read_batch
@@ -78,11 +79,13 @@ class Engine:
         *,
         start: Start,
         publishing: bool = True,
+        check: Callable[[Decision], None] | None = None,
     ) -> None:
         self.owner = owner
         self._reader = reader
         self._committer = committer
         self._start = start
+        self._check = check
         self._batch = start.batch
         self._waiting: list[list[Position]] = []
         self.publishing = publishing
@@ -105,7 +108,7 @@ class Engine:
         Raises FencedError, RetriableError or FatalError when a batch failed: the state is then not to be used again.
         """
         started = perf_counter()
-        changes, decisions, letters = read_batch(self._reader, messages)
+        changes, decisions, letters = read_batch(self._reader, messages, self._check)
         read = perf_counter()
         positions = [Position(*partition, batch[-1].offset + 1) for partition, batch in messages.items() if batch]
         delta = self.owner.apply(changes, self._batch + 1, decisions)

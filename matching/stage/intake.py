@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from matching.changes import SourceChange
@@ -39,8 +39,13 @@ Messages = Mapping[tuple[str, int], Sequence[Message]]
 """Messages of each topic and partition, in order of offset."""
 
 
-def read_batch(reader: ChangeReader, messages: Messages) -> tuple[list[SourceChange], list[Decision], list[DeadLetter]]:
-    """Return the changes and the decisions that messages state, and a letter for each message that cannot be read."""
+def read_batch(
+    reader: ChangeReader, messages: Messages, check: Callable[[Decision], None] | None = None
+) -> tuple[list[SourceChange], list[Decision], list[DeadLetter]]:
+    """Return the changes and the decisions that messages state, and a letter for each message that cannot be read.
+
+    `check` raises RejectedError for a decision that cannot be obeyed.
+    """
     changes: list[SourceChange] = []
     decisions: list[Decision] = []
     letters: list[DeadLetter] = []
@@ -48,7 +53,11 @@ def read_batch(reader: ChangeReader, messages: Messages) -> tuple[list[SourceCha
         for message in batch:
             try:
                 if topic == DECISIONS:
-                    decisions += read_decision(message.value)
+                    found = read_decision(message.value)
+                    if check is not None:
+                        for decision in found:
+                            check(decision)
+                    decisions += found
                 else:
                     changes.append(reader.read(message.value))
             except RejectedError as error:

@@ -18,7 +18,9 @@ import psycopg
 import structlog
 
 from connectors.postgres import connect, wrap_errors
+from matching.decision_reader import read_decision
 from matching.features import ChangeReader
+from matching.linkage.decisions import Decision
 from matching.linkage.model import LinkageModel
 from matching.resident import ResidentOwner
 from matching.stage import garbage, replay, store
@@ -26,11 +28,12 @@ from matching.stage.committer import Committer
 from matching.stage.engine import Engine, Start
 from matching.stage.lease import Grant, Lease, require
 from matching.stage.messages import Position, ReplayTarget
+from matching.stage.model_library import ModelLibrary
 from matching.stage.relay import Relay, RelaySettings
 from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
 from matching.stage.settings import MatchingSettings
 from matching.stage.source import SourceReader
-from schemas.errors import ContactPointError, FencedError, RetriableError
+from schemas.errors import ContactPointError, FencedError, RejectedError, RetriableError
 from schemas.topics import DECISIONS, SOURCE_TOPICS
 
 log = structlog.get_logger(__name__)
@@ -85,8 +88,8 @@ class OwnerLoop:
 
     def __init__(self, settings: MatchingSettings, model: LinkageModel) -> None:
         self._settings = settings
-        self._model = model
-        self._changes = ChangeReader(model)
+        self._library = ModelLibrary(model, settings.models)
+        self._activation = ""
         dsn = settings.postgres.dsn.get_secret_value()
         self._lease = Lease(dsn, settings.holder, settings.lease_seconds)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="matching-owner")
@@ -188,6 +191,9 @@ class OwnerLoop:
                 work.relay.wake()
             work.relay.revive()
             reader.hint(engine.committed)
+            if engine.publishing and engine.owner.decisions.activation != self._activation:
+                log.info("model_changed", batch=engine.batch)
+                return  # with everything committed and published, start afresh under the model now in force
             if not engine.publishing and _reached(work.grant.replay_until, await reader.read_up_to()):
                 await self._in_thread(lambda: self._end_replay(engine))
 
@@ -195,24 +201,47 @@ class OwnerLoop:
         """Build the state from the tables; with empty tables and published identities, begin a replay first."""
         gc.unfreeze()
         with connect(self._settings.postgres, autocommit=True) as connection, wrap_errors():
-            store.claim_for_model(connection, grant.epoch, self._model.model_id)
+            model = self._claim(connection, grant)
             if grant.batch == 0:
                 self._begin_replay(connection, grant)
-            owner = ResidentOwner(self._model)
+            owner = ResidentOwner(model)
             owner.load(
                 store.read_records(connection), store.read_decisions(connection), store.read_conflicts(connection)
             )
             positions = store.read_positions(connection)
         # The state lives until the next rebuild: without this, every full collection would walk all of it.
         garbage.settle()
-        log.info("state_rebuilt", epoch=grant.epoch, batch=grant.batch, model=self._model.model_id)
+        log.info("state_rebuilt", epoch=grant.epoch, batch=grant.batch, model=model.model_id)
         return Engine(
             owner,
-            self._changes,
+            ChangeReader(model),
             committer,
-            start=Start(grant.epoch, grant.batch, self._model.model_id, positions),
+            start=Start(grant.epoch, grant.batch, model.model_id, positions),
             publishing=grant.replay_until is None,
+            check=self._library.check,
         )
+
+    def _claim(self, connection: psycopg.Connection, grant: Grant) -> LinkageModel:
+        """Return the model in force; where the tables were made with another one, begin to make them again."""
+        decisions = store.read_decisions(connection) if grant.batch else self._published_decisions()
+        model, self._activation = self._library.in_force(decisions)
+        if any(each.kind == "model" for each in decisions) and grant.batch:
+            until = replay.targets(self._settings.kafka, TOPICS)
+            if store.start_relinking(connection, grant.epoch, model.model_id, until):
+                grant.replay_until = until
+                log.info("relinking_started", epoch=grant.epoch, batch=grant.batch, model=model.model_id)
+        store.claim_for_model(connection, grant.epoch, model.model_id)
+        return model
+
+    def _published_decisions(self) -> list[Decision]:
+        """Return the decisions on the log, before any was read, so that a replay begins with the right model."""
+        found: list[Decision] = []
+        for value in replay.values_of(self._settings.kafka, DECISIONS):
+            with contextlib.suppress(RejectedError):
+                for decision in read_decision(value):
+                    self._library.check(decision)
+                    found.append(decision)
+        return found
 
     def _begin_replay(self, connection: psycopg.Connection, grant: Grant) -> None:
         published = replay.read_published(self._settings.kafka)
@@ -229,10 +258,13 @@ class OwnerLoop:
         """Compare what the replay arrived at with what was published, and publish the differences."""
         engine.settle(0)
         with connect(self._settings.postgres, autocommit=True) as connection, wrap_errors():
+            store.wait_for_outbox(connection, _DRAIN_SECONDS)
             children = replay.read_children(connection)
         published = replay.read_published(self._settings.kafka)
         owner, asked = engine.owner, read_published_conflicts(self._settings.kafka)
         changes = replay.differences(published, children, engine.batch + 1, owner.holds())
+        if self._activation:
+            changes = [each._replace(causes=(self._activation,)) for each in changes]
         conflicts = conflict_differences(asked, owner.conflicts(), engine.batch + 1)
         engine.publish(changes, conflicts, ends_replay=True)
         engine.publishing = True

@@ -22,13 +22,15 @@ def default_holder() -> str:
 class MatchingSettings(Settings):
     """How one matching worker runs; several workers with the same database are one owner and its standbys.
 
-    `model` is a model file, or None for the newest one that ships with the package. `lease_seconds` is how long a
+    `model` is a model file, or None for the newest one that ships with the package; `models` is a folder with the
+    files that may be activated, besides those of the package. `lease_seconds` is how long a
     silent owner keeps the work; a standby takes over when it has passed.
     """
 
     kafka: KafkaSettings
     postgres: PostgresSettings
     model: Path | None = None
+    models: Path | None = None
     holder: str = Field(default_factory=default_holder, min_length=1, max_length=200)
     lease_seconds: float = Field(default=10.0, gt=0.2, le=300.0)
     batch_records: int = Field(default=2000, ge=1, le=20_000)
@@ -53,4 +55,13 @@ class MatchingSettings(Settings):
             raise ConfigurationError(message) from None
 
 
-_OVERRIDES = ("model", "holder", "lease_seconds", "batch_records", "idle_milliseconds", "lag_seconds", "consumer_group")
+_OVERRIDES = (
+    "model",
+    "models",
+    "holder",
+    "lease_seconds",
+    "batch_records",
+    "idle_milliseconds",
+    "lag_seconds",
+    "consumer_group",
+)

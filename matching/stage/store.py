@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from time import monotonic, sleep
 from typing import LiteralString
 
 import msgspec
@@ -16,7 +17,7 @@ from matching.sql import QUERIES
 from matching.stage.conflict_events import encode_conflicts
 from matching.stage.identity_events import encode_identities
 from matching.stage.messages import Batch, Outgoing, Position, ReplayTarget
-from schemas.errors import ConfigurationError, FencedError
+from schemas.errors import ConfigurationError, FencedError, RetriableError
 from schemas.settings import PostgresSettings
 
 ROW_TYPES = (
@@ -24,6 +25,7 @@ ROW_TYPES = (
     *("int4", "text", "bytea", "bytea", "text", "int2"),
 )
 _LABEL_TYPES = ("int4", "int8", "text", "int8", "text")
+_LOOK_SECONDS = 0.05
 _ENCODER = msgspec.msgpack.Encoder()
 _DECISION = msgspec.msgpack.Decoder(Decision)
 _CONFLICT = msgspec.msgpack.Decoder(ConflictState)
@@ -108,6 +110,29 @@ def claim_for_model(connection: psycopg.Connection, epoch: int, model_id: str) -
             "drop the database schema `matching` so that the state is made again from the topics"
         )
         raise ConfigurationError(message)
+
+
+def start_relinking(connection: psycopg.Connection, epoch: int, model_id: str, until: ReplayTarget) -> bool:
+    """Empty the tables that another model was used for, to be made again up to `until`; tell whether it was another.
+
+    Batch numbers go on, and the outbox stays: only differences to what was published will be published.
+    """
+    values = {"epoch": epoch, "model_id": model_id, "until": Jsonb(until)}
+    with connection.transaction():
+        if connection.execute(QUERIES["start_relinking"], values).rowcount != 1:
+            return False
+        connection.execute(QUERIES["empty_tables"])
+    return True
+
+
+def wait_for_outbox(connection: psycopg.Connection, seconds: float) -> None:
+    """Wait until everything is published; raise RetriableError when that takes too long."""
+    deadline = monotonic() + seconds
+    while connection.execute(QUERIES["outbox_left"]).fetchone():
+        if monotonic() > deadline:
+            message = "the outbox is not being published"
+            raise RetriableError(message)
+        sleep(_LOOK_SECONDS)
 
 
 def start_replay(connection: psycopg.Connection, epoch: int, batch: int, until: ReplayTarget) -> None:

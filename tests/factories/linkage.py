@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from matching.features import FIELDS
 from matching.linkage.comparisons import untrained_comparison
-from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy
+from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy, TwinRule
 from schemas.events import MergedInto, RecordMerged, RecordObserved, RecordWithdrawn, record_event_id
 from schemas.records import Address, Carer, CurrentAddress, Identifier, NameClaim, PersonRecord
 from schemas.topics import SourceKind, source_topic
@@ -58,6 +58,11 @@ def hand_made_model() -> LinkageModel:
         link_threshold=300,
         review_floor=-200,
         source_policies=(SourcePolicy("*", "soft"),),
+        twins=TwinRule("birth_date", "surname", "given", ("postcode",), ("nhs", "upn")),
+        shield_rules=(
+            BlockingRule("shield: birth date", ("birth_date",)),
+            BlockingRule("shield: names", ("sorted(given, surname)",)),
+        ),
     )
 
 

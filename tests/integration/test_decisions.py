@@ -1,0 +1,131 @@
+"""People's decisions through a real Kafka and PostgreSQL: what they hold, ask and sever survives kills and replays."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from connectors.kafka import EventProducer, end_offsets
+from matching.decision_reader import read_decision
+from matching.features import ChangeReader
+from matching.linkage.model import LinkageModel, dump_model
+from matching.resident import ResidentOwner
+from matching.stage import replay
+from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
+from schemas.codec import encode
+from schemas.decisions import AnyDecisionEvent
+from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.topics import CONFLICTS, DECISIONS, IDENTITIES
+from tests.factories.decisions import Decider, decide_at_random
+from tests.factories.linkage import SourceEvent, hand_made_model, history
+from tests.factories.workers import Bench, Worker, bench
+
+
+@pytest.fixture
+def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Bench]:
+    with bench(kafka, postgres, tmp_path) as made:
+        yield made
+
+
+def judged(
+    events: Sequence[SourceEvent], decisions: Sequence[AnyDecisionEvent], model: LinkageModel | None = None
+) -> ResidentOwner:
+    """Return an owner to whom all was told in one batch, without any stage."""
+    model = model or hand_made_model()
+    owner, reader = ResidentOwner(model), ChangeReader(model)
+    said = [each for event in decisions for each in read_decision(encode(event).value)]
+    owner.apply([reader.read(encode(event).value) for event in events], 1, said)
+    return owner
+
+
+def decide(line: Bench, decisions: Sequence[AnyDecisionEvent]) -> None:
+    """Publish decisions."""
+    with EventProducer(line.kafka) as producer:
+        for event in decisions:
+            producer.send_event(DECISIONS, encode(event))
+
+
+def stands_as(line: Bench, owner: ResidentOwner) -> None:
+    """Assert that tables and topics say what this owner says."""
+    newest = replay.read_published(line.kafka)
+    assert line.children() == line.published() == owner.memberships()
+    assert {number for number, child in newest.items() if child.held and child.members} == set(owner.holds())
+    assert line.query("select distinct holds from matching.conflict where holds is not null order by 1") == [
+        (number,) for number in sorted(owner.holds())
+    ]
+    assert conflict_differences(read_published_conflicts(line.kafka), owner.conflicts(), 1) == []
+
+
+def kill(worker: Worker) -> None:
+    worker.signal(signal.SIGKILL)
+    worker.process.wait()
+
+
+def test_decisions_survive_a_killed_owner_and_the_loss_of_all_tables(line: Bench) -> None:
+    events = history(31, 700)
+    keys = sorted({event.subject for event in events})
+    children = sorted(judged(events, []).memberships().values())
+    decisions = decide_at_random(keys, children, 31, 8).made
+    random.Random(3).shuffle(decisions)
+    expected = judged(events, decisions)
+    assert expected.holds()
+    assert len({state.kind for state in expected.conflicts().values()}) >= 4
+    line.feed(events[:400])
+    decide(line, decisions[:20])
+    worker = line.start(batch_records=50, lease_seconds=1.0)
+    line.wait_until(lambda: line.query("select 1 from matching.decision limit 1"), "a decision to be read")
+    kill(worker)
+    line.feed(events[400:])
+    decide(line, decisions[20:] + decisions[::3])
+    worker = line.start(batch_records=30, lease_seconds=1.0)
+    line.drain()
+    stands_as(line, expected)
+    worker.end()
+    ends = end_offsets(line.kafka, [IDENTITIES, CONFLICTS])
+    line.query("drop schema matching cascade")
+    worker = line.start(batch_records=200, lease_seconds=1.0)
+    line.drain()
+    stands_as(line, expected)
+    assert end_offsets(line.kafka, [IDENTITIES, CONFLICTS]) == ends
+    assert worker.end() == 0
+
+
+def test_an_activated_model_links_everything_again_under_the_same_decisions(line: Bench) -> None:
+    events = history(32, 400)
+    children = [members for members in judged(events, []).memberships().values() if len(members) > 1]
+    strict = replace(hand_made_model(), link_threshold=1200, review_floor=-100)
+    text = dump_model(strict).encode()
+    (line.folder / "models").mkdir()
+    (line.folder / "models" / strict.file_name).write_bytes(text)
+    decider = Decider()
+    decider.must(children[0][0], children[1][0])
+    decider.cannot(children[2][0], children[2][-1])
+    line.feed(events[:300])
+    decide(line, decider.made)
+    worker = line.start(models=line.folder / "models", lease_seconds=1.0, batch_records=60)
+    line.drain()
+    before = set(line.children())
+    decider.activate(strict.model_id, sha256(text).hexdigest())
+    decider.activate("0" * 16, "0" * 64)
+    decide(line, decider.made[-2:])
+    line.feed(events[300:])
+    line.wait_until(lambda: worker.says("replay_finished"), "everything to be linked again")
+    line.drain()
+    expected = judged(events, decider.made[:-1], strict)
+    assert expected.memberships() != judged(events, decider.made[:-1]).memberships()
+    stands_as(line, expected)
+    assert len(before & set(line.children())) > len(before) // 2
+    assert line.query("select model_id from matching.owner") == [(strict.model_id,)]
+    kill(worker)
+    line.query("drop schema matching cascade")
+    ends = end_offsets(line.kafka, [IDENTITIES, CONFLICTS])
+    line.start(models=line.folder / "models", lease_seconds=1.0)
+    line.drain()
+    stands_as(line, expected)
+    assert end_offsets(line.kafka, [IDENTITIES, CONFLICTS]) == ends
