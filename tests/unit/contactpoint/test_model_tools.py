@@ -70,7 +70,7 @@ def _renamed(model: LinkageModel) -> LinkageModel:
         for c in model.comparisons
     )
     rules = tuple(r for r in model.blocking_rules if "given" not in str(r.parts))
-    return replace(model, fields=fields, comparisons=comparisons, blocking_rules=rules)
+    return replace(model, twins=None, shield_rules=(), fields=fields, comparisons=comparisons, blocking_rules=rules)
 
 
 @pytest.mark.parametrize(("people", "reason"), [(("ann", "ann"), "retrained"), (("ann", "bob"), "because")])
