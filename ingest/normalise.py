@@ -25,6 +25,7 @@ from connectors.raw import (
     RawPrimaryCare,
     RawWhereabouts,
 )
+from ingest.suppliers import ALL_ITEMS
 from ingest.text import (
     Cleaned,
     clean,
@@ -52,11 +53,12 @@ _LARGEST = {"names": 20, "identifiers": 20, "carers": 12, "education": 20, "invo
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a feed lets through: its age limit, its own placeholders, and whether test ranges are real here."""
+    """What a feed lets through: its age limit, its supplier's items, its placeholders, whether test ranges are real."""
 
     under_age: int = 18
     accept_synthetic: bool = False
     needs_birth_date: bool = False
+    items: frozenset[str] = ALL_ITEMS
     placeholders: frozenset[str] = frozenset()
 
 
@@ -106,7 +108,11 @@ class _Normaliser:
             "involvements": self._each("involvements", raw.involvements, self._involvement),
             "responsible_authority": self._take("responsible_authority", clean_code(raw.responsible_authority or "")),
         }
-        if not items["names"] and not items["identifiers"]:
+        for name in sorted(items.keys() - self._policy.items):
+            if items[name]:
+                self._note(name, "not this supplier's to give")
+            del items[name]
+        if not items.get("names") and not items.get("identifiers"):
             raise RejectedError("identity_missing", "neither a name nor an identifier is left after cleaning")
         return Normalised(self._validate(items), tuple(self._notes))
 

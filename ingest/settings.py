@@ -19,6 +19,7 @@ from connectors.hl7_adt import Hl7AdtSettings
 from connectors.paxlst import PaxlstSettings
 from connectors.registry import FORMATS, format_entry
 from connectors.yot_layout import YotCsvSettings
+from ingest.suppliers import SUPPLIERS, USUAL, suppliers_of
 from schemas.errors import ConfigurationError
 from schemas.settings import Settings
 from schemas.topics import SourceKind, source_topic
@@ -31,15 +32,18 @@ _ITEM_LIMIT = 12 * 1024 * 1024  # a rejected item's bytes must fit into one mess
 class FeedSettings(Settings):
     """One feed: which connector reads which files, and what it may let through.
 
-    `source` is the template of source names, one for each supplier system in the feed. People who are `under_age` or
-    older on the date of what is said about them are out of scope and not kept. `accept_synthetic` lets through the
-    ranges that are never issued to people (NHS numbers that start with 9, XX99 postcodes, test names).
+    `source` is the template of source names, one for each supplier system in the feed. `supplier` is the kind of body
+    that sends it (`ingest.suppliers`; the usual one of the format if not given): items that are not its to give are left
+    out. People who are `under_age` or older on the date of what is said about them are out of scope and not kept.
+    `accept_synthetic` lets through the ranges that are never issued to people (NHS numbers that start with 9, XX99
+    postcodes, test names).
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     connector: Literal["ctf", "hl7_adt", "paxlst", "yot_csv"]
     directory: Path
     source: str
+    supplier: str = ""
     pattern: str = ""
     time_zone: str = "Europe/London"
     under_age: int = Field(default=ADULT_AGE, ge=1, le=OLDEST_AGE)
@@ -62,6 +66,14 @@ class FeedSettings(Settings):
             raise ValueError(msg) from None
 
     @model_validator(mode="after")
+    def _listed_supplier(self) -> Self:
+        known = suppliers_of(self.connector)
+        if self.supplier and self.supplier not in known:
+            msg = f"supplier {self.supplier!r} is not listed for {self.connector}; allowed here: {', '.join(known)}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _one_format(self) -> Self:
         strangers = [name for name in FORMATS if name != self.connector and getattr(self, name) is not None]
         if strangers:
@@ -76,6 +88,11 @@ class FeedSettings(Settings):
     def kind(self) -> SourceKind:
         """The kind of source that this feed belongs to."""
         return format_entry(self.connector).kind
+
+    @property
+    def permitted_items(self) -> frozenset[str]:
+        """The items that are the supplier's to give."""
+        return SUPPLIERS[self.supplier or USUAL[self.connector]].items
 
     @property
     def topic(self) -> str:

@@ -176,6 +176,7 @@ def policy_of(feed: FeedSettings) -> Policy:
         under_age=feed.under_age,
         accept_synthetic=feed.accept_synthetic,
         needs_birth_date=feed.kind == "eborders",
+        items=feed.permitted_items,
         placeholders=frozenset(text.upper() for text in feed.placeholders),
     )
 

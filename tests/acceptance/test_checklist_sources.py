@@ -1,0 +1,99 @@
+"""Lines of the checklist (facts/contactpoint-rules.md §6) about what comes in, what may be asked, and what goes out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+import typer
+
+from connectors.raw import RawAddress, RawEducation, RawName, RawPerson, RawPrimaryCare, RawWhereabouts
+from connectors.registry import FORMATS
+from contactpoint.cli.app import app
+from ingest.normalise import Policy, normalise
+from ingest.settings import load_feed
+from ingest.suppliers import ALL_ITEMS, SUPPLIERS, USUAL
+from projections.exports.specification import RECIPIENTS, ReleaseSpec
+from projections.service.contract import openapi_document
+from schemas.errors import ConfigurationError
+from schemas.records import Identifier
+
+FEED = 'name = "f"\nconnector = "{connector}"\ndirectory = "in"\nsource = "s"\nsupplier = "{supplier}"\n'
+CHILD = RawPerson(
+    names=(RawName(family="Khan", given="Ali"),),
+    birth_date="2014-11-03",
+    sex="M",
+    whereabouts=RawWhereabouts(address=RawAddress(lines=("1 The Row",), postcode="ZB1 0AX")),
+    education=(RawEducation(institution="Hill School"),),
+    primary_care=RawPrimaryCare(practice="Mill Surgery"),
+)
+PROFILING = ("score", "risk", "rank", "profile", "cohort", "predict", "segment", "top", "similar")
+INTERFACES = Path(__file__).with_name("interfaces.txt")
+
+
+@pytest.mark.parametrize("supplier", SUPPLIERS)
+def test_line_04_a_supplier_gives_the_items_that_are_its_own_and_no_others(supplier: str) -> None:
+    policy = replace(Policy(), items=SUPPLIERS[supplier].items)
+    kept = normalise(CHILD, policy, date(2026, 3, 2))
+    given = kept.person.model_dump(exclude_defaults=True).keys()
+    assert given <= SUPPLIERS[supplier].items
+    left_out = {"education", "primary_care", "whereabouts"} - SUPPLIERS[supplier].items
+    assert {note.partition(":")[0] for note in kept.notes} >= left_out
+
+
+def test_line_04_every_supplier_has_a_duty_a_law_and_permitted_items_only() -> None:
+    assert all(each.law and each.items <= ALL_ITEMS for each in SUPPLIERS.values())
+    assert {each.duty for each in SUPPLIERS.values()} == {"must", "may"}
+    assert set(USUAL) == set(FORMATS)
+
+
+@pytest.mark.parametrize(("connector", "supplier"), [("ctf", "recruitment_agency"), ("paxlst", "maintained_school")])
+def test_line_04_a_feed_of_a_supplier_that_is_not_listed_is_refused(
+    connector: str, supplier: str, tmp_path: Path
+) -> None:
+    feed = tmp_path / "feed.toml"
+    feed.write_text(FEED.format(connector=connector, supplier=supplier))
+    with pytest.raises(ConfigurationError, match="not listed for"):
+        load_feed(feed)
+
+
+def interfaces() -> list[str]:
+    """Return every way in: routes of the service with their terms, and commands with their options."""
+    document = openapi_document()
+    found = [f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods]
+    return sorted(found + [f"contactpoint {command}" for command in commands(typer.main.get_command(app), "")])
+
+
+def commands(command: object, path: str) -> list[str]:
+    """Return the full names of all commands below this one."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        return [path.strip()]
+    return [name for key, each in inner.items() for name in commands(each, f"{path} {key}")]
+
+
+def test_line_23_every_interface_is_on_a_list_that_somebody_has_read() -> None:
+    listed = [line for line in INTERFACES.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    assert interfaces() == listed, "an interface came or went: read it against line 23, then change interfaces.txt"
+
+
+def test_line_23_no_interface_scores_ranks_or_picks_children_by_what_they_are() -> None:
+    document = openapi_document()
+    schemas = document["components"]["schemas"]
+    names = {name for schema in schemas.values() for name in schema.get("properties", {})}
+    assert len(names) > 20
+    assert [name for name in names if any(word in name.lower() for word in PROFILING)] == []
+    asked = [name for name, schema in schemas.items() if name.lower().startswith("search") and "Request" in name]
+    for name in asked:
+        assert {"surname"} <= set(schemas[name]["properties"])
+
+
+def test_line_24_nothing_leads_to_a_register_of_identities() -> None:
+    assert sorted(FORMATS) == ["ctf", "hl7_adt", "paxlst", "yot_csv"]
+    schemes = Identifier.model_fields["scheme"].annotation
+    words = " ".join(
+        (str(schemes), *RECIPIENTS, *RECIPIENTS.values(), *ReleaseSpec.model_fields, *interfaces())
+    ).lower()
+    assert not any(word in words for word in ("passport", "national_identity", "biometric", "visa", "nir"))
