@@ -33,7 +33,7 @@ class FeedSettings(Settings):
     """One feed: which connector reads which files, and what it may let through.
 
     `source` is the template of source names, one for each supplier system in the feed. `supplier` is the kind of body
-    that sends it (`ingest.suppliers`; the usual one of the format if not given): items that are not its to give are left
+    that sends it (`ingest.suppliers`; the usual one of the format if not given): what is not its to give is left
     out. People who are `under_age` or older on the date of what is said about them are out of scope and not kept.
     `accept_synthetic` lets through the ranges that are never issued to people (NHS numbers that start with 9, XX99
     postcodes, test names).
