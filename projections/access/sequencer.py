@@ -81,21 +81,31 @@ class Sequencer:
     def witness(self, checkpoint: Checkpoint) -> None:
         """Have a checkpoint cosigned, with the proof that it extends what the witness has seen.
 
-        Raises RetriableError when the witness is away and RejectedError when it refuses: then the trail was changed
-        or rolled back, a person has to look, and reads stop when the limit has passed.
+        Raises RetriableError when the witness is away: reads stop when the limit has passed. Raises RejectedError when
+        it refuses: the trail was changed, forked or rolled back, a person has to look, and reads stop at once.
         """
+        try:
+            time, line = self._cosigned(checkpoint)
+        except RejectedError as error:
+            if error.code in {"trail_forked", "trail_rolled_back"}:
+                with wrap_errors():
+                    self._connection.execute(QUERIES["stop_reads"])
+            raise
+        row = {"size": checkpoint.size, "witness": self._keys.witness.name, "line": line, "time": time}
+        with wrap_errors(), self._connection.transaction():
+            self._connection.execute(QUERIES["add_cosignature"], row)
+            self._connection.execute(QUERIES["beat_witness"])
+        self._witnessed = checkpoint.size
+
+    def _cosigned(self, checkpoint: Checkpoint) -> tuple[int, str]:
+        """Return the time and the line of the witness's signature."""
         answer = self._ask(self._request(checkpoint))
         if isinstance(answer, Conflict) and answer.size <= checkpoint.size:
             self._witnessed = answer.size
             answer = self._ask(self._request(checkpoint))
         if isinstance(answer, Conflict):
             raise _refused(answer.size, checkpoint.size)
-        time = read_cosignature(checkpoint, answer, self._keys.witness)
-        row = {"size": checkpoint.size, "witness": self._keys.witness.name, "line": answer, "time": time}
-        with wrap_errors(), self._connection.transaction():
-            self._connection.execute(QUERIES["add_cosignature"], row)
-            self._connection.execute(QUERIES["beat_witness"])
-        self._witnessed = checkpoint.size
+        return read_cosignature(checkpoint, answer, self._keys.witness), answer
 
     def _request(self, checkpoint: Checkpoint) -> bytes:
         with wrap_errors():

@@ -100,7 +100,7 @@ def in_process(witness: Witness) -> Callable[[bytes], Answer]:
         if reply.status is HTTPStatus.CONFLICT:
             return Conflict(int(reply.body))
         if reply.status is not HTTPStatus.OK:
-            raise RejectedError("witness_refused", reply.body)
+            raise RejectedError("trail_forked", reply.body)
         return reply.body
 
     return ask

@@ -216,6 +216,8 @@ def test_a_trail_that_was_rolled_back_as_a_whole_is_found_by_what_the_witness_sa
     restarted.number()
     with pytest.raises(RejectedError, match="rolled back"):
         restarted.witness(restarted.sign())
+    with pytest.raises(RetriableError, match="witness"):  # at once, whatever the limit
+        require_healthy(trail.connection)
 
 
 def test_a_fork_by_someone_who_stole_the_log_s_key_is_refused_by_the_witness_and_found(trail: Trail) -> None:
@@ -231,6 +233,8 @@ def test_a_fork_by_someone_who_stole_the_log_s_key_is_refused_by_the_witness_and
     restarted.number()
     with pytest.raises(RejectedError):
         restarted.witness(restarted.sign())
+    with pytest.raises(RetriableError, match="witness"):
+        require_healthy(trail.connection)
 
 
 def fork(trail: Trail, first: int) -> None:

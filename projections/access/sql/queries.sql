@@ -54,6 +54,9 @@ update audit.pulse set signed_at = clock_timestamp();
 -- name: beat_witness
 update audit.pulse set witnessed_at = clock_timestamp();
 
+-- name: stop_reads
+update audit.pulse set witnessed_at = '1970-01-01';
+
 -- name: read_leaf_hashes
 select leaf_hash from audit.entry where leaf >= %(first)s and leaf < %(first)s + %(count)s order by leaf;
 
