@@ -23,7 +23,7 @@ from projections.service.app import Application, ServiceSettings
 from projections.service.install import api_settings, install
 from projections.service.jwks import PublishedKeys
 from projections.service.limits import Limits
-from projections.service.tokens import TokenRules
+from projections.service.tokens import Keys, TokenRules
 from projections.service.users import Eligibility, Users
 from schemas.catalogue import AnyEvent
 from schemas.codec import encode
@@ -199,16 +199,19 @@ class Desk:
         self.clock = Clock()
         self.issuer = Issuer(ISSUER_URL, BASE_URL, self.clock)
         self.client = DpopClient(self.clock)
-        settings = ServiceSettings(
-            postgres=api_settings(postgres),
-            base_url=BASE_URL,
-            tokens=TokenRules(ISSUER_URL, BASE_URL),
-            limits=limits,
-            connections=8,
-        )
-        self.app = Application(settings, PublishedKeys(self.issuer.jwks, self.clock), self.clock)
+        self.limits = limits
+        self.app = self._application(TokenRules(ISSUER_URL, BASE_URL), PublishedKeys(self.issuer.jwks, self.clock))
         self.portal: BlockingPortal
         self.http: httpx.AsyncClient
+
+    def trusting(self, rules: TokenRules, keys: Keys) -> Desk:
+        """Take tokens of another provider."""
+        self.app = self._application(rules, keys)
+        return self
+
+    def _application(self, rules: TokenRules, keys: Keys) -> Application:
+        settings = ServiceSettings(api_settings(self.postgres), BASE_URL, rules, self.limits, connections=8)
+        return Application(settings, keys, self.clock)
 
     def employ(self, subject: str, category: str = "health", *, organisation: str = "RMC01", **changed: Any) -> str:
         """Make a person who holds everything, with what is changed, and return their account."""
