@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from projections.service.decision import ACR_REQUIRED, Outcome
 from projections.service.desk import Refusal, Unavailable
-from projections.service.http import error_body
+from projections.service.http import error_body, media_type
 
 MESSAGES: Mapping[Outcome, str] = {
     Outcome.TOKEN_NOT_BOUND: "The token does not belong to this client.",
@@ -61,4 +61,5 @@ def error(
 ) -> JSONResponse:
     """Return an error as the caller's kind of client reads it."""
     headers = {} if challenge is None else {"www-authenticate": challenge}
-    return JSONResponse(error_body(request.url.path, code, message, **more), status, headers)
+    path = request.url.path
+    return JSONResponse(error_body(path, code, message, **more), status, headers, media_type(path))

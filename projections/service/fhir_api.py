@@ -16,10 +16,23 @@ from projections.service.desk import Asked, Reading, Refusal
 from projections.service.errors import error, refused
 from projections.service.http import CALLER
 
-_JSON = "application/fhir+json"
 Purpose = Annotated[str, Header(alias="x-purpose-of-use", pattern=r"^[a-z_]{1,40}$")]
 Reason = Annotated[str, Header(alias="x-reason", max_length=500, pattern=r"^[^\x00-\x1f]*$")]
 PatientName = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+
+
+class FhirResponse(JSONResponse):
+    """A resource."""
+
+    media_type = "application/fhir+json"
+
+
+_OUTCOME = "An OperationOutcome says what is wrong: "
+FHIR_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": dict[str, Any], "description": _OUTCOME + described["description"]}
+    for status, described in ERRORS.items()
+}
+UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": dict[str, Any], "description": _OUTCOME + "no such id."}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +50,19 @@ class _Match:
 def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
     """Add the FHIR routes."""
 
-    @api.get("/fhir/R4/metadata", response_model=dict[str, Any], responses=ERRORS)
+    def described(responses: dict[int | str, dict[str, Any]]) -> dict[str, Any]:
+        return {"response_model": dict[str, Any], "response_class": FhirResponse, "responses": responses}
+
+    @api.get("/fhir/R4/metadata", **described(FHIR_ERRORS))
     @policy(Action.CAPABILITIES)
     async def metadata(request: Request) -> Response:
         """Return the CapabilityStatement."""
         found = await service.desk.answer(request.scope[CALLER], Asked(Action.CAPABILITIES), reads.nothing)
         if isinstance(found, Refusal):
             return refused(request, found)
-        return JSONResponse(fhir.capabilities(base_url, "2026-11-27"), media_type=_JSON)
+        return FhirResponse(fhir.capabilities(base_url, "2026-11-27"))
 
-    @api.get("/fhir/R4/Patient/{name}", response_model=dict[str, Any], responses=ERRORS)
+    @api.get("/fhir/R4/Patient/{name}", **described(FHIR_ERRORS | UNKNOWN))
     @policy(Action.OPEN)
     async def read(request: Request, name: PatientName, purpose: Purpose, reason: Reason) -> Response:
         """Open a record that a `$match` of the same person found in the last quarter of an hour."""
@@ -59,9 +75,9 @@ def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
         record = json.loads(found).get("record") if found else None
         if record is None:
             return error(request, 404, "unknown", "No match of yours gave this id in the last quarter of an hour.")
-        return JSONResponse(fhir.patient(name, record), media_type=_JSON)
+        return FhirResponse(fhir.patient(name, record))
 
-    @api.post("/fhir/R4/Patient/$match", response_model=dict[str, Any], responses=ERRORS)
+    @api.post("/fhir/R4/Patient/$match", **described(FHIR_ERRORS))
     @policy(Action.SEARCH)
     async def match(request: Request, body: dict[str, Any], purpose: Purpose, reason: Reason) -> Response:
         """Search with a Patient as the example: family name, and given name, birth date or postcode."""
@@ -69,4 +85,4 @@ def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
         compared = terms.compared()
         asked = Asked(Action.SEARCH, purpose, reason, query=terms.audited())
         found = await service.desk.answer(request.scope[CALLER], asked, _Match(compared))
-        return refused(request, found) if isinstance(found, Refusal) else JSONResponse(found, media_type=_JSON)
+        return refused(request, found) if isinstance(found, Refusal) else FhirResponse(found)

@@ -170,6 +170,11 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
+def media_type(path: str) -> str:
+    """Return the media type of answers on a path."""
+    return "application/fhir+json" if path.startswith("/fhir/") else "application/json"
+
+
 def error_body(path: str, code: str, message: str, **more: Any) -> dict[str, Any]:
     """Return an error as the caller's kind of client reads it; it holds nothing of the request."""
     if path.startswith("/fhir/"):
@@ -183,7 +188,8 @@ async def send_error(
 ) -> None:
     """Answer with an error."""
     body = json.dumps(error_body(scope["path"], code, message)).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    kind = media_type(scope["path"]).encode()
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     if challenge is not None:
         headers.append((b"www-authenticate", challenge.encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
