@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import structlog
+from psycopg import AsyncClientCursor
 from psycopg_pool import AsyncConnectionPool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -78,7 +79,11 @@ class Application:
             min_size=min(4, self._settings.connections),
             max_size=self._settings.connections,
             timeout=_WAIT_FOR_CONNECTION_SECONDS,
-            kwargs={"autocommit": True, "application_name": "contactpoint directory service"},
+            kwargs={
+                "autocommit": True,
+                "cursor_factory": AsyncClientCursor,
+                "application_name": "contactpoint directory service",
+            },
             open=False,
         )
         try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -98,9 +100,11 @@ class Reading:
 
     async def call(self, statement: str, *values: Any) -> Any:
         """Return what one of the API's functions returns."""
-        cursor = await self.connection.execute(_SQL[statement], values)
-        row = await cursor.fetchone()
-        return None if row is None else row[0]
+        return await _value(self.connection, _SQL[statement], values)
+
+    async def finish(self, statement: str, *values: Any) -> Any:
+        """Return what one of the API's functions returns, once the transaction is committed with it."""
+        return await _value(self.connection, _SQL[statement] + "\ncommit;", values)
 
 
 class Desk:
@@ -118,7 +122,7 @@ class Desk:
         The entries of the audit trail are durable by then, whatever is returned.
         """
         try:
-            async with self._pool.connection() as connection, connection.transaction():
+            async with self._pool.connection() as connection, _ended(connection):
                 return await self._in_transaction(connection, caller, asked, read)
         except (psycopg.Error, PoolTimeout) as error:
             raise Unavailable from error
@@ -127,11 +131,10 @@ class Desk:
         """Return the child that this name of an address stands for, if this person was given it and it still holds."""
         try:
             async with self._pool.connection() as connection:
-                cursor = await connection.execute(_SQL["child_named"], (caller.user.subject, name))
-                row = await cursor.fetchone()
+                found: str | None = await _value(connection, _SQL["child_named"], (caller.user.subject, name))
+                return found
         except (psycopg.Error, PoolTimeout) as error:
             raise Unavailable from error
-        return None if row is None else row[0]
 
     async def refuse_unknown(self, request: str, code: str) -> None:
         """Record an attempt whose token does not hold, so that nobody is known."""
@@ -145,7 +148,7 @@ class Desk:
 
     async def _record_refusal(self, act: str, code: str, context: dict[str, Any]) -> None:
         try:
-            async with self._pool.connection() as connection, connection.transaction():
+            async with self._pool.connection() as connection:
                 await connection.execute(_SQL["refuse"], (act, code, Jsonb(context), None, None))
         except (psycopg.Error, PoolTimeout) as error:
             raise Unavailable from error
@@ -156,7 +159,10 @@ class Desk:
         words = hmac.digest(self._reason_key, normal_reason(asked.reason).encode(), hashlib.sha256)
         reading = Reading(connection, Jsonb(None), caller, asked, words)
         mediator = caller.mediator.subject if caller.mediator else None
-        facts = await reading.call("admit", caller.user.subject, mediator, caller.client, list(caller.proofs), words)
+        proofs = list(caller.proofs)
+        facts = await reading.call(
+            "admit", caller.user.subject, mediator, caller.client, proofs, words, *self._limits.counted
+        )
         context = Jsonb(_context(caller, asked, facts))
         reading = Reading(connection, context, caller, asked, words, facts)
         if facts["replayed"]:
@@ -189,7 +195,7 @@ class Desk:
         asked = reading.asked
         query = Jsonb(asked.query) if asked.query else None
         act = ACTS.get(asked.action, LOGGED_IN)
-        await reading.call("refuse", act, str(code), reading.context, asked.child, query)
+        await reading.finish("refuse", act, str(code), reading.context, asked.child, query)
         return refusal
 
     async def _block(self, reading: Reading, passed: Passed) -> None:
@@ -200,6 +206,31 @@ class Desk:
             "client": caller.client,
         }
         await reading.call("block", passed.whose, names[passed.whose], passed.limit, caller.request)
+
+
+async def _value(connection: AsyncConnection[TupleRow], statement: LiteralString, values: Sequence[Any]) -> Any:
+    """Return the one value that a statement answers; further statements, such as `begin`, may stand around it."""
+    cursor = await connection.execute(statement, values)
+    while cursor.description is None and cursor.nextset():
+        pass
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+@contextlib.asynccontextmanager
+async def _ended(connection: AsyncConnection[TupleRow]) -> AsyncIterator[None]:
+    """Commit what the block left open, or roll it back when the block fails.
+
+    The transaction begins with the first statement and mostly commits with the last, to spare two round trips.
+    """
+    try:
+        yield
+    except BaseException:
+        if not connection.closed:
+            await connection.rollback()
+        raise
+    if connection.info.transaction_status is not TransactionStatus.IDLE:
+        await connection.commit()
 
 
 def person_of(facts: dict[str, Any] | None) -> Person | None:

@@ -42,7 +42,7 @@ class _Match:
     terms: dict[str, str]
 
     async def __call__(self, reading: Reading) -> dict[str, Any]:
-        answer = json.loads(await reads.Search(self.terms)(reading))
+        answer = json.loads(await reads.Search(self.terms, last=False)(reading))
         numbers = [child["child_number"] for child in answer.get("children", [])]
         return fhir.bundle(await reads.name_children(reading, numbers), answer)
 

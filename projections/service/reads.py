@@ -23,10 +23,12 @@ class Search:
     """Searches by terms that suffice."""
 
     terms: dict[str, str]
+    last: bool = True
 
     async def __call__(self, reading: Reading) -> str:
         """Return the children, as JSON."""
-        found: str = await reading.call(
+        ask = reading.finish if self.last else reading.call
+        found: str = await ask(
             "search", reading.context, reading.caller.client, Jsonb(self.terms), Jsonb(reading.asked.query), CEILING
         )
         return found
@@ -42,7 +44,7 @@ class OpenRecord:
         """Return the record or its successors, as JSON."""
         asked = reading.asked
         parts = None if self.parts is None else list(self.parts)
-        found: str = await reading.call(
+        found: str = await reading.finish(
             "open_record",
             reading.context,
             reading.caller.client,
@@ -56,7 +58,7 @@ class OpenRecord:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Compares one record with a cursor; raises CursorError, and nothing is committed, when it is none of theirs."""
+    """Compares one record with a cursor; raises CursorError, and nothing is shown, when it is none of theirs."""
 
     key: bytes
     cursor: str | None
@@ -74,13 +76,13 @@ class Changes:
 
 async def lineage(reading: Reading) -> str:
     """Return what became of a child number, as JSON."""
-    found: str = await reading.call("lineage", reading.context, reading.caller.client, reading.asked.child)
+    found: str = await reading.finish("lineage", reading.context, reading.caller.client, reading.asked.child)
     return found
 
 
 async def override(reading: Reading) -> str:
     """Return the whole record of a shielded child, once, as JSON; an investigation opens with it."""
-    found: str = await reading.call(
+    found: str = await reading.finish(
         "override_shield",
         reading.context,
         reading.caller.client,
@@ -93,7 +95,7 @@ async def override(reading: Reading) -> str:
 
 async def sources(reading: Reading) -> str:
     """Return how fresh each source is, as JSON."""
-    found: str = await reading.call("sources")
+    found: str = await reading.finish("sources")
     return f'{{"sources":{found}}}'
 
 

@@ -15,7 +15,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jwt
 from jwt.types import Options
@@ -77,6 +77,14 @@ class Token:
         return Session(self.acr, self.authenticated_at, bound=True)
 
 
+class _Held(NamedTuple):
+    """A token whose signature held, by which key."""
+
+    token: Token
+    key: jwt.PyJWK
+    kid: str
+
+
 class TokenChecker:
     """Checks tokens. Signatures that held are remembered until the token expires; the clock is read at each call."""
 
@@ -84,23 +92,21 @@ class TokenChecker:
         self._rules = rules
         self._keys = keys
         self._clock = clock
-        self._held: OrderedDict[bytes, tuple[Token, jwt.PyJWK]] = OrderedDict()
+        self._held: OrderedDict[str, _Held] = OrderedDict()
 
     def check(self, text: str) -> Token:
         """Return what the token says; raise TokenError when anything about it is wrong."""
         if len(text) > MAX_TOKEN_BYTES:
             raise TokenError("too_long")
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-        header = _part(text, 0)
-        key = self._key(header)
-        held = self._held.get(digest)
-        if held is not None and held[1] is key:
-            self._held.move_to_end(digest)
-            if self._clock() >= held[0].expires_at + self._rules.leeway_seconds:
+        held = self._held.get(text)
+        if held is not None and self._keys.find(held.kid) is held.key:
+            self._held.move_to_end(text)
+            if self._clock() >= held.token.expires_at + self._rules.leeway_seconds:
                 raise TokenError("ExpiredSignatureError")
-            return held[0]
+            return held.token
+        key = self._key(json_part(text, 0))
         token = self._verify(text, key)
-        self._held[digest] = (token, key)
+        self._held[text] = _Held(token, key, str(key.key_id))
         if len(self._held) > _CACHED:
             self._held.popitem(last=False)
         return token
@@ -119,7 +125,7 @@ class TokenChecker:
         return key
 
     def _verify(self, text: str, key: jwt.PyJWK) -> Token:
-        _part(text, 1)  # a claim that is given twice is read differently by different readers
+        json_part(text, 1)  # a claim that is given twice is read differently by different readers
         try:
             claims = jwt.decode(
                 text,
@@ -189,14 +195,16 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _part(text: str, index: int) -> dict[str, Any]:
-    """Return one of the two JSON parts of a compact JWT; raise TokenError for a name that is given twice."""
+def json_part(text: str, index: int) -> dict[str, Any]:
+    """Return the header (0) or the claims (1) of a compact JWT, unverified.
+
+    Raises TokenError when it is malformed or gives a name twice, which different readers read differently.
+    """
     parts = text.split(".")
     if len(parts) != 3 or not text.isascii():
         raise TokenError("form")
     try:
-        raw = base64.b64decode(parts[index] + "=" * (-len(parts[index]) % 4), altchars=b"-_", validate=True)
-        found = json.loads(raw, object_pairs_hook=_once)
+        found = json.loads(from_base64url(parts[index]), object_pairs_hook=_once)
     except (binascii.Error, ValueError, RecursionError):
         raise TokenError("form") from None
     if not isinstance(found, dict):
@@ -204,9 +212,9 @@ def _part(text: str, index: int) -> dict[str, Any]:
     return found
 
 
-def json_part(text: str, index: int) -> dict[str, Any]:
-    """Return the header (0) or the claims (1) of a compact JWT, unverified; raise TokenError when it is malformed."""
-    return _part(text, index)
+def from_base64url(text: str) -> bytes:
+    """Return the bytes of base64url without padding; raise binascii.Error for anything else."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

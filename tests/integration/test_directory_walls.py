@@ -99,7 +99,7 @@ def test_the_second_wall_shows_no_row_to_who_is_not_eligible_whatever_was_decide
     def shown(subject: str) -> bool:
         context = f'{{"who": {{"user": "{subject}", "role": "r", "organisation": "o"}}, "policy": "p", "request": "r"}}'
         with api.transaction():
-            api.execute("select directory_api.admit(%s, null, 'c', '{}', 'w')", [subject])
+            api.execute("select directory_api.admit(%s, null, 'c', '{}', 'w', 1, 1)", [subject])
             row = api.execute(opening, [context, number]).fetchone()
         return row is not None and "Hargreaves" in str(row[0])
 

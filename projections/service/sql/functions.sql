@@ -9,7 +9,7 @@ revoke all on schema directory_api from public;
 
 -- The facts about one person, for the decision. Times are whole seconds since 1970, rounded down: nothing outlasts its time.
 create or replace function service.facts(asked text) returns jsonb
-language sql stable set search_path = pg_catalog, pg_temp as $$
+language sql stable as $$
     select jsonb_build_object(
         'category', person.category,
         'organisation', person.organisation,
@@ -43,46 +43,52 @@ $$;
 
 -- How one person uses the directory, for the limits; and how their employer and their client system do.
 create or replace function service.use_of(asked text, employer text, client text, words bytea) returns jsonb
-language sql volatile set search_path = pg_catalog, pg_temp as $$
-    select jsonb_build_object(
-        'shown_hour', coalesce((select shown_hour from service.usage
-                                where subject = asked and day = (clock_timestamp() at time zone 'utc')::date
-                                  and hour = extract(hour from clock_timestamp() at time zone 'utc')), 0),
+language plpgsql volatile as $$
+declare
+    this_day date := (clock_timestamp() at time zone 'utc')::date;
+    this_hour timestamptz := date_trunc('hour', clock_timestamp());
+    today service.usage;
+    busiest integer;
+begin
+    select * into today from service.usage where subject = asked and day = this_day;
+    select max(shown) into busiest from service.usage
+    where subject = asked and day < this_day and day >= this_day - 30;
+    return jsonb_build_object(
+        'shown_hour', case when today.hour = extract(hour from clock_timestamp() at time zone 'utc')
+                           then today.shown_hour else 0 end,
         'shown_day', coalesce(today.shown, 0),
         'listed_day', coalesce(today.listed, 0),
         'missed_day', coalesce(today.missed, 0),
         'run', coalesce(today.run, 0),
-        'busiest_day', coalesce((select max(shown) from service.usage
-                                 where subject = asked and day < (clock_timestamp() at time zone 'utc')::date
-                                   and day >= (clock_timestamp() at time zone 'utc')::date - 30), 0),
+        'busiest_day', coalesce(busiest, 0),
         'organisation_hour', coalesce((select sum(shown) from service.tally where kind = 'organisation'
-                                       and name = employer and hour = date_trunc('hour', clock_timestamp())), 0),
+                                       and name = employer and hour = this_hour), 0),
         'client_hour', coalesce((select sum(shown) from service.tally where kind = 'client'
-                                 and name = client and hour = date_trunc('hour', clock_timestamp())), 0),
-        'same_words', coalesce((select uses from service.reason_use where subject = asked
-                                and day = (clock_timestamp() at time zone 'utc')::date and digest = words), 0))
-    from (select) as one
-    left join service.usage as today
-        on today.subject = asked and today.day = (clock_timestamp() at time zone 'utc')::date
+                                 and name = client and hour = this_hour), 0),
+        'same_words', case when today.last_words = words then today.same_words else 0 end);
+end
 $$;
 
 -- Begin a request: use up its proofs, and return what the decision needs. Everything is read from this database at this
 -- moment. `replayed` tells that a proof was used before.
-create or replace function directory_api.admit(asking text, mediator text, client text, proofs bytea[], words bytea)
-returns jsonb
+create or replace function directory_api.admit(
+    asking text, mediator text, client text, proofs bytea[], words bytea, organisation_every integer, client_every integer
+) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     fresh integer := 0;
     facts jsonb := service.facts(asking);
 begin
-    perform set_config('contactpoint.subject', asking, true);
+    perform set_config('contactpoint.subject', asking, true),
+            set_config('contactpoint.organisation_every', organisation_every::text, true),
+            set_config('contactpoint.client_every', client_every::text, true);
     if cardinality(proofs) > 0 then
         insert into service.used_proof (digest) select unnest(proofs) on conflict do nothing;
         get diagnostics fresh = row_count;
     end if;
     return jsonb_build_object(
         'person', facts,
-        'mediator', service.facts(mediator),
+        'mediator', case when mediator is not null then service.facts(mediator) end,
         'replayed', fresh < cardinality(proofs),
         'trouble', audit.trouble(),
         'use', service.use_of(coalesce(mediator, asking), facts ->> 'organisation', client, words));
@@ -101,19 +107,24 @@ begin
 end
 $$;
 
--- Count what a person was shown.
+-- Count what a person was shown. The sums of organisations and client systems are counted by chance, one request of
+-- `organisation_every` and `client_every` for all of them: right on average, and nobody waits for a row that all share.
 create or replace function service.count_use(
     context jsonb, client text, shown_now integer, listed_now integer, missed_now integer, opened text, words bytea
 ) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql as $$
 declare
     asking text := coalesce(context #>> '{mediator,user}', context #>> '{who,user}');
-    this_day date := (clock_timestamp() at time zone 'utc')::date;
-    this_hour smallint := extract(hour from clock_timestamp() at time zone 'utc');
-    spread smallint := abs(hashtext(asking) % 32);
+    this_hour timestamptz := date_trunc('hour', clock_timestamp());
+    every integer[] := array[
+        coalesce(nullif(current_setting('contactpoint.organisation_every', true), ''), '1')::integer,
+        coalesce(nullif(current_setting('contactpoint.client_every', true), ''), '1')::integer];
 begin
-    insert into service.usage as held (subject, day, hour, shown_hour, shown, listed, missed, last_number, run)
-    values (asking, this_day, this_hour, shown_now, shown_now, listed_now, missed_now, opened, 0)
+    insert into service.usage as held
+        (subject, day, hour, shown_hour, shown, listed, missed, last_number, run, last_words, same_words)
+    values (asking, (clock_timestamp() at time zone 'utc')::date,
+            extract(hour from clock_timestamp() at time zone 'utc')::smallint, shown_now, shown_now, listed_now, missed_now,
+            opened, 0, words, case when opened is null then 0 else 1 end)
     on conflict (subject, day) do update set
         hour = excluded.hour,
         shown_hour = case when held.hour = excluded.hour then held.shown_hour else 0 end + excluded.shown_hour,
@@ -123,23 +134,29 @@ begin
         run = case when excluded.last_number is null or excluded.last_number = held.last_number then held.run
                    when excluded.last_number > held.last_number then held.run + 1
                    else 0 end,
+        same_words = case when excluded.last_number is null then held.same_words
+                          when excluded.last_words is distinct from held.last_words then 1
+                          when excluded.last_number = held.last_number then held.same_words
+                          else held.same_words + 1 end,
+        last_words = case when excluded.last_number is null then held.last_words else excluded.last_words end,
         last_number = coalesce(excluded.last_number, held.last_number);
-    insert into service.tally as held (kind, name, hour, part, shown)
-    values ('client', client, date_trunc('hour', clock_timestamp()), spread,
-            shown_now + listed_now),
-           ('organisation', context #>> '{who,organisation}', date_trunc('hour', clock_timestamp()), spread,
-            shown_now + listed_now)
-    on conflict (kind, name, hour, part) do update set shown = held.shown + excluded.shown;
-    if opened is not null then
-        insert into service.reason_use as held (subject, day, digest, uses) values (asking, this_day, words, 1)
-        on conflict (subject, day, digest) do update set uses = held.uses + 1;
+    if random() * every[1] < 1 then
+        insert into service.tally as held (kind, name, hour, part, shown)
+        values ('organisation', context #>> '{who,organisation}', this_hour, floor(random() * 8)::smallint,
+                (shown_now + listed_now) * every[1])
+        on conflict (kind, name, hour, part) do update set shown = held.shown + excluded.shown;
+    end if;
+    if random() * every[2] < 1 then
+        insert into service.tally as held (kind, name, hour, part, shown)
+        values ('client', client, this_hour, floor(random() * 8)::smallint, (shown_now + listed_now) * every[2])
+        on conflict (kind, name, hour, part) do update set shown = held.shown + excluded.shown;
     end if;
 end
 $$;
 
 -- What a search shows of a child: the same items for every child, shielded or not.
 create or replace function service.summary(document json) returns json
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
     select json_build_object(
         'child_number', document -> 'child_number',
         'name', coalesce(document #> '{names,0,value}', document #> '{names,0}'),
@@ -152,7 +169,7 @@ $$;
 create or replace function service.named(
     surname text, forename text, others text[], low text, high text, given_low text, given_high text
 ) returns boolean
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
     select (surname between low and high and (given_low is null or forename between given_low and given_high))
         or exists (select from unnest(others) as other (name)
                    where split_part(name, ' ', 1) between low and high
@@ -162,7 +179,7 @@ $$;
 -- Children whom every given term fits exactly. A postcode is looked up first and alone: a shielded child has none here,
 -- so that it costs the same to ask for a hidden one as for one that nobody has.
 create or replace function service.exact(terms jsonb, most integer) returns setof json
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable as $$
 declare
     low text := terms ->> 'surname';
     high text := low || case when terms ? 'surname_begins' then chr(1114111) else '' end;
@@ -198,7 +215,7 @@ $$;
 
 -- How far apart two folded names are: 0 equal, 1 sound alike, else the letters to change (9: not alike at all).
 create or replace function service.distance(asked text, held text) returns integer
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
     select case
         when asked = held then 0
         when asked is null or held is null then 9
@@ -213,7 +230,7 @@ $$;
 -- Children whom the terms nearly fit, nearest first: names that sound alike, are misspelt or changed places, and a date
 -- of birth with day and month exchanged. Only within one postcode or one date, so it never lists a surname.
 create or replace function service.near(terms jsonb, most integer) returns setof json
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable as $$
 declare
     family text := terms ->> 'surname';
     given text := terms ->> 'forename';
@@ -279,7 +296,7 @@ $$;
 
 -- The numbers that a child number led to: itself while it has an entry, else its successors, at most twenty steps on.
 create or replace function service.successors(asked text) returns text[]
-language sql stable set search_path = pg_catalog, pg_temp as $$
+language sql stable as $$
     with recursive path (child_number, depth) as (
         select asked collate "C", 0
         union
@@ -458,6 +475,5 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
     delete from service.used_proof where used_at < clock_timestamp() - interval '5 minutes';
     delete from service.handle where until < clock_timestamp();
     delete from service.tally where hour < clock_timestamp() - interval '2 days';
-    delete from service.reason_use where day < clock_timestamp()::date - 1;
     delete from service.usage where day < clock_timestamp()::date - 40;
 $$;

@@ -7,7 +7,7 @@ grant usage on schema service to contactpoint_operator;
 
 grant select on service.organisation, service.person, service.server_key to contactpoint_directory;
 grant update (blocked_at, blocked_for) on service.person to contactpoint_directory;
-grant select, insert, update, delete on service.usage, service.tally, service.reason_use to contactpoint_directory;
+grant select, insert, update, delete on service.usage, service.tally to contactpoint_directory;
 grant select, insert, delete on service.used_proof, service.handle to contactpoint_directory;
 grant insert, select (id, subject, detail, opened_at) on service.investigation to contactpoint_directory;
 grant insert on service.alert to contactpoint_directory;

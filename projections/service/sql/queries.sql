@@ -1,7 +1,7 @@
 -- What the API asks of the database: functions only.
 
 -- name: admit
-select directory_api.admit(%s, %s, %s, %s, %s);
+begin; select directory_api.admit(%s, %s, %s, %s, %s, %s, %s);
 
 -- name: refuse
 select directory_api.refuse(%s, %s, %s, %s, %s);

@@ -38,6 +38,8 @@ create table if not exists service.usage (
     missed integer not null,             -- child numbers asked for that nobody has
     last_number text collate "C",        -- of the newest opening
     run integer not null,                -- openings in a row with rising numbers: a list that is worked through
+    last_words bytea,                    -- the reason given for it, as a keyed hash
+    same_words integer not null,         -- children in a row that were opened for the same reason
     primary key (subject, day)
 ) with (fillfactor = 70);
 
@@ -51,21 +53,11 @@ create table if not exists service.tally (
     primary key (kind, name, hour, part)
 ) with (fillfactor = 70);
 
--- How often a person gave the same words as a reason for opening a record that day; the words only as a keyed hash.
-create table if not exists service.reason_use (
-    subject text collate "C" not null,
-    day date not null,
-    digest bytea not null,
-    uses integer not null,
-    primary key (subject, day, digest)
-) with (fillfactor = 70);
-
 -- Proofs of possession that were used, until they are too old to be accepted again.
 create table if not exists service.used_proof (
     digest bytea primary key,
     used_at timestamptz not null default clock_timestamp()
 );
-create index if not exists used_proof_used_at on service.used_proof (used_at);
 
 -- Names for addresses (FHIR ids): random, of one person, and soon over.
 create table if not exists service.handle (
