@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.estimation.probabilities import Counts, Probabilities, Table, estimate, level_table, log_ratios
+from matching.estimation.probabilities import Counts, Probabilities, Table, estimate, level_table
 
 Levels = npt.NDArray[np.int8]
 Posteriors = npt.NDArray[np.float64]
@@ -44,15 +44,6 @@ class Free:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """The result of EM: m and u, the share of matches among the pairs of unknown truth, and each vector's posterior."""
-
-    probabilities: Probabilities
-    prior: float
-    posteriors: Posteriors
-
-
-@dataclass(frozen=True, slots=True)
 class Moves:
     """People who moved house between two records: then postcode and address both are those of strangers.
 
@@ -67,11 +58,39 @@ class Moves:
 
 
 @dataclass(frozen=True, slots=True)
+class Kin:
+    """Non-matches who share a home, a surname, or (twins) a birth date: to strangers they are a class of their own.
+
+    Taken for strangers, so many agreements at once look like one person recorded twice. `shared` tells which
+    comparisons a family may agree in; in the others (forenames) its members are as strangers. `u` is P(level | kin)
+    of the shared ones (comparisons, MAX_LEVELS), `share` the share of kin among non-matches.
+    """
+
+    shared: npt.NDArray[np.bool_]
+    u: Table
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The result of EM: m and u, the share of matches among the pairs of unknown truth, and each vector's posterior.
+
+    Where non-matches were fitted as two classes, u is that of strangers, and `kin` is the other class.
+    """
+
+    probabilities: Probabilities
+    prior: float
+    posteriors: Posteriors
+    kin: Kin | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
-    """P(match | vector) of each vector, and P(match and not moved | vector)."""
+    """P(match | vector) of each vector, P(match and not moved | vector), and P(kin | vector, no match)."""
 
     matched: Posteriors
     stayed: Posteriors
+    akin: Posteriors
 
 
 def judge(
@@ -80,18 +99,39 @@ def judge(
     prior: float,
     used: npt.NDArray[np.bool_],
     moves: Moves | None = None,
+    kin: Kin | None = None,
 ) -> Judged:
     """Return what the comparisons in `used` say about each row of `levels`."""
-    ratios = log_ratios(probabilities)
-    odds = np.full(len(levels), np.log(prior) - np.log1p(-prior))
+    ours, stay = _likelihood_of_match(levels, probabilities.m, used, moves)
+    others, akin = _likelihood_of_others(levels, probabilities.u, used, kin)
+    matched = _probability(np.log(prior) - np.log1p(-prior) + ours - others)
+    return Judged(matched, matched * stay, akin)
+
+
+def _likelihood_of_match(
+    levels: Levels, m: Table, used: npt.NDArray[np.bool_], moves: Moves | None
+) -> tuple[Posteriors, Posteriors]:
+    """Return ln P(vector | match), and P(not moved | vector, match)."""
+    log_m = np.log(m)
     if moves is None or not (moves.places & used).any() or moves.share <= 0.0:
-        matched = _probability(odds + _summed(ratios, levels, used))
-        return Judged(matched, matched)
-    elsewhere = np.log(moves.elsewhere) - np.log(probabilities.u)
-    stay = np.log1p(-moves.share) + _summed(ratios, levels, used & moves.places)
-    either = np.logaddexp(stay, np.log(moves.share) + _summed(elsewhere, levels, used & moves.places))
-    matched = _probability(odds + _summed(ratios, levels, used & ~moves.places) + either)
-    return Judged(matched, matched * np.exp(stay - either))
+        return _summed(log_m, levels, used), np.ones(len(levels))
+    stay = np.log1p(-moves.share) + _summed(log_m, levels, used & moves.places)
+    move = np.log(moves.share) + _summed(np.log(moves.elsewhere), levels, used & moves.places)
+    either = np.logaddexp(stay, move)
+    return _summed(log_m, levels, used & ~moves.places) + either, np.exp(stay - either)
+
+
+def _likelihood_of_others(
+    levels: Levels, u: Table, used: npt.NDArray[np.bool_], kin: Kin | None
+) -> tuple[Posteriors, Posteriors]:
+    """Return ln P(vector | no match), and P(kin | vector, no match)."""
+    log_u = np.log(u)
+    if kin is None:
+        return _summed(log_u, levels, used), np.zeros(len(levels))
+    strangers = np.log1p(-kin.share) + _summed(log_u, levels, used & kin.shared)
+    akin = np.log(kin.share) + _summed(np.log(kin.u), levels, used & kin.shared)
+    either = np.logaddexp(strangers, akin)
+    return _summed(log_u, levels, used & ~kin.shared) + either, np.exp(akin - either)
 
 
 def posteriors(
@@ -100,9 +140,10 @@ def posteriors(
     prior: float,
     used: npt.NDArray[np.bool_],
     moves: Moves | None = None,
+    kin: Kin | None = None,
 ) -> Posteriors:
     """Return P(match | vector) of each row of `levels` from the comparisons in `used`."""
-    return judge(levels, probabilities, prior, used, moves).matched
+    return judge(levels, probabilities, prior, used, moves, kin).matched
 
 
 def _summed(table: Table, levels: Levels, used: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -125,33 +166,42 @@ def fit(
     free: Free,
     moves: Moves | None = None,
     steps: int = 100,
+    kin: Kin | None = None,
 ) -> Fit:
     """Run EM from `start` until the share of matches stands still, at most `steps` times.
 
-    `belief` is what little data falls back on (`probabilities.estimate`).
+    `belief` is what little data falls back on (`probabilities.estimate`). With `kin` to start from, non-matches are
+    strangers or kin.
     """
     current, prior, pairs = start, 0.5, max(vectors.counts.sum(), _EDGE)
-    matched = posteriors(vectors.levels, current, prior, free.comparisons, moves)
+    said = judge(vectors.levels, current, prior, free.comparisons, moves, kin)
     for _ in range(steps):
-        current = _maximise(vectors, matched, current, belief, free)
-        updated = float(np.clip((matched * vectors.counts).sum() / pairs, _EDGE, 1.0 - _EDGE))
+        current, kin = _maximise(vectors, said, current, belief, free, kin)
+        updated = float(np.clip((said.matched * vectors.counts).sum() / pairs, _EDGE, 1.0 - _EDGE))
         settled = abs(updated - prior) < _TOLERANCE
         prior = updated
-        matched = posteriors(vectors.levels, current, prior, free.comparisons, moves)
+        said = judge(vectors.levels, current, prior, free.comparisons, moves, kin)
         if settled:
             break
-    return Fit(current, prior, matched)
+    return Fit(current, prior, said.matched, kin)
 
 
 def _maximise(
-    vectors: Vectors, matched: Posteriors, current: Probabilities, belief: Probabilities, free: Free
-) -> Probabilities:
+    vectors: Vectors, said: Judged, current: Probabilities, belief: Probabilities, free: Free, kin: Kin | None
+) -> tuple[Probabilities, Kin | None]:
     """The M step: m and u from the pairs weighted by how much they are matches and non-matches."""
     m, u = current.m.copy(), current.u.copy()
     if free.m:
-        counted = level_table(vectors.levels, matched * vectors.counts)
+        counted = level_table(vectors.levels, said.matched * vectors.counts)
         m[free.comparisons] = estimate(counted, belief.m)[free.comparisons]
-    if free.u:
-        counted = level_table(vectors.levels, (1.0 - matched) * vectors.counts + vectors.non_matches)
+    others = (1.0 - said.matched) * vectors.counts + vectors.non_matches
+    if free.u and kin is None:
+        counted = level_table(vectors.levels, others)
         u[free.comparisons] = estimate(counted, belief.u)[free.comparisons]
-    return Probabilities(m, u)
+    if free.u and kin is not None:
+        own = free.comparisons & kin.shared
+        u[own] = estimate(level_table(vectors.levels, others * (1.0 - said.akin)), belief.u)[own]
+        theirs = estimate(level_table(vectors.levels, others * said.akin), kin.u)
+        share = float(np.clip((others * said.akin).sum() / max(others.sum(), _EDGE), _EDGE, 1.0 - _EDGE))
+        kin = Kin(kin.shared, np.where(own[:, None], theirs, kin.u), share)
+    return Probabilities(m, u), kin

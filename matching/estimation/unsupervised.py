@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.estimation.ecm import Blocked, starting_m
-from matching.estimation.em import Fit, Free, Moves, Posteriors, Vectors, fit, judge, posteriors
+from matching.estimation.em import Fit, Free, Kin, Moves, Posteriors, Vectors, fit, judge, posteriors
 from matching.estimation.probabilities import Probabilities, Table, estimate, level_table, starting_probabilities
 from matching.estimation.rules import rule_fields, whole_fields
 from matching.estimation.sampling import Groups, RandomPairs
@@ -34,7 +34,9 @@ _FEWEST_USED: Final = 2  # comparisons that a rule must leave open to be judged,
 _DOUBT: Final = 0.1  # the say that the starting m keeps beside rules that have at most 1 each
 _STRANGE: Final = 1.0
 _PLACES: Final = frozenset({"postcode", "address"})
+_PERSONAL: Final = frozenset({"given_name", "sex", "identifier"})
 _MOVED: Final = 0.1
+_AKIN: Final = 0.5
 _ENOUGH: Final = 100.0  # matches from which a rule has its full say
 
 
@@ -65,6 +67,8 @@ class _Rule:
     free: npt.NDArray[np.bool_]
     used: npt.NDArray[np.bool_]
     at_one_place: bool
+    personal: npt.NDArray[np.bool_]
+    forename: npt.NDArray[np.bool_]
 
     def given_rule(self, m: Table) -> Table:
         """Return m among the matches that the rule finds: comparisons it settles in part keep the levels it allows."""
@@ -81,6 +85,12 @@ class _Rule:
         own = estimate(level_table(self.vectors.levels, self.vectors.counts + self.vectors.non_matches), u)
         middle: Table = (own + u) / 2.0
         return middle
+
+    def kin(self, u: Table) -> Kin | None:
+        """Return what to start the class of relatives from, None where no forename tells them from one person."""
+        if not (self.free & self.forename).any() or not (self.used & ~self.personal).any():
+            return None
+        return Kin(~self.personal, self.starting_u(u), _AKIN)
 
     def moves(self, moves: Moves) -> Moves | None:
         """Return what may be assumed of moves among its pairs."""
@@ -112,11 +122,13 @@ def label_without_truth(model: LinkageModel, groups: Groups, randoms: RandomPair
 def _judgeable(model: LinkageModel, groups: Groups, places: npt.NDArray[np.bool_]) -> list[_Rule]:
     """Return the rules that have pairs and leave enough comparisons free."""
     rules = []
+    personal = np.array([comparison.kind in _PERSONAL for comparison in model.comparisons], dtype=bool)
+    forename = np.array([comparison.kind == "given_name" for comparison in model.comparisons], dtype=bool)
     for i in range(len(model.blocking_rules)):
         rule, vectors = model.blocking_rules[i], groups.counted(i)
         free, used = _comparisons_beside(model, rule_fields(rule)), _comparisons_beside(model, whole_fields(rule))
         if used.sum() >= min(_FEWEST_USED, max(1, len(used) - 1)) and vectors.counts.sum() > 0.0:
-            rules.append(_Rule(i, vectors, free, used, at_one_place=not free[places].all()))
+            rules.append(_Rule(i, vectors, free, used, not free[places].all(), personal, forename))
     return rules
 
 
@@ -132,10 +144,11 @@ def _fit_rule(rule: _Rule, start: Probabilities, belief: Probabilities, moves: M
     recorded twice. Started from the rule's own pairs it would not, but it would miss matches where nearly all match.
     """
     m, free = rule.given_rule(start.m), Free(m=False, u=True, comparisons=rule.used)
-    found = fit(rule.vectors, Probabilities(m, start.u), belief, free, rule.moves(moves))
+    kin = rule.kin(start.u)
+    found = fit(rule.vectors, Probabilities(m, start.u), belief, free, rule.moves(moves), kin=kin)
     if _strangeness(rule, found, belief) <= _STRANGE:
         return found
-    return fit(rule.vectors, Probabilities(m, rule.starting_u(start.u)), belief, free, rule.moves(moves))
+    return fit(rule.vectors, Probabilities(m, rule.starting_u(start.u)), belief, free, rule.moves(moves), kin=kin)
 
 
 def _strangeness(rule: _Rule, found: Fit, belief: Probabilities) -> float:
@@ -154,7 +167,7 @@ def _learn(rules: list[_Rule], fits: list[Fit], belief: Probabilities, moves: Mo
     weighted, total = np.zeros_like(belief.m), np.zeros(len(belief.m))
     moved, seen = 0.0, 0.0
     for rule, found in zip(rules, fits, strict=True):
-        said = judge(rule.vectors.levels, found.probabilities, found.prior, rule.used, rule.moves(moves))
+        said = judge(rule.vectors.levels, found.probabilities, found.prior, rule.used, rule.moves(moves), found.kin)
         matched, stayed = said.matched * rule.vectors.counts, said.stayed * rule.vectors.counts
         weight = found.prior**_RELIABLE * min(1.0, matched.sum() / _ENOUGH)
         m = estimate(level_table(rule.vectors.levels, matched), belief.m)
@@ -176,7 +189,7 @@ def _labelled(groups: Groups, rules: list[_Rule], fits: list[Fit], moves: Moves,
     levels = groups.levels
     for rule, found in zip(rules, fits, strict=True):
         given = groups.of_rule(rule.number)
-        said[given] += posteriors(levels[given], found.probabilities, found.prior, rule.used, rule.moves(moves))
+        said[given] += posteriors(levels[given], found.probabilities, found.prior, rule.used, rule.moves(moves), found.kin)
         voices[given] += 1.0
     labels = np.divide(said, voices, out=np.zeros_like(said), where=voices > 0.0)
     labels[groups.known_non_match] = 0.0
