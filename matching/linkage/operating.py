@@ -25,4 +25,4 @@ class OperatingPoint:
     @property
     def value(self) -> float:
         """F1, less where precision is so low that most links would have to be undone (few or no true matches)."""
-        return self.f1 * min(1.0, self.precision / _LEAST_PRECISION)
+        return float(self.f1 * min(1.0, self.precision / _LEAST_PRECISION) ** 4)
