@@ -25,7 +25,14 @@ from matching.estimation.labelled import (
 )
 from matching.estimation.probabilities import with_probabilities
 from matching.estimation.rules import bounded, needed_rules
-from matching.estimation.sampling import Groups, TrainingPairs, blocked_pairs, group, random_pairs
+from matching.estimation.sampling import (
+    Groups,
+    TrainingPairs,
+    blocked_pairs,
+    claimed_elsewhere,
+    group,
+    random_pairs,
+)
 from matching.estimation.thresholds import Judge, choose_threshold, judge_by_pairs, judge_by_truth
 from matching.estimation.unsupervised import label_without_truth
 from matching.linkage.columns import RecordColumns
@@ -41,6 +48,9 @@ RANDOM_PAIRS: Final = 1_000_000
 RIDGE_PER_MATCH: Final = 0.01
 LEAST_RIDGE: Final = 3.0
 """How strongly calibrated weights are held to those that were counted, in nats for half a squared nat of change."""
+
+SURE: Final = 0.95
+"""Match probability from which a pair leaves no place for others in a source that holds each person once."""
 
 WORTH_CALIBRATING: Final = 0.004
 """How much expected F1 must gain before calibrated weights are taken: they follow the labels, errors and all."""
@@ -73,7 +83,7 @@ def train_unsupervised(
     """Train an untrained model on a table without labels (`unsupervised`)."""
     say = progress or _silent
     model, pairs, groups = _prepare(columns, model, seed, say)
-    counted = _guess(columns, model, groups, seed, say)
+    counted = _guess(columns, model, pairs, seed, say)
     return _finish(columns, _described(model, "unsupervised", on, seed), pairs, groups, counted, say)
 
 
@@ -83,7 +93,7 @@ def train_by_identifiers(
     """Train without labels, but let agreement of identifiers overrule (`labelled.corrected_by_identifiers`)."""
     say = progress or _silent
     model, pairs, groups = _prepare(columns, model, seed, say)
-    counted = corrected_by_identifiers(model, pairs, _guess(columns, model, groups, seed, say))
+    counted = corrected_by_identifiers(model, pairs, _guess(columns, model, pairs, seed, say))
     return _finish(columns, _described(model, "identifiers", on, seed), pairs, groups, counted, say)
 
 
@@ -137,11 +147,19 @@ def _prepare(
     return model, pairs, group(pairs)
 
 
-def _guess(columns: RecordColumns, model: LinkageModel, groups: Groups, seed: int, say: Progress) -> Counted:
-    """Train without labels; return the label of every pair."""
+def _guess(columns: RecordColumns, model: LinkageModel, pairs: TrainingPairs, seed: int, say: Progress) -> Counted:
+    """Train without labels; return the label of every pair.
+
+    Where sources hold each person once, a second round knows which pairs the sure matches of the first rule out.
+    """
     say("estimating m and u")
     randoms = random_pairs(columns, model, RANDOM_PAIRS, seed)
+    groups = group(pairs)
     found = label_without_truth(model, groups, randoms, seed)
+    claimed = claimed_elsewhere(columns, pairs, found.labels[groups.inverse], model, SURE)
+    if claimed.any():
+        groups = group(replace(pairs, known_non_match=pairs.known_non_match | claimed))
+        found = label_without_truth(model, groups, randoms, seed)
     return Counted(found.probabilities, found.prior, found.labels[groups.inverse])
 
 
