@@ -120,14 +120,14 @@ def claimed_elsewhere(
     A record's match with probability `sure` or more in such a source leaves no place for another there. Among the
     pairs that remain a modest weight means much more: most other pairs of that weight were of records that are taken.
     """
-    hard = np.array([model.uniqueness(name).unique == "hard" for name in columns.source_names], dtype=bool)
+    unique = np.array([model.uniqueness(name).unique != "none" for name in columns.source_names], dtype=bool)
     owners = np.concatenate([pairs.left, pairs.right])
     held_by = columns.sources[np.concatenate([pairs.right, pairs.left])]
-    _, place = np.unique(owners * len(hard) + held_by, return_inverse=True)
+    _, place = np.unique(owners * len(unique) + held_by, return_inverse=True)
     twice = np.concatenate([labels, labels])
     best = np.zeros(int(place.max(initial=-1)) + 1)
     np.maximum.at(best, place, twice)
-    taken = hard[held_by] & (best[place] >= sure) & (twice < best[place])
+    taken = unique[held_by] & (best[place] >= sure) & (twice < best[place])
     claimed: npt.NDArray[np.bool_] = taken[: len(pairs)] | taken[len(pairs) :]
     return claimed
 
