@@ -83,7 +83,7 @@ def train_unsupervised(
     """Train an untrained model on a table without labels (`unsupervised`)."""
     say = progress or _silent
     model, pairs, groups = _prepare(columns, model, seed, say)
-    counted = _guess(columns, model, pairs, seed, say)
+    counted, groups = _guess(columns, model, pairs, seed, say)
     return _finish(columns, _described(model, "unsupervised", on, seed), pairs, groups, counted, say)
 
 
@@ -93,7 +93,8 @@ def train_by_identifiers(
     """Train without labels, but let agreement of identifiers overrule (`labelled.corrected_by_identifiers`)."""
     say = progress or _silent
     model, pairs, groups = _prepare(columns, model, seed, say)
-    counted = corrected_by_identifiers(model, pairs, _guess(columns, model, pairs, seed, say))
+    guessed, groups = _guess(columns, model, pairs, seed, say)
+    counted = corrected_by_identifiers(model, pairs, guessed)
     return _finish(columns, _described(model, "identifiers", on, seed), pairs, groups, counted, say)
 
 
@@ -147,8 +148,10 @@ def _prepare(
     return model, pairs, group(pairs)
 
 
-def _guess(columns: RecordColumns, model: LinkageModel, pairs: TrainingPairs, seed: int, say: Progress) -> Counted:
-    """Train without labels; return the label of every pair.
+def _guess(
+    columns: RecordColumns, model: LinkageModel, pairs: TrainingPairs, seed: int, say: Progress
+) -> tuple[Counted, Groups]:
+    """Train without labels; return the label of every pair, and the pairs grouped with all that bars them.
 
     Where sources hold each person once, a second round knows which pairs the sure matches of the first rule out.
     """
@@ -156,11 +159,17 @@ def _guess(columns: RecordColumns, model: LinkageModel, pairs: TrainingPairs, se
     randoms = random_pairs(columns, model, RANDOM_PAIRS, seed)
     groups = group(pairs)
     found = label_without_truth(model, groups, randoms, seed)
-    claimed = claimed_elsewhere(columns, pairs, found.labels[groups.inverse], model, SURE)
+    labels, prior = found.labels[groups.inverse], found.prior
+    claimed = claimed_elsewhere(columns, pairs, labels, model, SURE)
     if claimed.any():
-        groups = group(replace(pairs, known_non_match=pairs.known_non_match | claimed))
-        found = label_without_truth(model, groups, randoms, seed)
-    return Counted(found.probabilities, found.prior, found.labels[groups.inverse])
+        barred = group(replace(pairs, known_non_match=pairs.known_non_match | claimed))
+        found = label_without_truth(model, barred, randoms, seed)
+        labels = found.labels[barred.inverse]
+        if all(policy.unique == "hard" for policy in model.source_policies):
+            groups, prior = barred, found.prior
+        else:  # clustering does not bar them, so they count in what a weight is worth
+            prior = float(labels.mean())
+    return Counted(found.probabilities, prior, labels), groups
 
 
 def _finish(

@@ -143,7 +143,8 @@ def _fit_rule(rule: _Rule, start: Probabilities, belief: Probabilities, moves: M
     From strangers, for whom a shared home is one in thousands, EM may take households for people where nobody is
     recorded twice. Started from the rule's own pairs it would not, but it would miss matches where nearly all match.
     """
-    m, free = rule.given_rule(start.m), Free(m=False, u=True, comparisons=rule.used)
+    # One comparison alone says how many match only if what strangers show in it is known.
+    m, free = rule.given_rule(start.m), Free(m=False, u=bool(rule.used.sum() > 1), comparisons=rule.used)
     kin = rule.kin(start.u)
     found = fit(rule.vectors, Probabilities(m, start.u), belief, free, rule.moves(moves), kin=kin)
     if kin is not None or _strangeness(rule, found, belief) <= _STRANGE:
@@ -204,7 +205,9 @@ def _labelled(groups: Groups, rules: list[_Rule], fits: list[Fit], moves: Moves,
         estimate(level_table(levels, labels * heard), belief.m),
         estimate(level_table(levels, (1.0 - labels) * heard), belief.u),
     )
-    prior = float(np.clip((labels * heard).sum() / max(1.0, heard.sum()), 1e-6, 1.0 - 1e-6))
+    # Pairs that are barred anyway make no match less likely.
+    open_pairs = heard[~groups.known_non_match].sum()
+    prior = float(np.clip((labels * heard).sum() / max(1.0, open_pairs), 1e-6, 1.0 - 1e-6))
     priors = {rule.number: found.prior for rule, found in zip(rules, fits, strict=True)}
     return Labelling(probabilities, prior, labels, priors)
 
