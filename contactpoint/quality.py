@@ -142,15 +142,19 @@ def measure(memberships: Iterable[Sequence[str]], truth: Truth) -> Quality:
     return _measured(cluster_of, truth.people, truth.births, unknown, len(missing))
 
 
-def measure_labels(clusters: ArrayLike, people: ArrayLike) -> Quality:
-    """Compare two labellings of the same records, given as two columns of any labels."""
+def measure_labels(clusters: ArrayLike, people: ArrayLike, births: dict[str, int] | None = None) -> Quality:
+    """Compare two labellings of the same records, given as two columns of any labels.
+
+    `births` gives the number of the multiple birth of each person who is a twin or triplet.
+    """
     _, cluster_codes = np.unique(np.asarray(clusters), return_inverse=True)
     names, person_codes = np.unique(np.asarray(people), return_inverse=True)
     if cluster_codes.shape != person_codes.shape:
         msg = f"{cluster_codes.size} cluster labels, but {person_codes.size} labels of people"
         raise ValueError(msg)
-    births = np.full(len(names), _NO_BIRTH, np.int64)
-    return _measured(cluster_codes.astype(np.int64), person_codes.astype(np.int64), births, 0, 0)
+    birth_of = births or {}
+    numbers = np.array([birth_of.get(str(person), _NO_BIRTH) for person in names], np.int64)
+    return _measured(cluster_codes.astype(np.int64), person_codes.astype(np.int64), numbers, 0, 0)
 
 
 def _measured(cluster: Codes, person: Codes, births: Codes, unknown: int, missing: int) -> Quality:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,7 @@ def trained_on_half(labelled: LabelledSet) -> dict[str, Any]:
     frame = labelled.frame.assign(
         **{HALF: [person if is_known else None for person, is_known in zip(people, known, strict=True)]}
     )
-    half = LabelledSet(
-        labelled.name, frame, labelled.fields, labelled.blocking, labelled.unique_in_source, labelled.date_format
-    )
+    half = replace(labelled, frame=frame)
     return _run(half, {"method": "labels", "person": HALF}, ~known)
 
 
@@ -43,12 +42,12 @@ def _run(labelled: LabelledSet, train: dict[str, str], measured: np.ndarray[Any,
     linked, columns, _, model = link_table(labelled.table, labelled.config(train), _quiet)
     seconds = time.perf_counter() - begun
     people = labelled.frame[PERSON].to_numpy()[measured]
-    own = measure_labels(linked.clusters[measured], people)
+    own = measure_labels(linked.clusters[measured], people, labelled.births)
     pairs, _ = score_pairs(columns, model, floor=min(THRESHOLDS))
     found: dict[int, Quality] = {}
     for threshold in THRESHOLDS:
         clusters = cluster_pairs(columns, pairs, with_threshold(model, threshold)).labels
-        found[threshold] = measure_labels(clusters[measured], people)
+        found[threshold] = measure_labels(clusters[measured], people, labelled.births)
     best = max(found, key=lambda threshold: found[threshold].f1)
     return {
         "own threshold": figures(own, model.link_threshold / CENTIBITS),
@@ -65,6 +64,7 @@ def figures(quality: Quality, threshold: float | None) -> dict[str, Any]:
         "recall": round(quality.recall, 5),
         "f1": round(quality.f1, 5),
         "bcubed_f1": round(quality.bcubed_f1, 5),
+        "merged_twins": quality.merged_twins,
     }
 
 

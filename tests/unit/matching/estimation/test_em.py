@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matching.estimation.em import Fit, Free, Moves, Vectors, fit, judge, posteriors
+from matching.estimation.em import Fit, Free, Kin, Moves, Vectors, fit, judge, posteriors
 from matching.estimation.probabilities import Probabilities, Table, estimate, level_table, log_ratios
 from matching.linkage.model import MAX_LEVELS
 
@@ -131,3 +131,25 @@ def test_a_level_that_was_never_seen_keeps_the_weight_it_started_with() -> None:
     u = estimate(level_table(others, np.ones(len(others))), start.u)
 
     assert np.log(m[0, 2] / u[0, 2]) == pytest.approx(np.log(0.1 / 0.05), abs=1e-6)
+
+
+def drawn_classes(*classes: tuple[Table, int]) -> Vectors:
+    generator = np.random.default_rng(6)
+    drawn_levels = [np.array([1 + (generator.random(n) < row[2]) for row in each[:3]]).T for each, n in classes]
+    levels, counts = np.unique(np.concatenate(drawn_levels).astype(np.int8), axis=0, return_counts=True)
+    return Vectors(levels, counts.astype(np.float64), np.zeros(len(levels)))
+
+
+def test_relatives_are_told_from_one_person_by_their_forenames() -> None:
+    m = table([(0.05, 0.95), (0.05, 0.95), (0.1, 0.9)])  # forename, birth date, address
+    strangers, kin = table([(0.95, 0.05), (0.98, 0.02), (0.9, 0.1)]), table([(0.95, 0.05), (0.6, 0.4), (0.05, 0.95)])
+    vectors = drawn_classes((m, 10_000), (strangers, 40_000), (kin, 50_000))
+    start, free = Probabilities(m, strangers), Free(m=False, u=True, comparisons=np.ones(3, dtype=bool))
+    relatives = Kin(np.array([False, True, True]), (m + strangers) / 2, 0.5)
+
+    alone, told = fit(vectors, start, start, free), fit(vectors, start, start, free, steps=1000, kin=relatives)
+
+    assert told.prior == pytest.approx(0.1, abs=0.01)
+    assert told.kin is not None
+    assert told.kin.u[1, 2] == pytest.approx(0.4, abs=0.05)
+    assert abs(alone.prior - 0.1) > abs(told.prior - 0.1)

@@ -11,7 +11,7 @@ import pytest
 from contactpoint.quality import measure_labels
 from matching.estimation.labelled import UNLABELLED, labels_of_clusters
 from matching.estimation.rules import needed_rules, propose_rules, rule_fields, whole_fields
-from matching.estimation.sampling import blocked_pairs, group, random_pairs
+from matching.estimation.sampling import TrainingPairs, blocked_pairs, claimed_elsewhere, group, random_pairs
 from matching.estimation.store import save_model
 from matching.estimation.training import Trained, train_by_identifiers, train_unsupervised, train_with_labels
 from matching.estimation.unsupervised import label_without_truth
@@ -165,3 +165,16 @@ def test_the_model_file_keeps_the_operating_curve_of_its_training() -> None:
     assert kept == trained.curve
     assert {p.threshold for p in kept} > {trained.model.link_threshold}
     assert [p.threshold for p in kept] == sorted(p.threshold for p in kept)
+
+
+def test_a_sure_match_leaves_no_place_for_others_in_a_source_that_holds_each_person_once() -> None:
+    made = population(1, unique=True)
+    columns = RecordColumns(made.model)
+    columns.append([made.columns.row(0)] * 4, ["a", "b", "b", "c"])
+    none = np.zeros(4, dtype=bool)
+    left, right = np.array([0, 0, 1, 2]), np.array([1, 2, 3, 3])
+    pairs = TrainingPairs(left, right, np.zeros((4, 1), np.int8), np.zeros(4, np.uint64), none, 1.0)
+
+    claimed = claimed_elsewhere(columns, pairs, np.array([0.99, 0.4, 0.5, 0.6]), made.model, 0.95)
+
+    assert claimed.tolist() == [False, True, False, False]
