@@ -142,7 +142,7 @@ def measure(memberships: Iterable[Sequence[str]], truth: Truth) -> Quality:
     return _measured(cluster_of, truth.people, truth.births, unknown, len(missing))
 
 
-def measure_labels(clusters: ArrayLike, people: ArrayLike, births: dict[str, int] | None = None) -> Quality:
+def measure_labels(clusters: ArrayLike, people: ArrayLike, *, births: dict[str, int] | None = None) -> Quality:
     """Compare two labellings of the same records, given as two columns of any labels.
 
     `births` gives the number of the multiple birth of each person who is a twin or triplet.

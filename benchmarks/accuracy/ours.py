@@ -42,12 +42,12 @@ def _run(labelled: LabelledSet, train: dict[str, str], measured: np.ndarray[Any,
     linked, columns, _, model = link_table(labelled.table, labelled.config(train), _quiet)
     seconds = time.perf_counter() - begun
     people = labelled.frame[PERSON].to_numpy()[measured]
-    own = measure_labels(linked.clusters[measured], people, labelled.births)
+    own = measure_labels(linked.clusters[measured], people, births=labelled.births)
     pairs, _ = score_pairs(columns, model, floor=min(THRESHOLDS))
     found: dict[int, Quality] = {}
     for threshold in THRESHOLDS:
         clusters = cluster_pairs(columns, pairs, with_threshold(model, threshold)).labels
-        found[threshold] = measure_labels(clusters[measured], people, labelled.births)
+        found[threshold] = measure_labels(clusters[measured], people, births=labelled.births)
     best = max(found, key=lambda threshold: found[threshold].f1)
     return {
         "own threshold": figures(own, model.link_threshold / CENTIBITS),

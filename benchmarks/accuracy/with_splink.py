@@ -80,4 +80,4 @@ def _clusters(linker: Any, predicted: Any, labelled: LabelledSet, threshold: dic
         clusters = linker.clustering.cluster_pairwise_predictions_at_threshold(predicted, **threshold)
     frame = clusters.as_pandas_dataframe().set_index(ID)["cluster_id"]
     found = frame.loc[labelled.frame[ID].tolist()].tolist()
-    return measure_labels(found, labelled.frame[PERSON].tolist(), labelled.births)
+    return measure_labels(found, labelled.frame[PERSON].tolist(), births=labelled.births)

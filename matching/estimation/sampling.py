@@ -22,6 +22,7 @@ from matching.linkage.model import LinkageModel
 _LARGEST: Final = 2.0**64
 _LEVEL_BITS: Final = np.uint64(4)
 _CHUNK: Final = 500_000
+_MOST_REPEATS: Final = 0.1  # matches a record inside a source that is said to hold a person once, mostly
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def claimed_elsewhere(
     A record's match with probability `sure` or more in such a source leaves no place for another there. Among the
     pairs that remain a modest weight means much more: most other pairs of that weight were of records that are taken.
     """
-    unique = np.array([model.uniqueness(name).unique != "none" for name in columns.source_names], dtype=bool)
+    unique = _keeps_its_word(columns, pairs, labels, model)
     owners = np.concatenate([pairs.left, pairs.right])
     held_by = columns.sources[np.concatenate([pairs.right, pairs.left])]
     _, place = np.unique(owners * len(unique) + held_by, return_inverse=True)
@@ -130,6 +131,20 @@ def claimed_elsewhere(
     taken = unique[held_by] & (best[place] >= sure) & (twice < best[place])
     claimed: npt.NDArray[np.bool_] = taken[: len(pairs)] | taken[len(pairs) :]
     return claimed
+
+
+def _keeps_its_word(
+    columns: RecordColumns, pairs: TrainingPairs, labels: npt.NDArray[np.float64], model: LinkageModel
+) -> npt.NDArray[np.bool_]:
+    """Tell which sources hold each person once: by their policy, and where that is soft by their expected matches."""
+    said = [model.uniqueness(name).unique for name in columns.source_names]
+    left, right = columns.sources[pairs.left], columns.sources[pairs.right]
+    inside = np.bincount(left[left == right], labels[left == right], len(said)) / pairs.share
+    mostly = inside <= _MOST_REPEATS * np.bincount(columns.sources, minlength=len(said))
+    unique: npt.NDArray[np.bool_] = np.array([each == "hard" for each in said]) | (
+        np.array([each == "soft" for each in said]) & mostly
+    )
+    return unique
 
 
 @dataclass(frozen=True, slots=True)
