@@ -141,9 +141,8 @@ def _keeps_its_word(
     left, right = columns.sources[pairs.left], columns.sources[pairs.right]
     inside = np.bincount(left[left == right], labels[left == right], len(said)) / pairs.share
     mostly = inside <= _MOST_REPEATS * np.bincount(columns.sources, minlength=len(said))
-    unique: npt.NDArray[np.bool_] = np.array([each == "hard" for each in said]) | (
-        np.array([each == "soft" for each in said]) & mostly
-    )
+    hard, soft = (np.array([each == kind for each in said], dtype=bool) for kind in ("hard", "soft"))
+    unique: npt.NDArray[np.bool_] = hard | (soft & mostly)
     return unique
 
 
