@@ -7,7 +7,6 @@ import secrets
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from contactpoint.cli.environment import addresses, stack_config, stage_environm
 from contactpoint.cli.output import Output, show
 from contactpoint.cli.stack_commands import OutputOption
 from schemas.access import Person
-from schemas.errors import ConfigurationError, RetriableError
+from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from projections.access.reader import Found, TrailReader
@@ -247,11 +246,9 @@ def _row(found: Found) -> dict[str, Any]:
 
 
 def _seen(witness: str) -> str:
-    try:
-        with urllib.request.urlopen(witness, timeout=10) as answer:  # noqa: S310 - the operator's own setting
-            return str(answer.read(10_000).decode())
-    except OSError as error:
-        raise RetriableError(f"the witness does not answer ({type(error).__name__}): is it running?") from error
+    from projections.access.witness_server import HttpWitness
+
+    return HttpWitness(witness).latest()
 
 
 def _verifier() -> Path:

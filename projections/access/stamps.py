@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 
 from cryptography.x509 import Certificate
 from rfc3161_client import (
@@ -17,11 +16,10 @@ from rfc3161_client import (
     decode_timestamp_response,
 )
 
+from connectors.web import exchange
 from schemas.errors import RejectedError, RetriableError
 
 Ask = Callable[[bytes], bytes]  # the DER of a request in, the DER of the response out; raises RetriableError
-_SECONDS = 10.0
-_LARGEST = 65_536
 
 
 def stamp(note: str, ask: Ask, root: Certificate) -> bytes:
@@ -44,14 +42,10 @@ def http_authority(url: str) -> Ask:
     """Return an Ask that posts to a time stamping authority (RFC 3161 §3.4)."""
 
     def ask(request: bytes) -> bytes:
-        headers = {"Content-Type": "application/timestamp-query"}
-        query = urllib.request.Request(url, request, headers)  # noqa: S310 - the operator's own setting
-        try:
-            with urllib.request.urlopen(query, timeout=_SECONDS) as answer:  # noqa: S310
-                return bytes(answer.read(_LARGEST))
-        except (OSError, urllib.error.URLError) as error:
-            message = f"the time stamping authority does not answer ({type(error).__name__})"
-            raise RetriableError(message) from error
+        reply = exchange(url, request, {"Content-Type": "application/timestamp-query"})
+        if reply.status != HTTPStatus.OK:
+            raise RetriableError(f"the time stamping authority answers with status {reply.status}")
+        return reply.body
 
     return ask
 

@@ -8,7 +8,6 @@ the newest checkpoint that it has cosigned, for whoever wants to compare.
 
 from __future__ import annotations
 
-import http.client
 import signal
 import sys
 import threading
@@ -17,13 +16,13 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
 
+from connectors.web import check_address, exchange
 from projections.access.keys import read_signer, read_verifier
 from projections.access.witness import LARGEST_REQUEST, Answer, Conflict, Reply, Witness
-from schemas.errors import ConfigurationError, ContactPointError, RejectedError, RetriableError
+from schemas.errors import ContactPointError, RejectedError, RetriableError
 from schemas.telemetry import configure_logging
 
 log = structlog.get_logger(__name__)
@@ -81,26 +80,16 @@ class HttpWitness:
     """Asks a witness over HTTP; one connection a request, since there is one each few seconds."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            message = f"{url!r} is no address of a witness (http://host:port)"
-            raise ConfigurationError(message)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=_SECONDS)
-        self._prefix = parts.path.rstrip("/")
+        self._url = check_address(url).rstrip("/")
 
     def __call__(self, body: bytes, /) -> Answer:
         """Send an add-checkpoint request."""
-        try:
-            self._connection.request("POST", f"{self._prefix}/add-checkpoint", body)
-            response = self._connection.getresponse()
-            text = response.read(LARGEST_REQUEST).decode()
-        except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
-            message = f"the witness does not answer ({type(error).__name__})"
-            raise RetriableError(message) from error
-        finally:
-            self._connection.close()
-        return _answer(response.status, text)
+        reply = exchange(f"{self._url}/add-checkpoint", body)
+        return _answer(reply.status, reply.body.decode(errors="replace"))
+
+    def latest(self) -> str:
+        """Return the newest checkpoint that the witness has cosigned."""
+        return exchange(f"{self._url}/").body.decode(errors="replace")
 
 
 def _answer(status: int, text: str) -> Answer:
