@@ -98,7 +98,7 @@ def fetch_from(url: str) -> Fetch:
         raise ConfigurationError(f"the key set's address must begin with https:// ({parts.scheme}:// was given)")
 
     def fetch() -> object:
-        with urllib.request.urlopen(url, timeout=_FETCH_TIMEOUT_SECONDS) as answer:  # noqa: S310 - checked above
+        with urllib.request.urlopen(url, timeout=_FETCH_TIMEOUT_SECONDS) as answer:  # noqa: S310  # nosec B310 - checked above
             found: object = json.loads(answer.read(_MAX_BYTES))
             return found
 
