@@ -125,6 +125,22 @@ def wait_until_applied(kafka: KafkaSettings, postgres: PostgresSettings, *, pati
         _wait(lambda: _all_folded(connection, limits), until, "a projection has not folded it")
 
 
+def wait_until_model(
+    kafka: KafkaSettings, postgres: PostgresSettings, model_id: str, *, patience: float = 3600.0
+) -> None:
+    """Return once everything is linked by this model, published and folded; raises like `wait_until_applied`."""
+    until = time.monotonic() + patience
+    with connect(postgres, autocommit=True, application="contactpoint wait") as connection:
+        _wait(lambda: _linked_by(connection) == model_id, until, "matching has not linked everything by the new model")
+    wait_until_applied(kafka, postgres, patience=max(1.0, until - time.monotonic()))
+
+
+def _linked_by(connection: Connection[TupleRow]) -> str | None:
+    """Return the model of the tables, None while they are being made again."""
+    found = connection.execute(QUERIES["settled_model"]).fetchone()
+    return found[0] if found else None
+
+
 def _wait(done: Callable[[], bool], until: float, what: str) -> None:
     while not done():
         if time.monotonic() > until:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 from psycopg import Connection, errors
@@ -16,10 +17,11 @@ from schemas.errors import ConfigurationError
 
 
 class ModelFiles:
-    """Finds models by id; `given` is the configured file, if any."""
+    """Finds models by id; `given` is the configured file, `folder` holds those that may be activated, if any."""
 
-    def __init__(self, given: Path | None = None) -> None:
+    def __init__(self, given: Path | None = None, folder: Path | None = None) -> None:
         self._given = given
+        self._folder = folder
 
     def of(self, model_id: str) -> LinkageModel:
         """Return the model with this id; raise ConfigurationError that says where its file was looked for."""
@@ -34,14 +36,24 @@ class ModelFiles:
         )
         raise ConfigurationError(message)
 
+    def check_for_activation(self, digest: str) -> None:
+        """Raise ConfigurationError unless matching finds the file with this SHA-256 where it looks for it."""
+        folders = [SHIPPED, *([self._folder] if self._folder else [])]
+        files = (path for folder in folders for path in folder.glob("*.json"))
+        if not any(sha256(path.read_bytes()).hexdigest() == digest for path in files):
+            place = self._folder or "the folder that CONTACTPOINT_MATCHING_MODELS names, here and for every worker"
+            message = f"matching would not find this file: copy it into {place}"
+            raise ConfigurationError(message)
+
     def _folders(self) -> list[Path]:
-        return [SHIPPED, *([self._given.resolve().parent] if self._given else [])]
+        given = [self._given.resolve().parent] if self._given else []
+        return [SHIPPED, *([self._folder] if self._folder else []), *given]
 
     def _files(self) -> Iterator[Path]:
         if self._given:
             yield self._given
         for folder in self._folders():
-            yield from sorted(folder.glob("model_*.json"), reverse=True)
+            yield from sorted(folder.glob("*.json"), reverse=True)
 
 
 def model_of_tables(connection: Connection[TupleRow]) -> str | None:

@@ -39,7 +39,8 @@ def linkage_model() -> LinkageModel:
 
 def model_files() -> ModelFiles:
     """Return where models are looked for by id."""
-    return ModelFiles(_given_model())
+    folder = os.environ.get("CONTACTPOINT_MATCHING_MODELS")
+    return ModelFiles(_given_model(), Path(folder) if folder else None)
 
 
 def model_in_use(connection: Connection[TupleRow]) -> LinkageModel:

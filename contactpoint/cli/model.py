@@ -10,10 +10,11 @@ import typer
 
 from connectors.kafka import create_topics
 from connectors.postgres import connect
-from contactpoint.cli.environment import addresses, linkage_model, model_in_use
+from contactpoint.cli.environment import addresses, linkage_model, model_files, model_in_use
 from contactpoint.cli.output import Output, messages, progress, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.cli.why import RightOption
+from contactpoint.drain import wait_until_model
 from contactpoint.models import live_record_count, model_of_tables
 from matching.linkage.columns import RecordColumns
 from matching.linkage.model import CENTIBITS, LinkageModel
@@ -111,6 +112,7 @@ def activate_command(
     approved_by: Annotated[str, typer.Option(help="The second person's user id.", show_default=False)],
     reason: Annotated[str, typer.Option(help="A code: retrained, more_accurate, fault_corrected or return_to_former.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Return once every record is linked again.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Put a model into force: from then on it decides, and every record is linked again under the same decisions.
@@ -121,6 +123,7 @@ def activate_command(
     from contactpoint.model_tools.activate import activation, read_for_activation
 
     model, digest = read_for_activation(model_file)
+    model_files().check_for_activation(digest)
     event = activation(model, digest, (by, approved_by), reason, datetime.now(UTC))
     where = addresses()
     with connect(where.postgres_settings(), autocommit=True) as connection:
@@ -129,6 +132,8 @@ def activate_command(
     if not dry_run:
         create_topics(where.kafka_settings())
         publish_decision(where.kafka_settings(), event)
+        if wait:
+            wait_until_model(where.kafka_settings(), where.postgres_settings(), model.model_id)
     show(
         output,
         {
@@ -139,7 +144,7 @@ def activate_command(
             "records to link again": records,
             "decision": event.event_id,
             "published": not dry_run,
-            "what follows": "matching links every record again under the same decisions; it needs the file at hand",
+            "what follows": "done" if wait else "matching links every record again under the same decisions",
         },
     )
 

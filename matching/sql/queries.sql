@@ -199,3 +199,6 @@ select batch from matching.owner
 -- name: merges_about
 select key, merged_into from matching.record
 where merged_into <> '' and (key = any(%(keys)s) or merged_into = any(%(keys)s))
+
+-- name: settled_model
+select case when replay_until is null then model_id end from matching.owner

@@ -119,6 +119,15 @@ def test_a_model_is_found_by_its_id_whatever_its_file_is_called(tmp_path: Path) 
         ModelFiles().of("0123456789abcdef")
 
 
+def test_a_model_that_matching_would_not_find_is_not_activated(tmp_path: Path) -> None:
+    path = written(tmp_path, hand_made_model())
+    digest = read_for_activation(path)[1]
+    ModelFiles(folder=tmp_path).check_for_activation(digest)
+    for files in (ModelFiles(), ModelFiles(given=path)):
+        with pytest.raises(ConfigurationError, match="copy it into"):
+            files.check_for_activation(digest)
+
+
 def test_a_table_is_evaluated_from_the_command_line(tmp_path: Path) -> None:
     config = tmp_path / "LINK.toml"
     kinds = {field.name: field.kind for field in hand_made_model().fields}
