@@ -14,6 +14,8 @@ from projections.base import Rows
 
 _SQL = sql_blocks("projections.review.sql", "reader")
 _MOST = 1_000
+HOLDING = "shield_in_doubt"
+"""The kind of question that keeps a child from being published, so the first to be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class ReviewReader:
         state: str | None = "open",
         limit: int = _MOST,
     ) -> list[Conflict]:
-        """Return questions, the oldest first, with their age on a day."""
+        """Return questions with their age on a day: those that hold a child first, then the oldest."""
         wanted = {"id": None, "authority": authority, "kind": kind, "state": state, "limit": limit}
         return self._ask(wanted, on)[:limit]
 
@@ -110,7 +112,7 @@ class ReviewReader:
         for name in self._names("ordinary", "shielded"):
             with wrap_errors():
                 found += [_conflict(row, on) for row in self._connection.execute(_SQL[name], wanted)]
-        return sorted(found, key=lambda each: (each.opened_at, each.conflict_id))
+        return sorted(found, key=lambda each: (each.kind != HOLDING, each.opened_at, each.conflict_id))
 
     def _names(self, ordinary: str, shielded: str) -> Sequence[str]:
         return (ordinary, shielded) if self._shielded else (ordinary,)
