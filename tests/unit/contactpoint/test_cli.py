@@ -18,7 +18,7 @@ from contactpoint.entry_view import entry_lines
 from contactpoint.supervisor import StageCommand, Supervisor
 from schemas.errors import ConfigurationError, ContactPointError, FencedError, RejectedError, RetriableError
 
-GROUPS = ["audit", "feeds", "matching", "projections", "stack"]
+GROUPS = ["audit", "conflicts", "decide", "feeds", "matching", "model", "projections", "stack"]
 NOWHERE = {"CONTACTPOINT_LOCAL": "/nonexistent/contactpoint"}
 
 
