@@ -155,7 +155,7 @@ class _Judge:
         for must, pairs in ((True, self.book.must), (False, self.book.cannot)):
             for a in self.keys:
                 for b, ids in pairs.others(a).items():
-                    if a > b or b not in self.row or self.book.clash_of(a) or b in self.book.severed.others(a):
+                    if a > b or b not in self.row or self.book.is_beyond_evidence(a, b):
                         continue
                     left, right = self.row[a], self.row[b]
                     weight = int(score(self.columns, np.array([left]), np.array([right]), self.model)[0])

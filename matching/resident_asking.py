@@ -101,12 +101,11 @@ class Asker:
         overruled = {(records.rid_of.get(a, -1), records.rid_of.get(b, -1)) for a, b in touched.stated.overruled}
         for rid in self._concerned(touched):
             key = records.keys[rid]
-            if book.clash_of(key) is None:
-                for must, others in ((True, book.must.others(key)), (False, book.cannot.others(key))):
-                    for other in others:
-                        at = records.rid_of.get(other)
-                        if at is not None and records.live[at] and other not in book.severed.others(key):
-                            pairs[(rid, at) if key < other else (at, rid)] = must
+            for must, others in ((True, book.must.others(key)), (False, book.cannot.others(key))):
+                for other in others:
+                    at = records.rid_of.get(other)
+                    if at is not None and records.live[at] and not book.is_beyond_evidence(key, other):
+                        pairs[(rid, at) if key < other else (at, rid)] = must
         if not pairs:
             return []
         left, right = np.array(list(pairs), np.int64).T

@@ -144,6 +144,11 @@ class DecisionBook:
         """Return the clash that a record's must-links are suspended by."""
         return self._clash_of.get(key)
 
+    def is_beyond_evidence(self, a: str, b: str) -> bool:
+        """Tell whether weights cannot contradict what is decided of two records: they are severed, or it clashes."""
+        clash = self._clash_of.get(a)
+        return b in self.severed.others(a) or (clash is not None and clash is self._clash_of.get(b))
+
     def must_with(self, key: str) -> Iterable[str]:
         """Return the keys that people say are one child with this one, none while their decisions clash."""
         return () if key in self._clash_of else self.must.others(key)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import get_args
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +12,8 @@ from matching.changes import SourceChange
 from matching.linkage.decisions import Decision
 from matching.linkage.model import BlockingRule, LinkageModel, SourcePolicy, TwinRule
 from matching.resident import ResidentOwner
+from schemas.conflicts import ConflictKind
+from tests.unit.matching.random_worlds import random_decisions, random_log
 from tests.unit.matching.worlds import DurableRows, decision_logs, judged, marked_logs, model
 
 TWINS = TwinRule("date_of_birth", "surname", "given_name", ("postcode",), ("nhs",))
@@ -59,7 +63,8 @@ def check(
     assert owner.conflicts() == rows.conflicts == expected.conflicts
 
 
-SMALL = (
+@settings(max_examples=60, deadline=None)
+@given(
     marked_logs(),
     decision_logs(),
     st.randoms(use_true_random=False),
@@ -67,10 +72,6 @@ SMALL = (
     st.lists(st.booleans(), min_size=1, max_size=4),
     st.sampled_from(WORLDS),
 )
-
-
-@settings(max_examples=200, deadline=None)
-@given(*SMALL)
 def test_records_and_decisions_in_any_order_and_batches_end_where_one_batch_does(
     log: list[SourceChange],
     decisions: list[Decision],
@@ -80,3 +81,34 @@ def test_records_and_decisions_in_any_order_and_batches_end_where_one_batch_does
     world: LinkageModel,
 ) -> None:
     check(log, decisions, rng, cuts, restarts, world)
+
+
+def check_seed(seed: int) -> None:
+    rng = random.Random(seed)
+    log, decisions = random_log(rng), random_decisions(rng)
+    cuts, restarts = [rng.randrange(1, 10) for _ in range(3)], [rng.random() < 0.5 for _ in range(3)]
+    check(log, decisions, rng, cuts, restarts, WORLDS[seed % len(WORLDS)])
+
+
+@pytest.mark.parametrize("first", range(0, 1000, 100))
+def test_a_thousand_dense_worlds_in_any_order_end_where_one_batch_does(first: int) -> None:
+    for seed in range(first, first + 100):
+        check_seed(seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("first", range(1000, 50_000, 1000))
+def test_many_more_dense_worlds_do_so_too(first: int) -> None:
+    for seed in range(first, first + 1000):
+        check_seed(seed)
+
+
+def test_the_dense_worlds_have_conflicts_of_every_kind_and_held_children() -> None:
+    kinds, held = set[str](), 0
+    for seed in range(100):
+        rng = random.Random(seed)
+        judgement = judged(random_log(rng), random_decisions(rng), WORLDS[seed % len(WORLDS)])
+        kinds |= {state.kind for state in judgement.conflicts.values()}
+        held += len(judgement.held)
+    assert kinds == set(get_args(ConflictKind))
+    assert held > 5
