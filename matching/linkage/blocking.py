@@ -26,7 +26,7 @@ _PART: Final = re.compile(r"(?P<function>\w+)\((?P<arguments>[\w, ]+)\)")
 _SOUNDEX: Final = {letter: code for code, group in enumerate("BFPV CGJKQSXZ DT L MN R".split(), 1) for letter in group}
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 12)
 def soundex(name: str) -> str:
     """Return the Soundex code of a name (Russell 1918): its first letter, three digits for the consonants after it."""
     digits: list[int] = []
@@ -170,7 +170,7 @@ def _hash_derived(function: Callable[[str], str], values: Sequence[str]) -> Hash
     return np.array([_derived(function, value) if value else MISSING for value in values], np.uint64)
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=1 << 15)
 def _derived(function: Callable[[str], str], value: str) -> int:
     """Return the hash of what a function makes of a value; names and dates come again and again."""
     return hash_text(function(value))

@@ -50,7 +50,8 @@ _PLACEHOLDER_PLACES: Final = re.compile(
     r"(?:NFA|NO FIXED (?:ABODE|ADDRESS)|HOMELESS|UNKNOWN|NOT KNOWN|NK|NONE|NULL|ADDRESS UNKNOWN)"
 )
 _SEX: Final = {"M": "M", "MALE": "M", "1": "M", "BOY": "M", "F": "F", "FEMALE": "F", "2": "F", "GIRL": "F"}
-_CACHE: Final = 1 << 16
+_CACHE: Final = 1 << 14
+_FEW: Final = 1 << 12  # texts that come again soon or never: those of one household
 
 
 def join_alternates(values: Iterable[str]) -> str:
@@ -117,14 +118,14 @@ def fold_sex(text: str) -> str:
     return _SEX.get(text.strip().upper(), "")
 
 
-@lru_cache(maxsize=_CACHE)
+@lru_cache(maxsize=_FEW)
 def fold_postcode(text: str) -> str:
     """Fold a postcode to capitals and digits without space; the default postcodes ZZ99 (ODS) are missing."""
     folded = _NOT_ALNUM.sub("", _plain(unicodedata.normalize("NFKC", text).upper()))
     return "" if folded.startswith("ZZ99") or not folded.strip("0X") else folded
 
 
-@lru_cache(maxsize=_CACHE)
+@lru_cache(maxsize=_FEW)
 def fold_address(text: str) -> str:
     """Fold an address or place: capitals, digits and single spaces; "no fixed abode" and "unknown" are missing."""
     folded = _spellings(text, _NOT_ALNUM)[0]
@@ -137,7 +138,7 @@ def fold_identifier(text: str) -> str:
     return folded if len(set(folded)) > 1 else ""
 
 
-@lru_cache(maxsize=_CACHE)
+@lru_cache(maxsize=_FEW)
 def fold_short_string(text: str) -> str:
     """Fold any other short text: capitals, digits and single spaces; words for "unknown" are missing."""
     folded = _spellings(text, _NOT_ALNUM)[0]

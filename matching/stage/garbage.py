@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+from contextlib import suppress
 from typing import Final
 
 _RARELY: Final = (200_000, 20, 100)
@@ -10,7 +12,9 @@ _RARELY: Final = (200_000, 20, 100)
 
 
 def settle() -> None:
-    """Collect once, set what is alive aside for ever, and collect rarely from now on."""
+    """Collect once, give back what is free, set what is alive aside for ever, and collect rarely from now on."""
     gc.collect()
+    with suppress(OSError, AttributeError):  # glibc's; elsewhere the allocator does as it likes
+        ctypes.CDLL(None).malloc_trim(0)
     gc.freeze()
     gc.set_threshold(*_RARELY)
