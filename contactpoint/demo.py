@@ -18,7 +18,7 @@ from rich.rule import Rule
 
 from connectors.kafka import EventProducer, create_topics
 from connectors.postgres import connect
-from contactpoint.cli.environment import linkage_model
+from contactpoint.cli.environment import linkage_model, record_keys_of
 from contactpoint.cli.output import Output, console, progress, show
 from contactpoint.drain import wait_until_drained
 from contactpoint.entry_view import entry_lines
@@ -28,6 +28,7 @@ from contactpoint.practice import practice
 from contactpoint.stack import ConsoleReporter, StackAddresses, StackConfig, down, reset, up
 from contactpoint.supervisor import STAGES, Supervisor
 from contactpoint.world import WorldSettings, WorldSummary, simulate
+from ingest.seals import Seals
 from ingest.settings import load_feeds
 from ingest.stage import run_feed
 from ingest.store import PostgresStore
@@ -105,7 +106,7 @@ def _show_the_line(demo: _Demo, children: int, seed: int) -> None:
         _step("Why the records of the first are one child")
         _show_links(explain_child(connection, linkage_model(), examples[0]))
         _step("Quality against the truth that the simulator wrote")
-        show(Output.TABLE, measure_memberships(connection, world.truth).as_dict())
+        show(Output.TABLE, measure_memberships(connection, world.truth, record_keys_of(demo.where)).as_dict())
     _show_the_service(demo, examples[0])
     _step("Digests, and the same tables made again from offset 0")
     _show_digests(demo)
@@ -121,9 +122,9 @@ def _stages(demo: _Demo) -> Iterator[None]:
 def _ingest(demo: _Demo, world: WorldSummary) -> None:
     rows: list[dict[str, Any]] = []
     kafka, postgres = demo.where.kafka_settings(), demo.where.postgres_settings()
-    with EventProducer(kafka) as producer, closing(PostgresStore(postgres)) as store:
+    with EventProducer(kafka) as producer, closing(PostgresStore(postgres)) as store, Seals.of(kafka) as seals:
         for feed in load_feeds(world.feeds_directory):
-            report = run_feed(feed, producer, store, lambda: datetime.now(UTC))
+            report = run_feed(feed, producer, store, lambda: datetime.now(UTC), seals=seals)
             rows.append(
                 {
                     "feed": report.feed,

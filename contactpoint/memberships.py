@@ -8,6 +8,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from connectors.postgres import wrap_errors
+from connectors.vault import RecordKeys
 from contactpoint.quality import Quality, measure, read_truth
 from matching.sql import QUERIES
 
@@ -18,6 +19,7 @@ def memberships(connection: Connection[TupleRow]) -> dict[str, tuple[str, ...]]:
         return {row[0]: tuple(row[2]) for row in connection.execute(QUERIES["children"])}
 
 
-def measure_memberships(connection: Connection[TupleRow], truth: Path) -> Quality:
-    """Compare the memberships with the truth beside a simulated world's files."""
-    return measure(memberships(connection).values(), read_truth(truth))
+def measure_memberships(connection: Connection[TupleRow], truth: Path, keys: RecordKeys | None = None) -> Quality:
+    """Compare the memberships with the truth beside a simulated world's files, by the record keys in use."""
+    named = keys.key if keys else str
+    return measure(memberships(connection).values(), read_truth(truth, named=named))

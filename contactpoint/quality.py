@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,14 +105,17 @@ class Truth:
         )
 
 
-def read_truth(path: Path, *, status: str | None = _LIVE) -> Truth:
-    """Read the simulated world's `truth.parquet`: the records of one status (live ones), or all of them with None."""
+def read_truth(path: Path, *, status: str | None = _LIVE, named: Callable[[str], str] = str) -> Truth:
+    """Read the simulated world's `truth.parquet`: the records of one status (live ones), or all of them with None.
+
+    `named` gives the record key that stands for the one in the file.
+    """
     columns = pq.read_table(path, columns=["record_key", "person", "status", "birth"]).to_pydict()
     rows = zip(columns["record_key"], columns["person"], columns["status"], columns["birth"], strict=True)
     people, births = {}, {}
     for key, person, is_now, birth in rows:
         if status is None or is_now == status:
-            people[key] = person
+            people[named(key)] = person
             if birth is not None:
                 births[person] = birth
     return Truth.of(people, births)

@@ -20,6 +20,7 @@ import structlog
 
 from connectors.kafka import EventProducer
 from ingest.report import FeedReport
+from ingest.seals import Seals
 from ingest.settings import FeedSettings, load_feed, load_feeds
 from ingest.stage import STAGE, run_feed
 from ingest.store import PostgresStore
@@ -89,8 +90,8 @@ def _run(
     """Run every feed, again and again when following: then an outage is waited out, with new clients after it."""
     while True:
         try:
-            with closing(PostgresStore(postgres)) as store, EventProducer(kafka) as producer:
-                return _passes(feeds, producer, store, stopping, follow)
+            with closing(PostgresStore(postgres)) as store, EventProducer(kafka) as producer, Seals.of(kafka) as seals:
+                return _passes(feeds, producer, store, seals, stopping, follow)
         except RetriableError as error:
             if follow is None:
                 raise
@@ -103,12 +104,13 @@ def _passes(
     feeds: Sequence[FeedSettings],
     producer: EventProducer,
     store: PostgresStore,
+    seals: Seals,
     stopping: threading.Event,
     follow: float | None,
 ) -> list[FeedReport]:
     """Go over the feeds until there is nothing to follow; return the last reports."""
     while True:
-        reports = [run_feed(feed, producer, store, now, stop=stopping.is_set) for feed in feeds]
+        reports = [run_feed(feed, producer, store, now, stop=stopping.is_set, seals=seals) for feed in feeds]
         if follow is None or stopping.wait(follow):
             return reports
 

@@ -137,6 +137,9 @@ class ChangeDetector:
         if raw.snapshot and raw.snapshot < self._ledger.snapshots.get(raw.source, 0):
             return Decision("late")  # a newer full refresh has said who there is
         self._ledger.touch(raw.key, raw.snapshot)
+        stored = self._ledger.get(raw.key)
+        if stored is not None and stored.status == "erased" and raw.version <= stored.version:
+            return Decision("late")  # as if it had never been said, also when it is sent again
         decide: Callable[[RawRecord], Decision] = {
             "observed": self._observed, "withdrawn": self._withdrawn, "merged": self._merged,
         }[raw.kind]  # fmt: skip

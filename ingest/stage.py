@@ -6,6 +6,7 @@ A crash before the save reads the batch again and publishes the same event ids; 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,6 +18,7 @@ from connectors.raw import RawRecord, RejectedItem, SnapshotEnd
 from ingest.changes import ChangeDetector, Ledger
 from ingest.normalise import Policy
 from ingest.report import FeedReport
+from ingest.seals import Seals
 from ingest.settings import FeedSettings
 from ingest.store import IngestStore, InMemoryStore, Totals, Writes
 from schemas.codec import EncodedEvent, encode
@@ -96,12 +98,14 @@ def run_feed(
     *,
     stop: Callable[[], bool] = never,
     watch: Callable[[FeedReport], None] | None = None,
+    seals: Seals | None = None,
 ) -> FeedReport:
     """Read what is new in a feed and publish it; return what was done.
 
     A paused feed is left alone; pausing or `stop` ends a run after the batch that is under way. `watch` is called after
-    every batch with the counts so far. Raises ConfigurationError when the feed cannot be read at all, RetriableError or
-    FencedError when Kafka or PostgreSQL say so: the next run goes on where this one had saved.
+    every batch with the counts so far. With `seals` record keys stand for the sources' own ids, and everything that is
+    published is sealed; without, it is in the clear. Raises ConfigurationError when the feed cannot be read at all,
+    RetriableError or FencedError when Kafka or PostgreSQL say so: the next run goes on where this one had saved.
     """
     report = FeedReport(feed.name)
     connector = feed.connect()
@@ -118,12 +122,10 @@ def run_feed(
         batch = next(batches, None)  # 1. read
         if batch is None:
             break
+        if seals is not None:
+            batch = seals.named(batch)
         outcome = decide_batch(feed, batch, store, clock())  # 2. normalise and detect change: no effects
-        for event in outcome.events:  # 3. publish, and wait until the brokers have it
-            producer.send_event(feed.topic, encode(event))
-        for letter in outcome.letters:
-            producer.send(DEAD_LETTERS, letter.key, letter.value, to_headers(letter))
-        producer.flush()
+        _publish(feed.topic, outcome, producer, seals)  # 3. publish, and wait until the brokers have it
         store.commit(feed.name, state, _writes(batch, outcome))  # 4. save all of it in one transaction
         state = advance(state, batch)
         _add(report, outcome.report)
@@ -131,6 +133,18 @@ def run_feed(
         if watch is not None:
             watch(report)
     return report
+
+
+def _publish(topic: str, outcome: _Outcome, producer: Producer, seals: Seals | None) -> None:
+    events, letters = [encode(event) for event in outcome.events], outcome.letters
+    with seals.publishing() if seals else nullcontext():
+        if seals is not None:
+            events, letters = seals.sealed(events, letters)
+        for event in events:
+            producer.send_event(topic, event)
+        for letter in letters:
+            producer.send(DEAD_LETTERS, letter.key, letter.value, to_headers(letter))
+        producer.flush()
 
 
 def check_feed(feed: FeedSettings, clock: Clock, *, most_rejects: int = 20) -> FeedCheck:

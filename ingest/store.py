@@ -20,7 +20,7 @@ from connectors.state import InMemoryStateStore, StateStore
 from schemas.errors import FencedError
 from schemas.settings import PostgresSettings
 
-RecordStatus = Literal["observed", "withdrawn", "merged"]
+RecordStatus = Literal["observed", "withdrawn", "merged", "erased"]
 _PACKAGE = "ingest.sql"
 
 
@@ -215,6 +215,17 @@ class PostgresStore:
         """Pause or resume a feed; a run that is under way stops after its batch."""
         with wrap_errors():
             self._connection.execute(self._sql["set_paused"], {"feed": feed, "paused": paused, "reason": reason})
+
+    def versions(self, keys: Collection[str]) -> dict[str, int]:
+        """Return the newest version that was heard of each of these records."""
+        return {key: record.version for key, record in self.records(keys).items()}
+
+    def erase(self, floors: Mapping[str, int]) -> None:
+        """Forget what these records said up to these versions, and refuse it when it is sent again."""
+        with wrap_errors():
+            self._connection.execute(
+                self._sql["erase_record"], {"keys": list(floors), "versions": list(floors.values())}
+            )
 
     def _advance(self, feed: str, before: FileProgress | None, after: FileProgress) -> None:
         """Move one file's progress by compare-and-set: a process that fell behind cannot move it back."""

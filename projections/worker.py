@@ -82,11 +82,19 @@ class Worker:
         after = positions_after(messages)
         with wrap_errors(), self._connection.transaction():
             moved = checkpoint.advance(self._connection, self._checkpoint, after)  # 1 locks out every other writer
-            refused = fold(self._projection, self._connection, messages)  # 2 same transaction as 1
+            readable = [message for message in messages if not message.erased]
+            refused = fold(self._projection, self._connection, readable)  # 2 same transaction as 1
             self._send_dead_letters(refused)  # 3 acknowledged before 4; a crash in between repeats them, same ids
         self._checkpoint = moved  # 4 committed
         self._reader.hint(after)  # 5 last, for dashboards only
-        log.debug("batch_folded", projection=self._namespace.projection, events=len(messages), batch=moved.commits)
+        erased = len(messages) - len(readable)
+        log.debug(
+            "batch_folded",
+            projection=self._namespace.projection,
+            events=len(readable),
+            erased=erased,
+            batch=moved.commits,
+        )
 
     def close(self) -> None:
         """Give back the reader and the connection; an unfinished transaction is rolled back."""
@@ -112,7 +120,7 @@ class Worker:
                 origin=message.topic,
                 place=f"{message.partition}/{message.offset}",
                 key=message.key,
-                value=message.value or b"",
+                value=message.original,
                 error=error,
             )
             self._letters.send(DEAD_LETTERS, letter.key, letter.value, to_headers(letter))

@@ -1,8 +1,8 @@
 """The codec: the one place where events become bytes and bytes become events.
 
 The value is one JSON object that holds the whole envelope; the Kafka headers repeat its attributes in the form of
-CloudEvents' Kafka binding (binary mode), for tools that route without reading. Nothing else may depend on the bytes:
-encryption with one data key per source record will be put here.
+CloudEvents' Kafka binding (binary mode), for tools that route without reading. Nothing else may depend on the bytes.
+Ingest seals them (`schemas.sealing`) with one data key a source record, and readers open them before they come here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from schemas.events import RecordEvent
 from schemas.upcasters import upcast
 
 CONTENT_TYPE = b"application/json"
+SEALED_CONTENT_TYPE = b"application/vnd.contactpoint.sealed"
 SOURCE = "/contactpoint"
 SCHEMA_PREFIX = "https://contactpoint.example/schemas/"
 
@@ -62,6 +63,12 @@ def encode(event: AnyEvent) -> EncodedEvent:
         event.__pydantic_serializer__.to_json(event, exclude_none=True),
         _headers(event, _time(event)),
     )
+
+
+def as_sealed(event: EncodedEvent, value: bytes) -> EncodedEvent:
+    """Return the event with its value sealed (`schemas.sealing`); the headers say so."""
+    headers = [(name, SEALED_CONTENT_TYPE if name == "content-type" else text) for name, text in event.headers]
+    return EncodedEvent(event.key, value, headers)
 
 
 def encode_view(view: EventView) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from schemas.errors import ConfigurationError
+
+_KEK_BYTES = 32
 
 
 class Settings(BaseModel):
@@ -23,11 +26,46 @@ KAFKA_SECURITY = (
 """What may be set about the way to the brokers, under librdkafka's names; files are PEM."""
 
 
+class VaultSettings(Settings):
+    """Where the data keys are, and the key-encryption key that opens them (base64 of 32 bytes); neither is printed."""
+
+    kek: SecretStr
+    dsn: SecretStr
+
+    def key(self) -> bytes:
+        """Return the key-encryption key; raise ConfigurationError when it is none."""
+        try:
+            key = b64decode(self.kek.get_secret_value(), validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != _KEK_BYTES:
+            message = "CONTACTPOINT_KEK must be 32 bytes in base64: `contactpoint retention new-key` makes one"
+            raise ConfigurationError(message)
+        return key
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self | None:
+        """Read CONTACTPOINT_KEK, and CONTACTPOINT_VAULT_DSN or else CONTACTPOINT_POSTGRES_DSN; None without a key."""
+        kek = env.get("CONTACTPOINT_KEK", "").strip()
+        if not kek:
+            return None
+        dsn = env.get("CONTACTPOINT_VAULT_DSN", "").strip() or env.get("CONTACTPOINT_POSTGRES_DSN", "").strip()
+        return cls(kek=SecretStr(kek), dsn=SecretStr(dsn))
+
+    def as_env(self) -> dict[str, str]:
+        """Return the environment variables that `from_env` reads these settings from."""
+        return {"CONTACTPOINT_KEK": self.kek.get_secret_value(), "CONTACTPOINT_VAULT_DSN": self.dsn.get_secret_value()}
+
+
 class KafkaSettings(Settings):
-    """Where the brokers are, and how they and we prove who we are. `extra` may hold a password and is never printed."""
+    """Where the brokers are, and how they and we prove who we are. `extra` may hold a password and is never printed.
+
+    `vault` holds the keys to what the topics carry; without it nothing sealed can be read.
+    """
 
     bootstrap_servers: str
     extra: dict[str, str] = Field(default_factory=dict, repr=False)
+    vault: VaultSettings | None = None
 
     def as_librdkafka(self) -> dict[str, str]:
         """Return the settings under librdkafka's names."""
@@ -40,12 +78,13 @@ class KafkaSettings(Settings):
         Raises ConfigurationError when the first is not set.
         """
         servers = _required(env, "CONTACTPOINT_KAFKA", "the brokers as host:port[,host:port]")
-        return cls(bootstrap_servers=servers, extra=kafka_security(env))
+        return cls(bootstrap_servers=servers, extra=kafka_security(env), vault=VaultSettings.from_env(env))
 
     def as_env(self) -> dict[str, str]:
         """Return the environment variables that `from_env` reads these settings from."""
         security = {_variable(name): value for name, value in self.extra.items() if name in KAFKA_SECURITY}
-        return {"CONTACTPOINT_KAFKA": self.bootstrap_servers, **security}
+        keys = self.vault.as_env() if self.vault else {}
+        return {"CONTACTPOINT_KAFKA": self.bootstrap_servers, **security, **keys}
 
 
 class PostgresSettings(Settings):

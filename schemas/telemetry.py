@@ -15,7 +15,7 @@ ALLOWED_KEYS = frozenset(
     """event level timestamp logger stage action feed file place code topic partition offset positions batch epoch
     holder records events edges pairs clusters accepted rejected unchanged withdrawn lag seconds milliseconds attempt
     reason model projection table digest count event_id letter_id child_number successor version host port pid path
-    error error_type status signal name value_bytes exception limit conflicts""".split()
+    error error_type erased status signal name value_bytes exception limit conflicts""".split()
 )
 HIDDEN = "[not allowed in logs]"
 

@@ -14,9 +14,10 @@ from connectors.kafka.admin import (
 )
 from connectors.kafka.errors import translate
 from connectors.kafka.group import GroupReader
+from connectors.kafka.message import ReadMessage
 from connectors.kafka.places import read_places
 from connectors.kafka.producer import DeliveryFailure, EventProducer
-from connectors.kafka.reader import Batches, PartitionReader, ReadMessage
+from connectors.kafka.reader import Batches, PartitionReader
 
 __all__ = [
     "LARGEST_MESSAGE",

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from connectors.kafka.admin import Partition, Positions, client_config
 from connectors.kafka.errors import Trouble, translate
 from connectors.kafka.reader import Batches, read_messages
+from connectors.vault.opener import Opener
 from schemas.errors import ContactPointError
 from schemas.settings import KafkaSettings
 
@@ -46,6 +47,7 @@ class GroupReader:
         self._next: dict[Partition, int] = {}
         self.expected: dict[Partition, int] = {}
         self._trouble = Trouble()
+        self._opener = Opener(settings.vault)
         self.rebalances = 0
         self._consumer = Consumer(
             {
@@ -77,7 +79,7 @@ class GroupReader:
         for partition, batch in read_messages(messages).items():
             rest = [message for message in batch if message.offset >= self._next.get(partition, message.offset + 1)]
             if rest:
-                batches[partition] = rest
+                batches[partition] = self._opener.open(rest)
         self.expected = {partition: self._next[partition] for partition in batches}
         self._next.update((partition, batch[-1].offset + 1) for partition, batch in batches.items())
         return batches
@@ -103,6 +105,7 @@ class GroupReader:
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()
+        self._opener.close()
 
     def __enter__(self) -> Self:
         return self

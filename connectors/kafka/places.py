@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
-from connectors.kafka.reader import PartitionReader, ReadMessage
+from connectors.kafka.message import ReadMessage
+from connectors.kafka.reader import PartitionReader
 from schemas.errors import RetriableError
 from schemas.settings import KafkaSettings
 

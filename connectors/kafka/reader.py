@@ -5,26 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.kafka.admin import Partition, Positions, client_config
 from connectors.kafka.errors import Trouble, translate
+from connectors.kafka.message import ReadMessage
+from connectors.vault.opener import Opener
 from schemas.settings import KafkaSettings
 
 _SECONDS = 30.0
-
-
-class ReadMessage(NamedTuple):
-    """One message as it was read; headers only when the reader was asked for them."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 Batches = dict[Partition, list[ReadMessage]]
@@ -35,13 +26,20 @@ class PartitionReader:
     """Reads the partitions of `positions`, each from its next offset on.
 
     There is no rebalancing: the caller says which partitions, and its own store says how far. `group` is only where
-    `hint` notes the positions for dashboards. Use as a context manager.
+    `hint` notes the positions for dashboards. `opened`: sealed values are opened. Use as a context manager.
     """
 
     def __init__(
-        self, settings: KafkaSettings, positions: Positions, *, group: str = "contactpoint", with_headers: bool = False
+        self,
+        settings: KafkaSettings,
+        positions: Positions,
+        *,
+        group: str = "contactpoint",
+        with_headers: bool = False,
+        opened: bool = True,
     ) -> None:
-        self._with_headers = with_headers
+        self._with_headers, self._opened = with_headers, opened
+        self._opener = Opener(settings.vault)
         self._trouble = Trouble()
         self._consumer = Consumer(
             {
@@ -74,7 +72,10 @@ class PartitionReader:
         librdkafka waits the whole `timeout` (seconds) unless `max_messages` arrive earlier: it is the latency at low
         rates. Raises RetriableError, ConfigurationError or FatalError as `errors.translate` sorts them.
         """
-        return read_messages(self._consumer.consume(max_messages, timeout), with_headers=self._with_headers)
+        batches = read_messages(self._consumer.consume(max_messages, timeout), with_headers=self._with_headers)
+        if self._opened:
+            batches = {partition: self._opener.open(messages) for partition, messages in batches.items()}
+        return batches
 
     def hint(self, positions: Positions, *, wait: bool = False) -> None:
         """Note positions under the group's name for lag dashboards; nothing depends on it, so failures are ignored."""
@@ -105,6 +106,7 @@ class PartitionReader:
     def close(self) -> None:
         """Give the connections back."""
         self._consumer.close()
+        self._opener.close()
 
     def __enter__(self) -> Self:
         return self
@@ -124,7 +126,7 @@ def read_messages(messages: Sequence[Message], *, with_headers: bool = False) ->
         # The driver's types allow for messages that were never sent; one that was read has a place and bytes.
         headers = tuple(message.headers() or ()) if with_headers else ()
         read: Any = (message.topic(), message.partition(), message.offset(), message.key(), message.value(), headers)
-        each = ReadMessage._make(read)
+        each = ReadMessage(*read)
         batches.setdefault((each.topic, each.partition), []).append(each)
     return batches
 

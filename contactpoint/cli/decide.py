@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 from connectors.decisions import publish_decision, read_decisions
 from connectors.kafka import create_topics
 from connectors.postgres import connect
-from contactpoint.cli.environment import addresses, model_in_use, number_of
+from contactpoint.cli.environment import addresses, model_in_use, number_of, record_key_of
 from contactpoint.cli.output import Output, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.cli.why import RightOption
@@ -142,6 +142,7 @@ def severed_command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Sever a former identity from the new one (adoption): nothing may connect the two. Needs two people."""
+    former, current = list(map(record_key_of, former)), list(map(record_key_of, current))
     with deciding(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
         desk.state([*former, *current])
         event = decide_severed(former, current, desk.people)
@@ -219,6 +220,7 @@ def _link(
     wait: bool,
     output: Output,
 ) -> None:
+    pair = (record_key_of(pair[0]), record_key_of(pair[1]))
     with deciding(people, with_right) as desk:
         state = desk.state(pair)
         seen = evidence_seen(desk.connection, model_in_use(desk.connection), *sorted(pair))
@@ -247,7 +249,7 @@ def records_of_all(desk: Desk, who: Sequence[str]) -> list[str]:
     records: list[str] = []
     for each in who:
         if ":" in each:
-            records.append(each)
+            records.append(record_key_of(each))
         else:
             number = number_of(DirectoryReader(desk.connection), each)
             found = members_of(desk.connection, number)

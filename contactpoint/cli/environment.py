@@ -8,6 +8,7 @@ from pathlib import Path
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from connectors.vault import RecordKeys, record_keys
 from contactpoint.models import ModelFiles, model_of_tables
 from contactpoint.stack import StackAddresses, StackConfig, running_addresses
 from matching.linkage.model import LinkageModel
@@ -54,6 +55,18 @@ def _given_model() -> Path | None:
     return Path(given) if given else None
 
 
+def record_keys_of(where: StackAddresses) -> RecordKeys | None:
+    """Return what makes record keys of the sources' own ids, or None where nothing is sealed."""
+    vault = where.kafka_settings().vault
+    return record_keys(vault) if vault else None
+
+
+def record_key_of(text: str) -> str:
+    """Return the record key in use for `<source>:<the source's own id>`; one that is in use already stays as it is."""
+    keys = record_keys_of(addresses())
+    return keys.key(text) if keys else text
+
+
 def number_of(reader: DirectoryReader, who: str) -> str:
     """Return a child number as given, or the child of a record key; raise RejectedError for what is neither."""
     if ":" not in who:
@@ -61,7 +74,7 @@ def number_of(reader: DirectoryReader, who: str) -> str:
         if not is_child_number(number):
             raise RejectedError("child_number_invalid", f"{who} is neither a child number nor a record key source:id")
         return number
-    found = reader.child_of(who)
+    found = reader.child_of(record_key_of(who))
     if not found:
         raise RejectedError("record_unknown", f"record {who} belongs to no child here")
     return found[0]

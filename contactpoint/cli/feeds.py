@@ -15,6 +15,7 @@ from contactpoint.cli.environment import addresses
 from contactpoint.cli.output import Output, Report, console, progress, show
 from contactpoint.cli.stack_commands import OutputOption
 from ingest.report import FeedReport
+from ingest.seals import Seals
 from ingest.settings import FeedSettings, load_feed, load_feeds
 from ingest.stage import check_feed, run_feed
 from ingest.store import PostgresStore
@@ -68,10 +69,11 @@ def run_command(
     create_topics(where.kafka_settings())
     clock = _now if ingested_at is None else _fixed(ingested_at)
     reports = []
-    with EventProducer(where.kafka_settings()) as producer, closing(PostgresStore(where.postgres_settings())) as store:
+    kafka, postgres = where.kafka_settings(), where.postgres_settings()
+    with EventProducer(kafka) as producer, closing(PostgresStore(postgres)) as store, Seals.of(kafka) as seals:
         for feed in feeds:
             with progress(f"ingest {feed.name}") as shown:
-                reports.append(run_feed(feed, producer, store, clock, watch=_watcher(shown)))
+                reports.append(run_feed(feed, producer, store, clock, watch=_watcher(shown), seals=seals))
     show(output, [_row(report) for report in reports], "ingested")
     for report in reports:
         for line in [*report.warnings, *(f"{one.file} at {one.place}: {one.reason}" for one in report.failures)]:

@@ -1,25 +1,32 @@
-"""The life of a record: `contactpoint retention` shows the rules, lets a day begin, lists what is due for erasure."""
+"""The life of a record: `contactpoint retention` shows the rules, lets a day begin, lists what is due, erases."""
 
 from __future__ import annotations
 
+import os
+from base64 import b64encode
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from connectors.decisions import publish_decision
 from connectors.postgres import connect
-from contactpoint.cli.environment import addresses, number_of
+from contactpoint.cli.environment import addresses, number_of, stack_config
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.cli.why import RightOption
+from contactpoint.erasing import REASONS, RETENTION_OVER, Approval, enforce, erase
+from contactpoint.erasure_proof import read_values, traces
+from contactpoint.stack.postgres import find_binaries
 from projections.directory.entry import Authority
 from projections.directory.explanation import Statement
 from projections.directory.reader import DirectoryReader
 from projections.directory.retention import PERIODS
 from schemas.decisions import Clock, ClockAdvanced
 from schemas.events import event_id
+from schemas.sealing import KEY_BYTES
 
 app = typer.Typer(help="The life of a record: archive, closing, erasure.", no_args_is_help=True)
 
@@ -52,6 +59,50 @@ def due_command(output: OutputOption = Output.TABLE) -> None:
     with connect(addresses().postgres_settings(), autocommit=True) as connection:
         rows = [{"child number": child, "since": day.isoformat()} for child, day in DirectoryReader(connection).due()]
     show(output, rows, "due for erasure")
+
+
+@app.command("erase")
+def erase_command(
+    who: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
+    by: Annotated[str, typer.Option(help="Your account.", show_default=False)],
+    approved_by: Annotated[str, typer.Option(help="The second person's account.", show_default=False)],
+    reason: Annotated[str, typer.Option(help=f"One of {', '.join(REASONS)}.")] = RETENTION_OVER,
+) -> None:
+    """Erase a child: every stage forgets it, and the keys of its records are destroyed. Nothing brings it back."""
+    where = addresses()
+    with connect(where.postgres_settings(), autocommit=True) as connection:
+        number = number_of(DirectoryReader(connection), who)
+    event = erase(where.kafka_settings(), where.postgres_settings(), number, Approval(by, approved_by, reason))
+    console.print(f"child {number} is erased: {len(event.data.records)} records, event {event.event_id}")
+
+
+@app.command("enforce")
+def enforce_command() -> None:
+    """Carry out every erasure that was ordered and is not done in this vault: after a crash or a restored backup."""
+    where = addresses()
+    done = enforce(where.kafka_settings(), where.postgres_settings())
+    console.print(f"{done} erasures were carried out now")
+
+
+@app.command("prove")
+def prove_command(
+    values: Annotated[Path, typer.Argument(help="A file of values of the child, one a line. Delete it afterwards.")],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Search every topic, every table and a dump of the database for these values; status 1 when one is found."""
+    config, where = stack_config(), addresses()
+    wanted = read_values(values.read_text(encoding="utf-8").splitlines())
+    pg_dump = find_binaries(config.postgres_bin) / "pg_dump"
+    found = traces(where.kafka_settings(), where.postgres_settings(), wanted, pg_dump=pg_dump)
+    show(output, [{"place": trace.place, "line of the file": trace.value + 1} for trace in found], "found in")
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command("new-key")
+def new_key_command() -> None:
+    """Make a key-encryption key for CONTACTPOINT_KEK; keep it apart from the vault: the two together open the log."""
+    typer.echo(b64encode(os.urandom(KEY_BYTES)).decode())
 
 
 def field_command(

@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 
 from connectors.decisions import read_decisions
 from connectors.postgres import connect
-from contactpoint.cli.environment import addresses, model_files, model_in_use, number_of
+from contactpoint.cli.environment import addresses, model_files, model_in_use, number_of, record_key_of
 from contactpoint.cli.output import Output, console, messages, show
 from contactpoint.cli.stack_commands import OutputOption
 from projections.audit_trail.reader import AuditReader
@@ -64,7 +64,9 @@ def explain_command(
         elif at:
             _explain_then(connection, who, at, svg, output, right=with_right is not None)
         elif other is not None:
-            _explain_pair(connection, (who, other), svg, output, right=with_right is not None)
+            _explain_pair(
+                connection, (record_key_of(who), record_key_of(other)), svg, output, right=with_right is not None
+            )
         else:
             _explain_child(connection, who, svg, output, right=with_right is not None)
 

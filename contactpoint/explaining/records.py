@@ -94,7 +94,7 @@ def known_at(
     live = [newest[key] for key in step.members if key in newest and newest[key].kind == "observed"]
     reader = ChangeReader(model)
     places = [(each.topic, each.part, each.log_offset) for each in live]
-    changes = [reader.read(message.value) for message in read_places(kafka, places)]
+    changes = [reader.read(message.value) for message in read_places(kafka, places) if not message.erased]
     compared = [(each.key, each.source, each.values or (), each.verified) for each in changes]
     merges = _merges(history.records, at)
     among = evidence_among(model, compared, *stated(decision_book(held, at), merges, step.members))

@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, SecretStr
 
 from schemas.errors import ConfigurationError
-from schemas.settings import KafkaSettings, PostgresSettings, Settings, kafka_security
+from schemas.settings import KafkaSettings, PostgresSettings, Settings, VaultSettings, kafka_security
 
 _PROJECT = Path(__file__).resolve().parents[2]
 
@@ -25,6 +25,7 @@ class StackConfig(Settings):
     nodes: int = Field(default=1, ge=1, le=5)
     kafka_heap_mb: int = Field(default=512, ge=128)
     shared_buffers_mb: int = Field(default=256, ge=16)
+    kek: SecretStr | None = None
     postgres_bin: Path | None = None
     maven_repository: str | None = None
 
@@ -38,6 +39,7 @@ class StackConfig(Settings):
             kafka=env.get("CONTACTPOINT_KAFKA") or None,
             kafka_security=kafka_security(env) if env.get("CONTACTPOINT_KAFKA") else {},
             postgres_dsn=SecretStr(env["CONTACTPOINT_POSTGRES_DSN"]) if env.get("CONTACTPOINT_POSTGRES_DSN") else None,
+            kek=SecretStr(env["CONTACTPOINT_KEK"]) if env.get("CONTACTPOINT_KEK") else None,
             nodes=nodes,
             postgres_bin=Path(env["CONTACTPOINT_PG_BIN"]) if env.get("CONTACTPOINT_PG_BIN") else None,
             maven_repository=env.get("CONTACTPOINT_MAVEN_REPOSITORY") or None,
@@ -50,10 +52,12 @@ class StackAddresses(Settings):
     kafka: str
     postgres_dsn: SecretStr
     kafka_security: dict[str, str] = Field(default_factory=dict, repr=False)
+    kek: SecretStr | None = None
 
     def kafka_settings(self) -> KafkaSettings:
         """Return the settings that clients of Kafka take."""
-        return KafkaSettings(bootstrap_servers=self.kafka, extra=self.kafka_security)
+        vault = VaultSettings(kek=self.kek, dsn=self.postgres_dsn) if self.kek else None
+        return KafkaSettings(bootstrap_servers=self.kafka, extra=self.kafka_security, vault=vault)
 
     def postgres_settings(self) -> PostgresSettings:
         """Return the settings that clients of PostgreSQL take."""

@@ -8,10 +8,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from contactpoint.stack.config import StackAddresses, StackConfig
 from contactpoint.stack.jars import MavenSource, ensure_jars, kafka_jars, kafka_version
@@ -192,7 +195,10 @@ def _plan(config: StackConfig, before: StackState | None, binaries: Path | None)
         kafka = _plan_kafka(config, kafka)
     if config.postgres_dsn is None and binaries is not None:
         postgres = _plan_postgres(config, postgres, binaries)
-    return StackState(kafka=kafka, postgres=postgres)
+    kek = before.kek if before is not None else None
+    if kek is None and config.postgres_dsn is None:
+        kek = b64encode(os.urandom(32)).decode()  # in the clear beside what it opens: good enough for made-up data
+    return StackState(kafka=kafka, postgres=postgres, kek=kek)
 
 
 def _plan_kafka(config: StackConfig, before: KafkaConfig | None) -> KafkaConfig:
@@ -265,4 +271,5 @@ def _addresses(config: StackConfig, state: StackState) -> StackAddresses:
     if kafka is None or dsn is None:
         message = "the local stack is not running: start it with `make up`"
         raise ConfigurationError(message)
-    return StackAddresses(kafka=kafka, postgres_dsn=dsn, kafka_security=config.kafka_security)
+    kek = config.kek or (SecretStr(state.kek) if state.kek else None)
+    return StackAddresses(kafka=kafka, postgres_dsn=dsn, kafka_security=config.kafka_security, kek=kek)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from contactpoint.stack.kafka import KafkaConfig
 from contactpoint.stack.postgres import PostgresConfig
@@ -17,10 +17,11 @@ from schemas.settings import Settings
 
 
 class StackState(Settings):
-    """The parts that this stack runs itself; a part that the user gave is None."""
+    """The parts that this stack runs itself; a part that the user gave is None. `kek` is its key-encryption key."""
 
     kafka: KafkaConfig | None
     postgres: PostgresConfig | None
+    kek: str | None = Field(default=None, repr=False)
 
 
 def state_file(folder: Path) -> Path:

@@ -54,3 +54,10 @@ select source, snapshot from ingest.snapshot where source = any(%(sources)s)
 -- name: save_snapshot
 insert into ingest.snapshot (source, snapshot) values (%(source)s, %(snapshot)s)
 on conflict (source) do update set snapshot = greatest(snapshot.snapshot, excluded.snapshot)
+
+-- name: erase_record
+-- The version stays as a floor, so that what was erased is refused when it is sent again; '~' is above any fingerprint.
+insert into ingest.record as stored (key, version, fingerprint, status, content, seen)
+select key, version, '~', 'erased', null, 0 from unnest(%(keys)s::text[], %(versions)s::bigint[]) as t (key, version)
+on conflict (key) do update set fingerprint = '~', status = 'erased', content = null
+where stored.version <= excluded.version;

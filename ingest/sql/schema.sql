@@ -29,10 +29,22 @@ create table if not exists ingest.record (
     source text not null generated always as (split_part(key, ':', 1)) stored,
     version bigint not null,
     fingerprint text not null,
-    status text not null check (status in ('observed', 'withdrawn', 'merged')),
+    status text not null check (status in ('observed', 'withdrawn', 'merged', 'erased')),
     content bytea,
     seen bigint not null
 );
+
+-- An earlier release did not know 'erased'.
+do $$
+begin
+    if pg_get_constraintdef(oid) not like '%erased%' from pg_constraint
+        where conname = 'record_status_check' and conrelid = 'ingest.record'::regclass then
+        alter table ingest.record drop constraint record_status_check;
+        alter table ingest.record add constraint record_status_check
+            check (status in ('observed', 'withdrawn', 'merged', 'erased'));
+    end if;
+end
+$$;
 
 create index if not exists record_by_source on ingest.record (source) where status = 'observed';
 

@@ -31,7 +31,17 @@ class Message(Protocol):
 
     @property
     def value(self) -> bytes | None:
-        """Its value as it came; None for a tombstone."""
+        """Its value, open; None for a tombstone."""
+        ...
+
+    @property
+    def original(self) -> bytes:
+        """Its value as it came, perhaps sealed."""
+        ...
+
+    @property
+    def erased(self) -> bool:
+        """Whether its data key was destroyed, so that it says nothing any more."""
         ...
 
 
@@ -51,6 +61,8 @@ def read_batch(
     letters: list[DeadLetter] = []
     for (topic, partition), batch in messages.items():
         for message in batch:
+            if message.erased:
+                continue
             try:
                 if topic == DECISIONS:
                     found = read_decision(message.value)
@@ -71,6 +83,6 @@ def _letter(topic: str, partition: int, message: Message, error: RejectedError) 
         origin=topic,
         place=f"{partition}:{message.offset}",
         key=message.key,
-        value=message.value or b"",
+        value=message.original,
         error=error,
     )

@@ -23,8 +23,9 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
-from connectors.kafka import partitions_of
+from connectors.kafka import ReadMessage, partitions_of
 from connectors.kafka.aio import aiokafka_security
+from connectors.vault.opener import Opener
 from matching.stage.messages import Position
 from matching.stage.settings import MatchingSettings
 from schemas.errors import ConfigurationError, ContactPointError, FatalError, RetriableError
@@ -33,11 +34,11 @@ log = structlog.get_logger(__name__)
 
 _HINT_SECONDS = 1.0
 
-Messages = Mapping[TopicPartition, Sequence[Any]]
+Messages = Mapping[TopicPartition, Sequence[ReadMessage]]
 
 
 class SourceReader:
-    """Pulls micro-batches of records, as aiokafka's `ConsumerRecord` by partition."""
+    """Pulls micro-batches of records, by partition, with their values open."""
 
     def __init__(self, settings: MatchingSettings, topics: Sequence[str]) -> None:
         self._settings = settings
@@ -45,6 +46,7 @@ class SourceReader:
         self._hinted: dict[tuple[str, int], int] = {}
         self._hinting: asyncio.Task[None] | None = None
         self._next_hint = 0.0
+        self._opener = Opener(settings.kafka.vault)
         client = {
             "bootstrap_servers": settings.kafka.bootstrap_servers,
             "client_id": "contactpoint-matching",
@@ -79,12 +81,23 @@ class SourceReader:
     async def next_messages(self, wait_milliseconds: int) -> Messages:
         """Return what has arrived, at most a batch; wait so long when nothing has. Raises RetriableError."""
         try:
-            messages: Messages = await self._consumer.getmany(
+            found: Mapping[TopicPartition, Sequence[Any]] = await self._consumer.getmany(
                 timeout_ms=wait_milliseconds, max_records=self._settings.batch_records
             )
         except KafkaError as error:
             raise translate(error) from error
+        messages = {
+            tp: [ReadMessage(tp.topic, tp.partition, one.offset, one.key, one.value) for one in listed]
+            for tp, listed in found.items()
+        }
+        if messages:
+            await asyncio.to_thread(self._open, messages)
         return messages
+
+    def _open(self, messages: Mapping[TopicPartition, list[ReadMessage]]) -> None:
+        """Open the values that are sealed, in place."""
+        for listed in messages.values():
+            self._opener.open(listed)
 
     async def ends(self) -> dict[TopicPartition, int]:
         """Return the offset after the last message of every partition, as of now."""
@@ -119,6 +132,7 @@ class SourceReader:
             self._hinting.cancel()
             await asyncio.gather(self._hinting, return_exceptions=True)
         await self._consumer.stop()
+        self._opener.close()
 
 
 def translate(error: KafkaError | ConsumerStoppedError) -> ContactPointError:

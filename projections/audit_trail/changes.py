@@ -26,7 +26,7 @@ def changes(kafka: KafkaSettings, steps: Sequence[RecordStep]) -> dict[str, list
     for step, message in zip(steps, read_places(kafka, places), strict=True):
         if step.record_key != record_key:
             record_key, before = step.record_key, None
-        after = _person(message, step)
+        after = None if message.erased else _person(message, step)
         found[step.event_id] = changed_items(before, after)
         before = after
     return found

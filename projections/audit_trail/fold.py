@@ -146,3 +146,14 @@ def _survivor(view: RecordEventView) -> str:
         return msgspec.json.decode(view.data.get("survivor", b""), type=str)
     except msgspec.DecodeError:
         raise RejectedError("event_invalid", "a merged record names no survivor") from None
+
+
+def add_floors(floors: dict[str, int], more: Mapping[str, int]) -> None:
+    """Add erased records, each up to the highest source version that any erasure names."""
+    for key, floor in more.items():
+        floors[key] = max(floor, floors.get(key, floor))
+
+
+def not_erased(rows: Iterable[SourceEventRow], floors: Mapping[str, int]) -> list[SourceEventRow]:
+    """Return the events that no erasure covers."""
+    return [row for row in rows if row.source_version > floors.get(row.record_key, row.source_version - 1)]

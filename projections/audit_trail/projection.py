@@ -12,17 +12,20 @@ from connectors.postgres import sql_blocks, sql_script
 from projections.audit_trail.fold import (
     IdentityEventRow,
     SourceEventRow,
+    add_floors,
     earliest,
     identity_event_row,
+    not_erased,
     source_event_row,
 )
-from projections.audit_trail.views import IdentityEventView, RecordEventView
+from projections.audit_trail.views import DecisionHead, IdentityEventView, RecordEventView
 from projections.base import Namespace, Refused, Rows, Table
+from projections.erasures import ERASED, floors_of
 from projections.schema import create_tables
 from projections.text import copy_block, refuse_nul
 from schemas.codec import decode_as
 from schemas.errors import RejectedError
-from schemas.topics import IDENTITIES, SOURCE_TOPICS
+from schemas.topics import DECISIONS, IDENTITIES, SOURCE_TOPICS
 
 _PACKAGE = "projections.audit_trail.sql"
 _SQL = sql_blocks(_PACKAGE)
@@ -33,9 +36,9 @@ class AuditTrailProjection:
     """Which event changed what, and why two records are one child."""
 
     name = "audit_trail"
-    version = 1
-    topics = (*SOURCE_TOPICS, IDENTITIES)
-    first_topics: tuple[str, ...] = ()
+    version = 2
+    topics = (*SOURCE_TOPICS, IDENTITIES, DECISIONS)
+    first_topics = (DECISIONS,)
     live = Namespace("audit_trail", published="audit", working="projection")
     tables = (
         Table(
@@ -45,6 +48,7 @@ class AuditTrailProjection:
             published=True,
             settled=True,
         ),
+        Table("erased_record", ("record_key", "source_version"), ("record_key",), published=True, settled=True),
         Table("identity_event", IdentityEventRow._fields, ("event_id",), published=True),
     )
 
@@ -61,20 +65,40 @@ class AuditTrailProjection:
         sources: list[SourceEventRow] = []
         identities: dict[str, IdentityEventRow] = {}
         refused: list[Refused] = []
+        floors: dict[str, int] = {}
         for message in messages:
             try:
                 refuse_nul(message.value)
                 if message.topic == IDENTITIES:
                     identity = identity_event_row(decode_as(message.value, IdentityEventView))
                     identities.setdefault(identity.event_id, identity)
+                elif message.topic == DECISIONS:
+                    decision = decode_as(message.value, DecisionHead)
+                    if decision.event_type == ERASED:
+                        add_floors(floors, floors_of(decision.data))
                 else:
                     view = decode_as(message.value, RecordEventView)
                     sources.append(source_event_row(view, message.topic, message.partition, message.offset))
             except RejectedError as error:
                 refused.append(Refused(message, error))
-        _append(connection, "source_events", "upsert", earliest(sources).values())
+        _erase(connection, floors)
+        kept = not_erased(earliest(sources).values(), _floors(connection, sources))
+        _append(connection, "source_events", "upsert", kept)
         _append(connection, "identity_events", "insert", identities.values())
         return refused
+
+
+def _erase(connection: Rows, floors: dict[str, int]) -> None:
+    """Delete what the trail holds of erased records, and keep up to which version that is."""
+    if floors:
+        connection.execute(_SQL["erase"], {"keys": list(floors), "floors": list(floors.values())})
+
+
+def _floors(connection: Rows, sources: Sequence[SourceEventRow]) -> dict[str, int]:
+    found = connection.execute(_SQL["any_erased"]).fetchone()
+    if not sources or found is None or not found[0]:
+        return {}
+    return dict(connection.execute(_SQL["floors"], ([row.record_key for row in sources],)).fetchall())
 
 
 def _append(connection: Rows, table: str, verb: str, rows: Iterable[tuple[Any, ...]]) -> None:

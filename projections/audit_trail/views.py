@@ -66,3 +66,9 @@ class IdentityEventView(EventView, frozen=True):
     data: IdentityData
     causation_id: str | None = None
     correlation_id: str | None = None
+
+
+class DecisionHead(EventView, frozen=True):
+    """A decision: the trail follows erasures only."""
+
+    data: msgspec.Raw

@@ -16,13 +16,11 @@ from projections.directory.fold_lineage import lineage_changes
 from projections.directory.overlay import Overlay
 from projections.directory.rulings import (
     CLOCK,
-    ERASED,
     RETRACTED,
     STANDING,
     WITHDRAWN,
     DecisionView,
     day_of,
-    erased_by,
     revocation_of,
     ruling_of,
 )
@@ -38,6 +36,7 @@ from projections.directory.state import (
     Surroundings,
 )
 from projections.directory.views import IdentityView, Person, RecordView
+from projections.erasures import ERASED, floors_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -81,7 +80,7 @@ def add_decision(batch: Batch, view: DecisionView) -> None:
     elif kind in {RETRACTED, WITHDRAWN}:
         batch.revocations[view.event_id] = revocation_of(view)
     elif kind == ERASED:
-        for key, floor in erased_by(view).items():
+        for key, floor in floors_of(view.data).items():
             batch.erased[key] = max(floor, batch.erased.get(key, floor))
     elif kind == CLOCK:
         batch.today = max(day_of(view), batch.today or date.min)

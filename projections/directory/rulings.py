@@ -23,7 +23,6 @@ AUTHORITY = "authority.assumed"
 CORRECTION = "correction.made"
 WITHDRAWN = "consent.withdrawn"
 RETRACTED = "decision.retracted"
-ERASED = "erasure.ordered"
 CLOCK = "clock.advanced"
 STANDING = frozenset({SHIELD, SEVERED, CONSENT, HARM, AUTHORITY, CORRECTION})
 
@@ -104,15 +103,6 @@ class _Severance(msgspec.Struct, frozen=True):
     current: tuple[str, ...]
 
 
-class _Erased(msgspec.Struct, frozen=True):
-    key: str
-    source_version: int
-
-
-class _Erasure(msgspec.Struct, frozen=True):
-    records: tuple[_Erased, ...]
-
-
 class _Target(msgspec.Struct, frozen=True):
     decision: str = ""
     consent: str = ""
@@ -152,14 +142,6 @@ def revocation_of(view: DecisionView) -> Revocation:
     """Return what a retraction or a withdrawal of consent takes back."""
     named = msgspec.json.decode(view.data, type=_Target)
     return Revocation(view.event_id, named.decision or named.consent, view.event_type, view.decided_at.astimezone(UTC))
-
-
-def erased_by(view: DecisionView) -> dict[str, int]:
-    """Return the record keys that an erasure names, each with the highest source version that is erased."""
-    floors: dict[str, int] = {}
-    for record in msgspec.json.decode(view.data, type=_Erasure).records:
-        floors[record.key] = max(record.source_version, floors.get(record.key, record.source_version))
-    return floors
 
 
 def day_of(view: DecisionView) -> date:

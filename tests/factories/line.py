@@ -7,22 +7,32 @@ import os
 import signal
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from connectors.postgres import connect
+from connectors.vault import RecordKeys, record_keys
 from contactpoint.drain import wait_until_drained
 from contactpoint.memberships import memberships
 from contactpoint.supervisor import AUDIT_TRAIL, DIRECTORY, MATCHING, STAGES, StageCommand, Supervisor
 from contactpoint.world import WorldSettings, WorldSummary, simulate
 from projections.digest import digest
 from projections.registry import PROJECTIONS
-from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.settings import KafkaSettings, PostgresSettings, VaultSettings
 
+KEK = b64encode(bytes(32)).decode()  # of tests alone
 ARCHIVE_TIME = "2026-11-02T00:00:00"
-DATABASE_SCHEMAS = ("matching", "projection", "directory", "audit", "review")
+DATABASE_SCHEMAS = ("matching", "projection", "directory", "sealed", "archive", "audit", "review")
+
+
+def sealed(kafka: KafkaSettings, postgres: PostgresSettings) -> KafkaSettings:
+    """Return the settings of a log whose vault is in this database."""
+    return kafka.model_copy(update={"vault": VaultSettings(kek=SecretStr(KEK), dsn=postgres.dsn)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +52,22 @@ class Line:
     postgres: PostgresSettings
     folder: Path
 
+    def __post_init__(self) -> None:
+        """Seal what this line publishes, as the local stack does."""
+        self.kafka = sealed(self.kafka, self.postgres)
+
+    def record_keys(self) -> RecordKeys:
+        """Return the maker of the record keys that stand for the sources' own ids."""
+        assert self.kafka.vault is not None
+        return record_keys(self.kafka.vault)
+
     def env(self, **overrides: str) -> dict[str, str]:
         """Return the environment of a stage."""
         addresses = {
             "CONTACTPOINT_KAFKA": self.kafka.bootstrap_servers,
             "CONTACTPOINT_POSTGRES_DSN": self.postgres.dsn.get_secret_value(),
             "CONTACTPOINT_MATCHING_LEASE_SECONDS": "1.5",
+            "CONTACTPOINT_KEK": KEK,
         }
         return {**os.environ, **addresses, **overrides}
 

@@ -26,6 +26,7 @@ from schemas.errors import FencedError
 from schemas.events import RecordObserved
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DEAD_LETTERS
+from tests.factories.line import sealed
 from tests.unit.connectors.source_samples import FULL_REFRESH, MAKERS, YOT_TABLE, ctf, feed, pupil, yot, yot_row
 from tests.unit.ingest.ingest_harness import NOW, clock
 
@@ -129,10 +130,8 @@ def test_a_process_that_is_killed_again_and_again_loses_and_doubles_nothing(
     (inbox / NIGHTS[1]).write_text(yot(*map(yot_row, range(50, 3100))), newline="")
     toml = tmp_path / "yot.toml"
     toml.write_text(_toml(inbox))
-    environment = os.environ | {
-        "CONTACTPOINT_KAFKA": kafka.bootstrap_servers,
-        "CONTACTPOINT_POSTGRES_DSN": postgres_dsn,
-    }
+    kafka = sealed(kafka, postgres)
+    environment = {**os.environ, "CONTACTPOINT_POSTGRES_DSN": postgres_dsn, **kafka.as_env()}
     command = [sys.executable, "-m", "ingest", str(toml)]
     with closing(PostgresStore(postgres)) as store:
         for _ in range(5):
@@ -158,10 +157,8 @@ def test_a_following_process_takes_in_new_files_and_ends_when_it_is_told_to(
     inbox, toml = tmp_path / "inbox", tmp_path / "yot.toml"
     inbox.mkdir()
     toml.write_text(_toml(inbox))
-    environment = os.environ | {
-        "CONTACTPOINT_KAFKA": kafka.bootstrap_servers,
-        "CONTACTPOINT_POSTGRES_DSN": postgres_dsn,
-    }
+    kafka = sealed(kafka, postgres)
+    environment = {**os.environ, "CONTACTPOINT_POSTGRES_DSN": postgres_dsn, **kafka.as_env()}
     command = [sys.executable, "-m", "ingest", str(toml), "--follow", "0.05"]
     with closing(PostgresStore(postgres)) as store, _start(command, environment) as process:
         for night, (name, rows) in enumerate(zip(NIGHTS, (10, 20), strict=True)):

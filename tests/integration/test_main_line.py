@@ -38,7 +38,7 @@ def test_children_from_four_kinds_of_source_are_joined_and_explained(line: Line)
     with line.stages():
         line.drain()
     with connect(line.postgres, autocommit=True) as connection:
-        quality = measure_memberships(connection, world.truth)
+        quality = measure_memberships(connection, world.truth, line.record_keys())
         kinds = connection.execute("select distinct source_kind from projection.record_version").fetchall()
     assert {kind for (kind,) in kinds} == {"schools", "health", "yot", "eborders"}
     assert quality.unknown_records == 0

@@ -39,3 +39,9 @@ create table if not exists identity_event (
     correlation_id text collate "C"
 );
 create index if not exists identity_event_child_number on identity_event (child_number, version);
+
+-- Up to which source version the events of a record are erased: they were deleted here, and are not taken in again.
+create table if not exists erased_record (
+    record_key text collate "C" primary key,
+    source_version bigint not null
+);

@@ -32,3 +32,19 @@ copy incoming_identity_event (event_id, child_number, event_type, schema_version
 
 -- name: insert_identity_events
 insert into identity_event select * from incoming_identity_event on conflict do nothing;
+
+-- name: any_erased
+select exists (select from erased_record);
+
+-- name: floors
+select record_key, source_version from erased_record where record_key = any(%s::text[]);
+
+-- name: erase
+with floors as (
+    insert into erased_record as stored (record_key, source_version)
+    select * from unnest(%(keys)s::text[], %(floors)s::bigint[])
+    on conflict (record_key) do update set source_version = greatest(stored.source_version, excluded.source_version)
+)
+delete from source_event as stored
+using unnest(%(keys)s::text[], %(floors)s::bigint[]) as floor (record_key, source_version)
+where stored.record_key = floor.record_key and stored.source_version <= floor.source_version;

@@ -25,6 +25,11 @@ class Message(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
+    erased: bool = False
+
+    @property
+    def original(self) -> bytes:
+        return self.value or b""
 
 
 @dataclass

@@ -1,0 +1,115 @@
+"""Data keys in PostgreSQL: made when a record is first seen, looked up a batch at a time, destroyed for good."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Self
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from connectors.postgres import apply_schema, connect, sql_blocks, wrap_errors
+from schemas.errors import ConfigurationError
+from schemas.sealing import KEY_BYTES, KEY_ID_BYTES, NONCE_BYTES, DataKey, unwrap, wrap
+from schemas.settings import PostgresSettings, VaultSettings
+
+_PACKAGE = "connectors.vault.sql"
+_SQL = sql_blocks(_PACKAGE)
+
+ERASED: Final = b""
+"""Stands for a key that was destroyed."""
+
+
+class KeyVault:
+    """The vault on one connection of its own; keys are not kept between calls, so a destroyed one is gone at once.
+
+    A context manager. Raises ConfigurationError for a key that belongs to another vault or key-encryption key.
+    """
+
+    def __init__(self, settings: VaultSettings) -> None:
+        self._kek = settings.key()
+        postgres = PostgresSettings(dsn=settings.dsn)
+        apply_schema(postgres, _PACKAGE)
+        self._connection: psycopg.Connection[TupleRow] = connect(postgres, autocommit=True, application="vault")
+
+    def keys_for(self, names: Collection[str]) -> Mapping[str, DataKey]:
+        """Return the data key of each name, a new one where there is none."""
+        found = self._by_name(names)
+        missing = [name for name in dict.fromkeys(names) if name not in found]
+        if missing:
+            ids, wrapped = self._new_keys(len(missing))
+            self._run("add", missing, ids, wrapped)
+            found.update(self._by_name(missing))  # another process may have been faster
+        return found
+
+    def keys(self, key_ids: Collection[bytes]) -> Mapping[bytes, bytes]:
+        """Return the key of each id, ERASED for one that was destroyed; those that nobody gave out are left out.
+
+        Raises ConfigurationError when the vault has given out none at all: then it is not the log's vault.
+        """
+        rows = self._run("by_id", list(key_ids))
+        found = {bytes(row[0]): ERASED if row[1] is None else self._unwrap(bytes(row[0]), row[1]) for row in rows}
+        if not found and key_ids and not self._run("any")[0][0]:
+            message = "the vault is empty, but the log is sealed: CONTACTPOINT_VAULT_DSN names another vault"
+            raise ConfigurationError(message)
+        return found
+
+    def secret(self, name: str) -> bytes:
+        """Return a secret of this vault, made when it is first asked for."""
+        kek_id = name.encode()
+        fresh = wrap(self._kek, os.urandom(NONCE_BYTES), kek_id, os.urandom(KEY_BYTES))
+        self._run("add_secret", name, fresh)
+        return self._unwrap(kek_id, self._run("secret", name)[0][0])
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Keep keys from being destroyed while something is published under them."""
+        self._run("share")
+        try:
+            yield
+        finally:
+            if not self._connection.closed:
+                self._run("unshare")
+
+    def carry_out(self, event_id: str, names: Collection[str], also: Callable[[], None]) -> bool:
+        """Destroy the keys of these names for an erasure, once; `also` is done first. False: it was done before."""
+        with wrap_errors(), self._connection.transaction():
+            self._run("exclude")
+            if self._run("is_carried_out", event_id)[0][0]:
+                return False
+            also()
+            self._run("destroy", list(names))
+            self._run("note_carried_out", event_id)
+        return True
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _by_name(self, names: Collection[str]) -> dict[str, DataKey]:
+        rows = self._run("by_name", list(names))
+        return {row[0]: DataKey(bytes(row[1]), self._unwrap(bytes(row[1]), row[2])) for row in rows}
+
+    def _new_keys(self, count: int) -> tuple[list[bytes], list[bytes]]:
+        ids = [os.urandom(KEY_ID_BYTES) for _ in range(count)]
+        return ids, [wrap(self._kek, os.urandom(NONCE_BYTES), key_id, os.urandom(KEY_BYTES)) for key_id in ids]
+
+    def _unwrap(self, key_id: bytes, wrapped: bytes) -> bytes:
+        key = unwrap(self._kek, key_id, bytes(wrapped))
+        if key is None:
+            message = "CONTACTPOINT_KEK is not the key-encryption key that this vault was made with"
+            raise ConfigurationError(message)
+        return key
+
+    def _run(self, name: str, *parameters: Any) -> Sequence[tuple[Any, ...]]:
+        with wrap_errors():
+            cursor = self._connection.execute(_SQL[name], parameters or None, binary=True)
+            return cursor.fetchall() if cursor.description else ()

@@ -1,0 +1,40 @@
+-- name: by_name
+select name, key_id, wrapped from vault.data_key where name = any(%s::text[]);
+
+-- name: by_id
+select key_id, wrapped from vault.data_key where key_id = any(%s::bytea[]);
+
+-- name: any
+select exists (select from vault.data_key);
+
+-- name: add
+insert into vault.data_key (name, key_id, wrapped)
+select * from unnest(%s::text[], %s::bytea[], %s::bytea[])
+on conflict (name) do nothing;
+
+-- name: destroy
+update vault.data_key
+set wrapped = null, name = null, destroyed_at = now()
+where name = any(%s::text[]);
+
+-- name: secret
+select wrapped from vault.secret where name = %s;
+
+-- name: add_secret
+insert into vault.secret (name, wrapped) values (%s, %s) on conflict do nothing;
+
+-- name: share
+-- Whoever publishes under keys holds this until the brokers have it; whoever destroys keys waits for that.
+select pg_advisory_lock_shared(hashtext('contactpoint.vault'));
+
+-- name: unshare
+select pg_advisory_unlock_shared(hashtext('contactpoint.vault'));
+
+-- name: exclude
+select pg_advisory_xact_lock(hashtext('contactpoint.vault'));
+
+-- name: is_carried_out
+select exists (select from vault.erasure where event_id = %s);
+
+-- name: note_carried_out
+insert into vault.erasure (event_id) values (%s) on conflict do nothing;

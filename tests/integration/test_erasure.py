@@ -1,0 +1,123 @@
+"""Checklist line 10: erasure leaves nothing readable, by search in every place, and by full replay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from connectors.kafka import EventProducer, PartitionReader, ReadMessage, end_offsets
+from connectors.postgres import connect
+from contactpoint.erasure_proof import Trace, traces
+from contactpoint.stack.postgres import find_binaries
+from schemas.codec import decode, encode
+from schemas.events import RecordObserved
+from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.topics import SOURCE_TOPICS
+from tests.factories.line import DATABASE_SCHEMAS, Line
+
+SHORT = 6  # letters: shorter values are other children's too
+
+
+@pytest.fixture
+def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Line]:
+    yield Line(kafka, postgres, tmp_path)
+    for log in sorted((tmp_path / "logs").glob("*.log")):
+        print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_event_brings_it_back(line: Line) -> None:
+    line.ingest(line.world(40))
+    with line.stages():
+        line.drain()
+        number, members = max(line.outcome().memberships.items(), key=lambda child: len(child[1]))
+        values, older = values_of(line, members)
+        places = {trace.place.partition(".")[0] for trace in found(line, values)}
+        assert {"table directory", "table projection", "table matching", "pg_dump"} <= places, "the search finds"
+        assert not any(place.startswith("topic") for place in places), "what is published is sealed"
+        refused = line.run("retention", "erase", number, "--by", "a", "--approved-by", "b")
+        assert "six years" in refused.stderr
+        done = line.run("retention", "erase", number, "--by", "a", "--approved-by", "b", "--reason", "court_order")
+        assert done.returncode == 0, done.stderr
+        line.drain()
+        assert outside_matching(found(line, values)) == []
+        assert "was never given" in line.run("child", number).stderr
+    drop_all_tables_but_the_ledger_and_the_vault(line)
+    with line.stages():
+        line.drain()
+        assert found(line, values) == []
+        assert number not in line.outcome().memberships
+        publish(line, older)
+        line.drain()
+        assert live_keys(line).isdisjoint(members)
+    assert line.run("retention", "enforce").stdout.startswith("0 ")
+
+
+def values_of(line: Line, members: tuple[str, ...]) -> tuple[list[str], list[RecordObserved]]:
+    """Return what the log says of these records and of no others, and the events."""
+    events = [decode(message.value) for message in read(line.kafka)]
+    theirs = [each for each in events if each.subject in members and isinstance(each, RecordObserved)]
+    others = "\n".join(each.model_dump_json() for each in events if each.subject not in members).casefold()
+    said = {text for each in theirs for text in texts(each) if len(text) >= SHORT}
+    values = sorted(text for text in said if text.casefold() not in others)  # matching folds case
+    assert len(values) >= 3
+    assert any(value.isalnum() and any(map(str.isdigit, value)) for value in values), "a supplier's number among them"
+    return values, theirs
+
+
+def texts(event: Any) -> Iterator[str]:
+    """Yield every text that a record event states about the person."""
+    waiting = [json.loads(event.data.model_dump_json(exclude_none=True))]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        else:
+            waiting.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+
+
+def read(kafka: KafkaSettings) -> list[ReadMessage]:
+    """Return every message of the source topics, open."""
+    ends = end_offsets(kafka, SOURCE_TOPICS)
+    messages: list[ReadMessage] = []
+    with PartitionReader(kafka, dict.fromkeys(ends, 0)) as reader:
+        while len(messages) < sum(ends.values()):
+            messages += [message for batch in reader.read(1000, 0.2).values() for message in batch]
+    return messages
+
+
+def found(line: Line, values: list[str]) -> list[Trace]:
+    """Search everywhere."""
+    return traces(line.kafka, line.postgres, values, pg_dump=find_binaries(None) / "pg_dump")
+
+
+def outside_matching(found_traces: list[Trace]) -> list[Trace]:
+    """Return the traces outside matching's own tables, whose forgetting is tested with matching."""
+    return [
+        trace for trace in found_traces if not trace.place.startswith("table matching") and trace.place != "pg_dump"
+    ]
+
+
+def drop_all_tables_but_the_ledger_and_the_vault(line: Line) -> None:
+    with connect(line.postgres, autocommit=True) as connection:
+        for name in DATABASE_SCHEMAS:
+            connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(name)))
+
+
+def publish(line: Line, events: list[RecordObserved]) -> None:
+    """Send events again in the clear, as a source that goes by ingest would."""
+    kinds = {"school": "schools", "health": "health", "yot": "yot", "eborders": "eborders"}
+    with EventProducer(line.kafka) as producer:
+        for event in events:
+            kind = next((topic for start, topic in kinds.items() if event.subject.startswith(start)), "schools")
+            producer.send_event(f"source.{kind}", encode(event))
+
+
+def live_keys(line: Line) -> set[str]:
+    with psycopg.connect(line.postgres.dsn.get_secret_value()) as connection:
+        return {row[0] for row in connection.execute("select record_key from projection.record_version")}
