@@ -90,7 +90,7 @@ class Checkpoint:
         text = body + "\n"
         if key.kind == LOG and text.partition("\n")[0] != key.name:
             return False
-        for line in lines.splitlines():
+        for line in lines.rstrip("\n").split("\n"):
             name, _, encoded = line.removeprefix("— ").partition(" ")
             raw = base64.b64decode(encoded)
             if name == key.name and raw[:4] == key.key_id:

@@ -147,7 +147,9 @@ def open_note(note: str, verifiers: Iterable[Verifier]) -> OpenedNote:
     text = body + "\n"
     known = {(each.name, each.key_id): each for each in verifiers}
     signed: list[tuple[Verifier, int | None]] = []
-    for line in lines.splitlines():
+    for line in lines[:-1].split("\n"):  # not splitlines: other controls do not end a line
+        if not line.startswith(_DASH):
+            raise RejectedError("note_malformed", "a line of the note's signatures is none")
         name, _, encoded = line.removeprefix(_DASH).partition(" ")
         raw = _bytes(encoded)
         verifier = known.get((name, raw[:4]))
@@ -199,7 +201,9 @@ def _b64(data: bytes) -> str:
 
 
 def _bytes(text: str) -> bytes:
+    """Decode base64 in its one canonical form: nothing else for what is not, so that a note cannot be varied."""
     try:
-        return base64.b64decode(text, validate=True)
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return b""
+    return raw if _b64(raw) == text else b""

@@ -7,8 +7,6 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from projections.access.merkle import Frontier, consistency_proof, fetch_from, leaf_hash
 from projections.access.note import (
@@ -68,20 +66,22 @@ def test_what_is_no_public_key_is_refused(text: str) -> None:
         Verifier.parse(text)
 
 
-@given(st.integers(0, 200), st.integers(0, 7))
-def test_a_note_with_any_bit_changed_is_refused(place: int, bit: int) -> None:
-    note = sign_checkpoint(checkpoint(5), LOG_KEY) + cosign(checkpoint(5), WITNESS_KEY, 7)
-    trusted = [LOG_KEY.verifier, WITNESS_KEY.verifier]
-    assert [time for _, time in open_note(note, trusted).signed_by] == [None, 7]
-    raw = bytearray(note.encode())
-    raw[place % len(raw)] ^= 1 << bit
-    changed = raw.decode("utf-8", errors="replace")
-    try:
-        opened = open_note(changed, trusted)
-    except RejectedError:
-        return
-    assert opened.checkpoint == checkpoint(5)  # only a signature's own line can have lost its meaning
-    assert len(opened.signed_by) < 2
+NOTE = sign_checkpoint(checkpoint(5), LOG_KEY) + cosign(checkpoint(5), WITNESS_KEY, 7)
+TRUSTED = [LOG_KEY.verifier, WITNESS_KEY.verifier]
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_note_with_any_bit_changed_is_refused_or_has_lost_a_signature(bit: int) -> None:
+    assert [time for _, time in open_note(NOTE, TRUSTED).signed_by] == [None, 7]
+    for place in range(len(NOTE.encode())):
+        raw = bytearray(NOTE.encode())
+        raw[place] ^= 1 << bit
+        try:
+            opened = open_note(raw.decode("utf-8", errors="replace"), TRUSTED)
+        except RejectedError:
+            continue
+        assert opened.checkpoint == checkpoint(5)
+        assert len(opened.signed_by) < 2
 
 
 def test_a_note_by_a_stranger_is_not_trusted() -> None:
