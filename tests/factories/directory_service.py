@@ -155,6 +155,10 @@ class Directory:
         """Shield the child of these records."""
         self.apply([shield_of(*record_keys)])
 
+    def shield_each(self, *record_keys: str) -> None:
+        """Shield the child of each of these records."""
+        self.apply([shield_of(key) for key in record_keys])
+
     def apply(self, events: Sequence[AnyEvent]) -> None:
         """Fold events into the live tables."""
         projection = DirectoryProjection()

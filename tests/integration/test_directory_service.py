@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -341,3 +342,33 @@ def test_mediated_access_needs_both_people_and_audits_both(desk: Desk) -> None:
     assert mediated(desk.token(asks), asks).status_code == 401  # nobody mediates for themselves
     desk.employ("clerk")
     assert mediated(desk.token(asks)).json()["error"]["code"] == "mediation_not_permitted"
+
+
+def test_five_hundred_requests_by_wrong_people_get_no_record(desk: Desk) -> None:
+    """A sample over HTTP of what test_decision.py does 100,000 times: every way to be the wrong person, every route."""
+    (number,) = desk.directory.add(teenager())
+    long_ago = datetime(2019, 1, 1, tzinfo=UTC)
+    wrong: dict[str, dict[str, Any]] = {
+        "untrained": {"trained_until": long_ago},
+        "unvetted": {"vetted_at": long_ago},
+        "no-agreement": {"agreed_until": long_ago},
+    }
+    for subject, changed in wrong.items():
+        desk.employ(subject, **changed)
+    for subject in ("blocked", "suspended", "elsewhere", "good"):
+        desk.employ(subject)
+    desk.sql("update service.person set blocked_at = now() where subject = 'blocked'")
+    desk.sql("update service.person set active = false where subject = 'suspended'")
+    desk.sql("update service.person set vetted_organisation = 'other' where subject = 'elsewhere'")
+    rng = random.Random(17)
+    routes = [each for each in paths(desk) if each[0].path not in {"/v1/sources", "/fhir/R4/metadata"}]
+    people = [*wrong, "blocked", "suspended", "elsewhere", "stranger"]
+    claims: list[dict[str, Any]] = [{"acr": "AAL2"}, {"auth_time": desk.clock() - 50_000}, {"aud": "x"}, {"iss": "x"}]
+    for _ in range(500):
+        route, method, path = rng.choice(routes)
+        subject, changed = ("good", rng.choice(claims)) if rng.random() < 0.3 else (rng.choice(people), {})
+        answer = desk.request(method, path, desk.token(subject, **changed), body_of(route, number), WHY)
+        assert answer.status_code in {401, 403}, (subject, changed, path)
+        assert "Hargreaves" not in answer.text
+    assert {entry["decision"] for entry in desk.entries()} == {"refused"}
+    assert len(desk.entries()) == 500
