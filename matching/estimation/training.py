@@ -33,8 +33,8 @@ from matching.estimation.sampling import (
     group,
     random_pairs,
 )
-from matching.estimation.twins import with_twins_told
 from matching.estimation.thresholds import Judge, choose_threshold, judge_by_pairs, judge_by_truth
+from matching.estimation.twins import with_twins_told
 from matching.estimation.unsupervised import label_without_truth
 from matching.linkage.columns import RecordColumns
 from matching.linkage.hashing import Indices
