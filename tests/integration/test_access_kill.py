@@ -31,7 +31,7 @@ from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.trail import make_keys, run_verifier
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @contextmanager
