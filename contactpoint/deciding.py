@@ -24,6 +24,7 @@ from schemas.decisions import (
     CannotLinkDecided,
     DecisionEvent,
     DecisionRetracted,
+    ErasureOrdered,
     EvidenceSeen,
     IdentitySevered,
     LinkDecision,
@@ -82,17 +83,23 @@ class State:
 
 
 def read_state(
-    connection: Connection[TupleRow], decisions: Iterable[DecisionEvent], sight: Sight, keys: Sequence[str]
+    connection: Connection[TupleRow],
+    decisions: Iterable[DecisionEvent],
+    sight: Sight,
+    keys: Sequence[str],
+    *,
+    received: bool = True,
 ) -> State:
     """Return the state that a decision about these records is checked against.
 
-    Raises RejectedError for a record that was never received, or that needs a right which the asker has not.
+    Raises RejectedError for a record that was never received (where it has to be), or that needs a right which the
+    asker has not.
     """
     with wrap_errors():
         rows = connection.execute(QUERIES["children_of_keys"], {"keys": list(keys)}).fetchall()
     child_of = {key: child for key, child, _ in rows}
     for key in keys:
-        if key not in child_of:
+        if received and key not in child_of:
             raise RejectedError("record_unknown", f"no record {key} has been received")
     sight.demand_right(keys)
     return State(child_of, in_force(decisions), sight)
@@ -146,6 +153,8 @@ def decide_retraction(decision: str, people: Deciders, state: State) -> Decision
     event = state.held.get(decision)
     if event is None:
         raise RejectedError("decision_unknown", f"no decision {decision} is in force")
+    if isinstance(event, ErasureOrdered):
+        raise RejectedError("erasure_is_final", "an erasure cannot be taken back: what it erased is gone")
     data = Retraction(decision=decision)
     return DecisionRetracted(
         **_envelope("decision.retracted", decision, people, data, _of_retraction(event, state)), data=data

@@ -10,6 +10,7 @@ from schemas.decisions import (
     ClockAdvanced,
     DecisionEvent,
     DecisionRetracted,
+    ErasureOrdered,
     MustLinkDecided,
 )
 
@@ -20,7 +21,8 @@ NOT_DECISIONS = (ClockAdvanced, DecisionRetracted)
 def in_force(events: Iterable[DecisionEvent], until: datetime | None = None) -> dict[str, DecisionEvent]:
     """Return, by id, each decision that was made (by `until`), is not retracted and has not expired, oldest first.
 
-    A decision with a date holds to the end of that day; which day it is, the newest clock event says.
+    A decision with a date holds to the end of that day; which day it is, the newest clock event says. An erasure is a
+    fact: nothing takes it back.
     """
     made = {event.event_id: event for event in events if until is None or event.decided_at <= until}
     retracted = {event.data.decision for event in made.values() if isinstance(event, DecisionRetracted)}
@@ -28,7 +30,9 @@ def in_force(events: Iterable[DecisionEvent], until: datetime | None = None) -> 
     held = [
         event
         for event in made.values()
-        if not isinstance(event, NOT_DECISIONS) and event.event_id not in retracted and not _expired(event, today)
+        if not isinstance(event, NOT_DECISIONS)
+        and (event.event_id not in retracted or isinstance(event, ErasureOrdered))
+        and not _expired(event, today)
     ]
     return {event.event_id: event for event in sorted(held, key=lambda event: (event.decided_at, event.event_id))}
 

@@ -65,10 +65,10 @@ class Desk:
     decisions: list[DecisionEvent]
     right: bool
 
-    def state(self, keys: Sequence[str]) -> State:
-        """Return the state that a decision about these records is checked against."""
+    def state(self, keys: Sequence[str], *, received: bool = True) -> State:
+        """Return the state that a decision about these records is checked against (`deciding.read_state`)."""
         seen = sight(self.connection, addresses().kafka_settings(), with_right=self.right, decisions=self.decisions)
-        return read_state(self.connection, self.decisions, seen, keys)
+        return read_state(self.connection, self.decisions, seen, keys, received=received)
 
 
 @app.command("must-link")
@@ -122,7 +122,7 @@ def retract_command(
 ) -> None:
     """Take a decision back; says which later decisions are about the same records."""
     with deciding(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
-        state = desk.state(_named(desk, decision))
+        state = desk.state(_named(desk, decision), received=False)
         event = decide_retraction(decision, desk.people, state)
         later = later_decisions(decision, state)
     publish(event, wait, output, {"later decisions about the same records": later})
@@ -184,7 +184,7 @@ def unshield_command(
     """Lift every shield that names a record of this child. Needs two people and the right."""
     with deciding(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
         records = set(records_of_all(desk, who))
-        state = desk.state(sorted(records))
+        state = desk.state(sorted(records), received=False)
         shields = [
             name
             for name, event in state.held.items()

@@ -21,7 +21,15 @@ from contactpoint.deciding import (
 )
 from contactpoint.explaining.sight import Sight
 from schemas.codec import decode, encode
-from schemas.decisions import AnyDecisionEvent, EvidenceSeen
+from schemas.decisions import (
+    AnyDecisionEvent,
+    DecisionRetracted,
+    ErasedRecord,
+    Erasure,
+    ErasureOrdered,
+    EvidenceSeen,
+    Retraction,
+)
 from schemas.errors import RejectedError
 from schemas.in_force import in_force
 from schemas.two_people import Circumstances, why_two
@@ -118,6 +126,17 @@ def test_a_retraction_of_what_holds_a_child_together_needs_two_and_of_a_confirma
     assert decide_retraction(about_gone.event_id, because("mistaken"), state(about_gone)).subject == about_gone.event_id
     with pytest.raises(RejectedError, match="no decision"):
         decide_retraction("nothing", because("mistaken"), state())
+
+
+def test_an_erasure_is_never_taken_back() -> None:
+    data = Erasure(records=(ErasedRecord(key=A, source_version=3),))
+    erasure = ErasureOrdered(event_id="e", subject=A, decided_at=NOW, by="ann", reason="ordered", data=data)
+    with pytest.raises(RejectedError, match="cannot be taken back"):
+        decide_retraction("e", because("mistaken"), state(erasure))
+    retracted = DecisionRetracted(
+        event_id="r", subject="e", decided_at=NOW, by="ann", reason="mistaken", data=Retraction(decision="e")
+    )
+    assert in_force([retracted, erasure]) == {"e": erasure}
 
 
 def test_a_retraction_says_which_later_decisions_are_about_the_same_records() -> None:
