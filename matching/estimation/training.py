@@ -34,7 +34,6 @@ from matching.estimation.sampling import (
     random_pairs,
 )
 from matching.estimation.thresholds import Judge, choose_threshold, judge_by_pairs, judge_by_truth
-from matching.estimation.twins import with_twins_told
 from matching.estimation.unsupervised import label_without_truth
 from matching.linkage.columns import RecordColumns
 from matching.linkage.hashing import Indices
@@ -194,7 +193,7 @@ def _finish(
     judge = judge or judge_by_pairs(pairs.left, pairs.right, counted.labels)
     matches = float(counted.labels.sum() / pairs.share)
     as_counted, as_calibrated = (
-        Trained(choose_threshold(columns, with_twins_told(each, groups, of_groups), judge), len(pairs), matches)
+        Trained(choose_threshold(columns, each, judge), len(pairs), matches)
         for each in (plain, with_probabilities(plain, fitted.probabilities, fitted.prior))
     )
     better = as_calibrated.expected.value - as_counted.expected.value > WORTH_CALIBRATING

@@ -14,10 +14,9 @@ from matching.estimation.rules import needed_rules, propose_rules, rule_fields, 
 from matching.estimation.sampling import TrainingPairs, blocked_pairs, claimed_elsewhere, group, random_pairs
 from matching.estimation.store import save_model
 from matching.estimation.training import Trained, train_by_identifiers, train_unsupervised, train_with_labels
-from matching.estimation.twins import with_twins_told
 from matching.estimation.unsupervised import label_without_truth
 from matching.linkage.batch import link_all
-from matching.linkage.columns import RecordColumns, columns_of
+from matching.linkage.columns import RecordColumns
 from matching.linkage.model import BlockingRule, Field, dump_model, load_model
 from tests.unit.matching.estimation.people import Population, population
 
@@ -179,16 +178,3 @@ def test_a_sure_match_leaves_no_place_for_others_in_a_source_that_holds_each_per
     claimed = claimed_elsewhere(columns, pairs, np.array([0.99, 0.4, 0.5, 0.6]), made.model, 0.95)
 
     assert claimed.tolist() == [False, True, False, False]
-
-
-def test_what_the_agreement_of_twins_is_worth_is_learned_from_the_labels() -> None:
-    model = population(1).model
-    homes = [f"{a}{b}{a}{b}" for a in "BDFGK" for b in "AEIOU"]
-    rows = [(name, home, "20100203", "AB11AA", home) for home in homes for name in ("OLIVIA", "RUPERT")]
-    groups = group(blocked_pairs(columns_of(model, rows, ["a"] * len(rows)), model, 10**6, 1))
-
-    as_two, as_one = (with_twins_told(model, groups, np.full(len(groups), label)) for label in (0.0, 1.0))
-
-    assert [each.name for each in as_two.adjustments] == ["twins"]
-    assert as_two.adjustments[0].weight < -300
-    assert as_one.adjustments == ()
