@@ -108,7 +108,7 @@ def measure(
 
 def _records(base: int) -> int:
     """Return the records of one timed run: enough to time, and few beside the base."""
-    return min(10_000, max(2_000, base // 10))
+    return min(10_000, max(4_000, base // 10))
 
 
 def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base: int, runs: int) -> AtBase:

@@ -8,6 +8,7 @@ Ingest seals them (`schemas.sealing`) with one data key a source record, and rea
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -50,6 +51,9 @@ class _Attributes(EventView, frozen=True):
 View = TypeVar("View", bound=EventView)
 
 _NO_TIME = datetime.fromtimestamp(0, UTC)
+_SPECIFICATION = ("ce_specversion", b"1.0")
+_WRITTEN_BY = ("ce_source", SOURCE.encode())
+_CONTENT = ("content-type", CONTENT_TYPE)
 _ENCODER = msgspec.json.Encoder()
 
 _HEADER = msgspec.json.Decoder(EventView)
@@ -143,14 +147,21 @@ def _time(event: AnyEvent) -> datetime:
 
 
 def _headers(event: AnyEvent | _Attributes, time: datetime) -> list[tuple[str, bytes]]:
-    schema = f"{SCHEMA_PREFIX}{event.event_type}.v{event.schema_version}.json"
+    kind, schema = _headers_of_type(event.event_type, event.schema_version)
     return [
-        ("ce_specversion", b"1.0"),
+        _SPECIFICATION,
         ("ce_id", event.event_id.encode()),
-        ("ce_source", SOURCE.encode()),
-        ("ce_type", event.event_type.encode()),
+        _WRITTEN_BY,
+        kind,
         ("ce_subject", event.subject.encode()),
         ("ce_time", time.isoformat().encode()),
-        ("ce_dataschema", schema.encode()),
-        ("content-type", CONTENT_TYPE),
+        schema,
+        _CONTENT,
     ]
+
+
+@cache
+def _headers_of_type(event_type: str, version: int) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
+    """Return the headers that all events of one type and version share, made once."""
+    schema = f"{SCHEMA_PREFIX}{event_type}.v{version}.json"
+    return ("ce_type", event_type.encode()), ("ce_dataschema", schema.encode())

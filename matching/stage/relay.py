@@ -7,6 +7,7 @@ every consumer survives: an identity event repeats its id and version, a dead le
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
@@ -40,6 +41,7 @@ _ROWS = 16  # outbox rows published between two flushes
 _LOOK_SECONDS = 1.0  # the outbox is looked at this often without being woken
 _SHARED_LOOK_SECONDS = 0.1  # the same where other workers fill it, who wake their own relays only
 _RETRY_SECONDS = 1.0
+_GARBAGE = 200_000  # objects: an event makes twenty, none of them in a cycle
 _OUTGOING = msgspec.msgpack.Decoder(Outgoing)
 
 
@@ -144,6 +146,7 @@ class OutboxPublisher:
 def work(connection: Connection, inbox: SimpleQueue[bytes | None]) -> None:
     """Publish whenever woken, until the owner closes the channel."""
     settings = RelaySettings.model_validate_json(inbox.get() or b"")
+    gc.set_threshold(_GARBAGE)
     frame: bytes | None = WAKE
     publisher: OutboxPublisher | None = None
     while frame is not None:
