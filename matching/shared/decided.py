@@ -19,6 +19,7 @@ class Decided:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._stamp = -1
+        self.replaying = False
         self._made: dict[str, Decision] = {}
         self._by_key: dict[str, list[Decision]] = {}
         self._retractions: dict[str, list[Decision]] = {}
@@ -29,8 +30,8 @@ class Decided:
         return bool(self._made)
 
     def refresh(self) -> None:
-        """Read the decisions again if there are new ones; call it in turn."""
-        stamp = self._tables.decided()
+        """Read the decisions again if there are new ones, and whether a replay is going on; call it in turn."""
+        stamp, self.replaying = self._tables.decided()
         if stamp == self._stamp:
             return
         self._made = {each.event_id: each for each in store.read_decisions(self._tables.connection)}

@@ -45,6 +45,11 @@ class SharedLinker:
         with wrap_errors():
             store.prepare_writer(tables.connection)
 
+    @property
+    def model_id(self) -> str:
+        """The id of the model that links."""
+        return self._model.model_id
+
     def link(
         self,
         changes: Sequence[SourceChange],
@@ -123,7 +128,9 @@ class SharedLinker:
             part = Part(self._model, reserved.rows, reserved.decisions, reserved.conflicts)
             delta = part.apply(announced.changes, batch, announced.rid_of, announced.decisions)
             decided_at = perf_counter()
-            published = write_outcome(self._tables, self._surveyor, announced, reserved, delta, letters)
+            published = write_outcome(
+                self._tables, self._surveyor, announced, reserved, delta, letters, quiet=self._decided.replaying
+            )
             if reserved.shields:
                 cover_shielded(self._tables, self._surveyor, reserved, delta, part.shielded())
             if announced.decisions:

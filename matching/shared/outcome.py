@@ -25,8 +25,13 @@ def write_outcome(
     reserved: Reserved,
     delta: Delta,
     letters: Sequence[DeadLetter],
+    *,
+    quiet: bool = False,
 ) -> bool:
-    """Write a delta with the index and the neighbours, and take the announcement back; tell whether to publish."""
+    """Write a delta with the index and the neighbours, and take the announcement back; tell whether to publish.
+
+    `quiet` publishes no identities and no conflicts: a replay is going on.
+    """
     stale = _withdraw_announcement(tables, announced)
     _write_blocks(tables, surveyor, announced, reserved, delta, stale)
     _write_neighbours(tables, announced, reserved, delta)
@@ -41,12 +46,12 @@ def write_outcome(
             inserted=delta.inserted,
             rewritten=delta.rewritten,
             relabelled=delta.relabelled,
-            identities=delta.identities,
+            identities=[] if quiet else delta.identities,
             letters=list(letters),
             positions=[],
             decisions=delta.decisions,
             conflicts=delta.conflicts,
-            announced=delta.conflicts,
+            announced=[] if quiet else delta.conflicts,
         ),
     )
 

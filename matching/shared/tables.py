@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import psycopg
 from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
 
 from connectors.kafka import Positions
 from connectors.postgres import apply_schema, wrap_errors
@@ -20,6 +21,7 @@ from matching.shared.neighbours import Neighbours
 from matching.shared.sql import QUERIES
 from matching.shared.survey import Candidate, Content
 from matching.sql import QUERIES as STAGE
+from matching.stage.messages import ReplayTarget
 from schemas.settings import PostgresSettings
 
 APPLICATION: Final = "contactpoint-matching-shared"
@@ -93,9 +95,27 @@ class Tables:
         """Wait until no batch that is alone is being linked; to be alone, until none is. Holds for the transaction."""
         self._run("take_turn_alone" if alone else "take_turn", {})
 
-    def decided(self) -> int:
-        """Return a number that grows with every batch that has decisions."""
-        return int(self._all("decided", {})[0][0])
+    def decided(self) -> tuple[int, bool]:
+        """Return a number that grows with every batch that has decisions, and whether a replay is going on."""
+        stamp, replaying = self._all("decided", {})[0]
+        return int(stamp), bool(replaying)
+
+    def are_new(self) -> bool:
+        """Tell whether no worker has opened the tables yet."""
+        return bool(self._all("are_new", {})[0][0])
+
+    def open_at(self, batch: int, until: ReplayTarget | None) -> None:
+        """Let batch numbers begin here, and publish nothing before a replay has arrived at `until`."""
+        self._run("open_at", {"batch": batch, "until": None if until is None else Jsonb(until)})
+
+    def replay_until(self) -> ReplayTarget | None:
+        """Return where the replay that is going on has to arrive, None if there is none."""
+        found: ReplayTarget | None = self._all("replay_until", {})[0][0]
+        return found
+
+    def close_replay(self) -> None:
+        """Note that the replay has arrived."""
+        self._run("close_replay", {})
 
     def note_decided(self) -> None:
         """Let other workers read the decisions again."""

@@ -18,6 +18,7 @@ from connectors.kafka import Batches, GroupReader, Partition, PartitionReader, P
 from connectors.postgres import connect, wrap_errors
 from matching.features import ChangeReader
 from matching.linkage.model import LinkageModel
+from matching.shared import replaying
 from matching.shared.linker import SharedLinker
 from matching.shared.steps import Totals
 from matching.shared.tables import APPLICATION, Move, Tables, create_tables
@@ -27,11 +28,11 @@ from matching.stage.relay import Relay, RelaySettings
 from matching.stage.settings import MatchingSettings
 from schemas.errors import ConfigurationError, FencedError, RejectedError, RetriableError
 from schemas.settings import KafkaSettings
-from schemas.topics import DECISIONS, MATCHING_CONTROL, SOURCE_TOPICS
+from schemas.topics import MATCHING_CONTROL
 
 log = structlog.get_logger(__name__)
 
-TOPICS = (*SOURCE_TOPICS, DECISIONS)
+TOPICS = replaying.TOPICS
 
 _HINT_SECONDS = 1.0
 _PAUSE_SECONDS = 0.5
@@ -71,6 +72,7 @@ class SharedWorker:
             connection = stack.enter_context(connect(settings.postgres, autocommit=True, application=APPLICATION))
             tables = Tables(connection)
             self._claim(tables)
+            replaying.begin(tables, settings.kafka)
             linker = SharedLinker(tables, self._model, self.totals)
             relay = Relay(RelaySettings.of(settings.postgres, settings.kafka, shared=True))
             stack.callback(relay.end)
@@ -132,7 +134,7 @@ class _Follower:
         self._reader, self._control = readers
         self._committed: dict[Partition, int] = {}
         self._hinted = self._reported = self._looked = time.monotonic()
-        self._paused = False
+        self._paused = self._published_all = False
 
     def follow(self, stop: threading.Event) -> None:
         """Link batch after batch."""
@@ -144,6 +146,10 @@ class _Follower:
                 self._reader.idle(_PAUSE_SECONDS)
             elif batches := self._reader.read(self._settings.batch_records, wait):
                 self._link(batches)
+            if not self._published_all:
+                self._published_all = replaying.end_if_reached(
+                    self._tables, self._settings.kafka, self._linker.model_id
+                )
 
     def _link(self, batches: Batches) -> None:
         """Link one batch; when another worker has it, drop it and go on where the tables are."""

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from connectors.kafka import end_offsets
 from matching.stage.control import send_command
+from matching.stage.replay import read_published
 from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.topics import IDENTITIES
 from tests.factories.linkage import SourceEvent, history
 from tests.factories.workers import Bench, Worker, bench, undisturbed
 
@@ -57,6 +60,26 @@ def test_paused_workers_read_nothing_until_they_are_resumed(line: Bench) -> None
     line.drain()
     assert line.children() == undisturbed(events)
     assert {worker.end() for worker in workers} == {0}
+
+
+def test_after_the_tables_are_dropped_a_replay_publishes_nothing_and_versions_go_on(line: Bench) -> None:
+    events = history(25, 900)
+    line.feed(events[:800])
+    workers = [_started(line, 50) for _ in range(2)]
+    line.drain()
+    assert {worker.end() for worker in workers} == {0}
+    before, ends, newest = line.children(), end_offsets(line.kafka, [IDENTITIES]), read_published(line.kafka)
+    line.query("drop schema matching cascade")
+    _started(line, 70)
+    _started(line, 30)
+    line.drain()
+    assert line.children() == line.published() == before
+    assert end_offsets(line.kafka, [IDENTITIES]) == ends
+    line.feed(events[800:])
+    line.drain()
+    assert line.children() == line.published() == undisturbed(events)
+    highest = max(child.version for child in newest.values())
+    assert all(c.version > highest for n, c in read_published(line.kafka).items() if c != newest.get(n))
 
 
 def test_a_frozen_worker_that_wakes_after_others_took_its_partitions_does_no_harm(line: Bench) -> None:

@@ -86,7 +86,21 @@ select pg_advisory_xact_lock_shared(20090307)
 select pg_advisory_xact_lock(20090307)
 
 -- name: decided
-select stamp from matching.shared_decided
+select d.stamp, o.replay_until is not null from matching.shared_decided d, matching.owner o
+
+-- name: are_new
+select batch = 0 from matching.owner
+
+-- name: open_at
+-- The owner's batch number is not used here but for saying that the tables are no longer new.
+with numbered as (select setval('matching.shared_batch', %(batch)s, false))
+update matching.owner set batch = %(batch)s, replay_until = %(until)s from numbered
+
+-- name: replay_until
+select replay_until from matching.owner
+
+-- name: close_replay
+update matching.owner set replay_until = null
 
 -- name: note_decided
 update matching.shared_decided set stamp = stamp + 1
