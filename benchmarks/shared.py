@@ -1,6 +1,6 @@
 """How fast shared workers link: event bytes to durable commit, N processes on one database, on a base of records.
 
-    python -m benchmarks.shared [--base 100000] [--records 20000] [--workers 2] [--batch 1000] [--runs 3]
+    python -m benchmarks.shared [base ...] [--records 10000] [--workers 2] [--batch 1000] [--runs 3]
 
 Each worker is a process with its own connection and its own share of the records, as a consumer group would give them;
 Kafka's part is left out, as in the benchmark of the resident stage. Limit of the same run: COPY of the same rows into a
@@ -13,31 +13,40 @@ import argparse
 import gc
 import json
 import os
+import re
 import resource
 import statistics
+import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple, Self
+from pathlib import Path
+from typing import Final, NamedTuple, Self
 
 import psutil
 from pydantic import SecretStr
 
+from benchmarks.feed import Feed, write_feed
 from benchmarks.measures import Measure, alone, beside_limit
-from benchmarks.stage import copy_limit, parts
+from benchmarks.stage import copy_limit
 from connectors.postgres import connect
 from contactpoint.stack import StackConfig, temporary_stack
 from matching.features import ChangeReader
 from matching.shared.linker import SharedLinker
 from matching.shared.tables import Tables, create_tables
-from schemas.codec import encode
+from matching.stage.model_file import read_model
 from schemas.settings import PostgresSettings
-from tests.factories.linkage import hand_made_model, observed_events
 
-LOAD_BATCH = 2000
-STEPS = ("announcing", "surveying", "reserving", "deciding", "writing")
+BASES: Final = (10_000, 100_000)
+LOAD_BATCH: Final = 2000
+LOAD_CHUNK: Final = 100_000
+SUBJECT: Final = re.compile(rb'"subject":"([^"]+)"')
+SIZE: Final = """select sum(pg_total_relation_size(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'matching' and c.relkind = 'r' and c.relname not in ('outbox', 'copied')"""
+STEPS: Final = ("announcing", "surveying", "reserving", "deciding", "writing")
 
 
 class Run(NamedTuple):
@@ -51,36 +60,58 @@ class Run(NamedTuple):
 
 
 def measure(
-    settings: PostgresSettings, *, base: int, records: int, workers: int = 2, batch: int = 1000, runs: int = 3
+    settings: PostgresSettings,
+    *,
+    bases: Sequence[int] = BASES,
+    workers: int = 2,
+    batch: int = 1000,
+    records: int | None = None,
+    runs: int = 3,
 ) -> dict[str, Measure]:
-    """Load `base` records into an empty database by all workers, then time `runs` runs of `records` more."""
-    create_tables(settings)
-    values = [encode(event) for event in observed_events(1, base + runs * records)]
-    with Crew(settings, workers) as crew:
-        crew.run([value.value for value in values[:base]], [value.key for value in values[:base]], LOAD_BATCH)
-        with connect(settings, autocommit=True) as connection:
-            connection.execute("vacuum analyze")
-            connection.execute("checkpoint")
-        results = [
-            crew.run([value.value for value in part], [value.key for value in part], batch)
-            for part in parts(values[base:], records)
-        ]
+    """Measure at each base, from an empty database each time."""
+    measures: dict[str, Measure] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for base in bases:
+            timed = records or min(20_000, max(4_000, base // 10))
+            path = write_feed(Path(folder) / str(base), base + runs * timed)
+            measures |= _at_base(settings, path, base, timed, (workers, batch, runs))
+            path.unlink()
+    return measures
+
+
+def _at_base(
+    settings: PostgresSettings, path: Path, base: int, records: int, how: tuple[int, int, int]
+) -> dict[str, Measure]:
+    workers, batch, runs = how
     with connect(settings, autocommit=True) as connection:
+        connection.execute("drop schema if exists matching cascade")
+    create_tables(settings)
+    with Crew(settings, workers) as crew, closing(Feed(path)) as feed, connect(settings, autocommit=True) as connection:
+        begun = time.perf_counter()
+        for values in feed.batches(base, LOAD_CHUNK):
+            crew.run(values, LOAD_BATCH)
+        loading = base / (time.perf_counter() - begun)
+        connection.execute("truncate matching.outbox")
+        connection.execute("vacuum analyze")
+        results = [crew.run(feed.take(records), batch) for _ in range(runs)]
         copying = [copy_limit(connection, records) for _ in range(runs)]
-        sizes = _sizes(connection)
-    name = f"shared workers ({workers}) at {base:,}"
+        size = connection.execute(SIZE).fetchone()
+    assert size is not None
+    name = f"shared workers ({workers}) at a {base:,} base"
+    steps = {
+        f"{name}, {step}": alone([run.steps[step] for run in results], "ms per 1000 records of one worker")
+        for step in STEPS
+    }
     return {
         f"{name}, event bytes to commit (copy of the same rows)": beside_limit(
             [run.rate for run in results], copying, "records/s"
         ),
+        f"{name}, load": alone([loading], "records/s"),
         f"{name}, CPU of the workers": alone([run.worker_cpu for run in results], "ms per 1000 records"),
         f"{name}, CPU of PostgreSQL": alone([run.postgres_cpu for run in results], "ms per 1000 records"),
         f"{name}, batches begun again": alone([float(run.conflicts) for run in results], "a run"),
-        **{
-            f"{name}, {step}": alone([run.steps[step] for run in results], "ms per 1000 records of one worker")
-            for step in STEPS
-        },
-        f"{name}, size of the tables": alone([size / (base + runs * records) for size in sizes], "bytes per record"),
+        **steps,
+        f"{name}, tables": alone([float(size[0]) / (base + runs * records)], "bytes per record"),
     }
 
 
@@ -107,11 +138,12 @@ class Crew:
         for process in self._processes:
             process.join()
 
-    def run(self, values: Sequence[bytes], keys: Sequence[bytes], batch: int) -> Run:
+    def run(self, values: Sequence[bytes], batch: int) -> Run:
         """Share the records out by key, let all workers link at once, and wait for the last."""
         shares: list[list[bytes]] = [[] for _ in self._channels]
-        for value, key in zip(values, keys, strict=True):
-            shares[sum(key) % len(shares)].append(value)
+        for value in values:
+            key = SUBJECT.search(value)
+            shares[sum(key[1]) % len(shares) if key else 0].append(value)
         for channel, share in zip(self._channels, shares, strict=True):
             channel.send((share, batch))
         for channel in self._channels:
@@ -133,7 +165,7 @@ class Crew:
 
 
 def _work(channel: Connection, dsn: str) -> None:
-    model = hand_made_model()
+    model = read_model(None)
     reader = ChangeReader(model)
     gc.set_threshold(200_000)
     with connect(PostgresSettings(dsn=SecretStr(dsn)), autocommit=True) as connection:
@@ -143,8 +175,8 @@ def _work(channel: Connection, dsn: str) -> None:
             channel.send("ready")
             channel.recv()
             before, cpu = asdict(linker.totals), _own_cpu()
-            for part in parts(values, batch):
-                linker.link([reader.read(value) for value in part], [])
+            for first in range(0, len(values), batch):
+                linker.link([reader.read(value) for value in values[first : first + batch]], [])
             after = asdict(linker.totals)
             channel.send({"cpu": _own_cpu() - cpu, **{name: after[name] - before[name] for name in after}})
 
@@ -167,31 +199,18 @@ def _postgres_cpu() -> float:
     return total
 
 
-def _sizes(connection: Any) -> list[float]:
-    query = """select sum(pg_total_relation_size(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname = 'matching' and c.relkind = 'r' and c.relname <> 'outbox'"""
-    return [float(connection.execute(query).fetchone()[0])]
-
-
 def main() -> None:
     """Run on a stack of its own and print the measures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=int, default=100_000)
-    parser.add_argument("--records", type=int, default=20_000)
+    parser.add_argument("bases", type=int, nargs="*", default=list(BASES))
+    parser.add_argument("--records", type=int, help="records of one run")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
-    with temporary_stack(StackConfig.from_env(os.environ)) as local:
-        settings = local.addresses.postgres_settings()
-        found = measure(
-            settings,
-            base=given.base,
-            records=given.records,
-            workers=given.workers,
-            batch=given.batch,
-            runs=given.runs,
-        )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CONTACTPOINT_")}
+    with temporary_stack(StackConfig.from_env(environment)) as local:
+        found = measure(local.addresses.postgres_settings(), **vars(given))
     for name, each in found.items():
         print(f"{name:<80} {statistics.median(each['runs']):>12,.1f} {each['unit']}")
     print(json.dumps(found))

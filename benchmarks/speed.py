@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audit, core, end_to_end, ingest, latency, misuse, projections, service, stage
+from benchmarks import audit, core, end_to_end, ingest, latency, misuse, projections, service, shared, stage
 from benchmarks.measures import Measure
 from connectors.kafka import create_topics
 from contactpoint.stack import StackConfig, temporary_stack
@@ -38,6 +38,7 @@ PARTS: dict[str, Part] = {
     "service": lambda _kafka, postgres: {**service.measure(postgres)},
     "end_to_end": lambda kafka, postgres: {**end_to_end.measure(kafka, postgres)},
     "audit": lambda _kafka, postgres: {**audit.measure(postgres)},
+    "shared": lambda _kafka, postgres: {**shared.measure(postgres)},
     "misuse": lambda _kafka, _postgres: misuse.measure(),
 }
 

@@ -124,7 +124,7 @@ def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base:
             results = [timed(engine, feed.take(_records(base))) for _ in range(runs)]
         finally:
             committer.end()
-        copying = [_copy_limit(connection, _records(base)) for _ in range(runs)]
+        copying = [copy_limit(connection, _records(base)) for _ in range(runs)]
     with closing(Feed(path)) as feed:
         decoding = [_decode_limit(feed.take(_records(base))) for _ in range(runs)]
     del engine
@@ -184,7 +184,7 @@ def _memory() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _copy_limit(connection: psycopg.Connection, records: int) -> float:
+def copy_limit(connection: psycopg.Connection, records: int) -> float:
     """Rows a second when the same rows are only copied into an empty table with the same indexes, a commit a batch."""
     rows = list(islice(store.read_records(connection), records))
     connection.execute("drop table if exists copied")

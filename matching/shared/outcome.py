@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 
 from matching.changes import Delta, RecordRow
-from matching.shared.neighbours import STATED, Neighbours, edges_of, joined
+from matching.linkage.hashing import Hashes, Indices
+from matching.shared.neighbours import ANNOUNCED, STATED, Neighbours, edges_of, joined
 from matching.shared.steps import Announced, Reserved
 from matching.shared.survey import Content, Surveyor, content_of, contents_of
 from matching.shared.tables import Tables
@@ -100,10 +101,13 @@ def _write_blocks(
         return
     old = contents_of(before[rid] for rid in exact if rid in before)
     now = contents_of(row for rid in exact if (row := after.get(rid) or before.get(rid)))
-    old_rids, old_keys = surveyor.index_keys([*stale, *old, *_of(announced.contents, exact)])
-    new_rids, new_keys = surveyor.index_keys(now)
-    tables.delete_blocks(np.concatenate([old_keys, new_keys]), np.concatenate([old_rids, new_rids]))
-    tables.add_blocks(new_keys, new_rids)
+    gone = surveyor.index_keys([*stale, *old, *now, *_of(announced.contents, exact)])
+    tables.delete_blocks(gone[1], gone[0])
+    kept = {*_pairs(surveyor.index_keys(now))}
+    # Another worker may have announced a newer content of the same record: its keys, in part the same, are to stay.
+    kept |= {*_pairs(surveyor.index_keys(tables.incoming(np.array(exact, np.int64))))} & {*_pairs(gone)}
+    rids, keys = np.array(sorted(kept), np.uint64).reshape(-1, 2).T
+    tables.add_blocks(keys, rids.astype(np.int64))
 
 
 def _write_neighbours(tables: Tables, announced: Announced, reserved: Reserved, delta: Delta) -> None:
@@ -111,7 +115,10 @@ def _write_neighbours(tables: Tables, announced: Announced, reserved: Reserved, 
     rows, old = _compared(delta), reserved.neighbours
     again = np.isin(old.rids, np.array([row.rid for row in rows], np.int64)) & (old.weights < STATED)
     if again.any():
-        tables.delete_neighbours(old.rids[again], old.others[again], STATED)
+        # Hints for what another worker has announced of the same records, and not linked yet, are to stay.
+        waiting = np.isin(old.rids, tables.still_incoming(old.rids[again & (old.weights == ANNOUNCED)]))
+        for chosen, below in ((again & ~waiting, STATED), (again & waiting, ANNOUNCED)):
+            tables.delete_neighbours(old.rids[chosen], old.others[chosen], below)
     known = set(zip(old.rids.tolist(), old.others.tolist(), old.weights.tolist(), strict=True))
     merges = dict.fromkeys(zip(*(column.tolist() for column in announced.stated), strict=True))
     fresh = Neighbours.of([row for row in merges if row not in known])
@@ -126,6 +133,10 @@ def _write_questions(tables: Tables, delta: Delta) -> None:
     still = [change for change in delta.conflicts if change.step != "closed"]
     rid_of = tables.rids_of(key for change in still for key in change.state.records)
     tables.add_questions([(rid_of[key], change.conflict_id) for change in still for key in change.state.records])
+
+
+def _pairs(found: tuple[Indices, Hashes]) -> Iterable[tuple[int, int]]:
+    return zip(found[0].tolist(), found[1].tolist(), strict=True)
 
 
 def _compared(delta: Delta) -> list[RecordRow]:

@@ -37,8 +37,8 @@ class Reserver:
     def expect(self, announced: Announced, findings: Findings, learned: Indices) -> Indices:
         """Return what a batch will have to reserve, as things stand before it reserves anything."""
         linked = findings.linked_with(self._threshold)
-        region = self._reached(_union(announced.own, announced.stated.rids, linked, learned))
-        return self._with_clusters(region, findings.others)
+        region, others = self._reached(_union(announced.own, announced.stated.rids, linked, learned))
+        return self._with_clusters(region, _union(others, findings.others))
 
     def reserve(self, announced: Announced, surveyed: Surveyed) -> Reserved:
         """Reserve everything that the outcome depends on, and read it. Raises ConflictError.
@@ -53,10 +53,10 @@ class Reserver:
         neighbours = tables.neighbours(own, ALL)
         seeds = _union(own, announced.stated.rids, findings.linked_with(self._threshold), neighbours.others)
         while True:
-            region = self._reached(seeds)
+            region, others = self._reached(seeds)
             if not surveyed.alone and len(np.intersect1d(region, shields)):
                 raise ConflictError(reserved, alone=True)
-            near = _union(findings.others, self._in_doubt(announced, region, shields))
+            near = _union(others, findings.others, self._in_doubt(announced, region, shields))
             needed = self._with_clusters(region, near)
             more = np.setdiff1d(needed, reserved)
             if not len(more):
@@ -98,7 +98,7 @@ class Reserver:
         doubts = [self._doubts(contents, everybody=False)]
         protected = np.intersect1d(region, shields)
         if len(protected):
-            shielded = set(self._reached(protected).tolist())
+            shielded = set(self._reached(protected)[0].tolist())
             doubts.append(self._doubts([each for each in contents if each.rid in shielded], everybody=True))
         return _union(*doubts)
 
@@ -130,18 +130,17 @@ class Reserver:
 
     def _with_clusters(self, region: Indices, near: Indices) -> Indices:
         """Return a region, what is near it, and the whole clusters of both."""
-        others = self._tables.neighbours(region, ALL).others
-        outside = np.setdiff1d(_union(near, others), region)
-        return _union(region, self._reached(outside))
+        return _union(region, self._reached(np.setdiff1d(near, region))[0])
 
-    def _reached(self, seeds: Indices) -> Indices:
-        """Return the records that can be reached from these over neighbours that may be linked, in order."""
-        reached, frontier = seeds, seeds
+    def _reached(self, seeds: Indices) -> tuple[Indices, Indices]:
+        """Return the records that can be reached from these over neighbours that may be linked, and all neighbours."""
+        reached, frontier, others = seeds, seeds, [NOBODY]
         while len(frontier):
-            found = self._tables.neighbours(frontier, self._threshold)
-            frontier = np.setdiff1d(found.others, reached)
+            found = self._tables.neighbours(frontier, ALL)
+            others.append(found.others)
+            frontier = np.setdiff1d(found.others[found.weights >= self._threshold], reached)
             reached = np.concatenate([reached, frontier])
-        return np.sort(reached)
+        return np.sort(reached), np.concatenate(others)
 
 
 def _union(*parts: Indices | Iterable[int]) -> Indices:

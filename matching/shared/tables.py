@@ -155,6 +155,10 @@ class Tables:
         """Return which of these records are announced and not yet linked."""
         return np.array([row[0] for row in self._all("still_incoming", {"rids": Int4s(rids)})], np.int64)
 
+    def incoming(self, rids: Indices) -> list[Content]:
+        """Return what is announced of records and not linked yet."""
+        return [Content._make(row) for row in self._all("incoming", {"rids": Int4s(rids)})]
+
     def neighbours(self, rids: Indices, least: int) -> Neighbours:
         """Return the neighbours of records with at least this weight."""
         return Neighbours.of(self._all("neighbours", {"rids": Int4s(rids), "least": least}))

@@ -67,12 +67,16 @@ class SharedStore:
             for connection in connections:
                 connection.close()
 
+    def empty(self, model: LinkageModel) -> list[SharedLinker]:
+        """Empty the tables; return a linker for each worker."""
+        self._connection.execute(EMPTY)
+        self._connection.execute("update matching.shared_decided set stamp = stamp + 1")
+        self._model = model
+        return [SharedLinker(tables, model) for tables in self._tables]
+
     def run(self, model: LinkageModel, batches: Sequence[list[Event]], rng: random.Random) -> None:
         """Link batches from empty tables: each step by a worker drawn at random, some of which die and are replaced."""
-        self._connection.execute(EMPTY)
-        self._model = model
-        self._connection.execute("update matching.shared_decided set stamp = stamp + 1")
-        hands = [Hand(SharedLinker(tables, model)) for tables in self._tables]
+        hands = [Hand(linker) for linker in self.empty(model)]
         waiting = list(reversed(batches))
         while waiting or any(hand.batch is not None for hand in hands):
             hand = rng.choice(hands)

@@ -139,6 +139,9 @@ select count(*) from (
 -- name: still_incoming
 select distinct rid from matching.shared_incoming where rid = any(%(rids)s)
 
+-- name: incoming
+select rid, event_id, source, features from matching.shared_incoming where rid = any(%(rids)s)
+
 -- name: neighbours
 select rid, other, weight from matching.shared_neighbour where rid = any(%(rids)s) and weight >= %(least)s
 

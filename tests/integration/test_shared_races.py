@@ -1,0 +1,91 @@
+"""What can happen between the steps of two shared workers, one after another by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from matching.changes import SourceChange
+from matching.linkage.decisions import Decision
+from matching.shared.linker import SharedLinker
+from schemas.settings import PostgresSettings
+from tests.factories.shared import SharedStore
+from tests.unit.matching.worlds import model
+
+ANNA = ("ANNA", "SMITH", "20010203", "AB12CD", "9434765919")
+MARRIED = ("ANNA", "JONES", "20010203", "XY99ZZ", "9434765919")
+PLAIN = model(policies=())
+
+
+@pytest.fixture(scope="module")
+def store(module_postgres: PostgresSettings) -> Iterator[SharedStore]:
+    with SharedStore.opened(module_postgres) as opened:
+        yield opened
+
+
+@pytest.fixture
+def workers(store: SharedStore) -> list[SharedLinker]:
+    return store.empty(PLAIN)
+
+
+def observed(key: str, values: tuple[str, ...], version: int = 1) -> SourceChange:
+    return SourceChange(
+        key, key.partition(":")[0], "observed", version, f"f{values}", version, f"{key}/{version}", values
+    )
+
+
+def test_a_record_that_another_worker_linked_after_the_survey_is_found(
+    store: SharedStore, workers: list[SharedLinker]
+) -> None:
+    first, second, _ = workers
+    early = first.announce([observed("a:1", ANNA)])
+    surveyed = first.survey(early)
+    second.link([observed("b:1", ANNA)], [])
+    first.settle(early, surveyed, [])
+    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+
+
+def test_two_workers_that_announce_one_after_the_other_find_each_other(
+    store: SharedStore, workers: list[SharedLinker]
+) -> None:
+    first, second, _ = workers
+    batches = [(w, w.announce([observed(key, ANNA)])) for w, key in ((first, "a:1"), (second, "b:1"))]
+    surveys = [(w, announced, w.survey(announced)) for w, announced in batches]
+    for worker, announced, surveyed in surveys:
+        worker.settle(announced, surveyed, [])
+    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+
+
+def test_a_newer_content_stays_to_be_found_while_an_older_one_is_linked(
+    store: SharedStore, workers: list[SharedLinker]
+) -> None:
+    first, second, third = workers
+    second.link([observed("a:1", ANNA)], [])
+    newest = first.announce([observed("a:1", ANNA, 3)])
+    surveyed = first.survey(newest)
+    second.link([observed("a:1", MARRIED, 2)], [])
+    third.link([observed("b:1", (*ANNA[:4], ""))], [])
+    first.settle(newest, surveyed, [])
+    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+
+
+def test_what_is_erased_while_a_newer_content_is_announced_comes_back_with_its_links(
+    store: SharedStore, workers: list[SharedLinker]
+) -> None:
+    first, second, third = workers
+    second.link([observed("a:1", ANNA)], [])
+    newest = first.announce([observed("a:1", ANNA, 3)])
+    surveyed = first.survey(newest)
+    second.link([], [], (), [Decision("e", "erasure", 9, ("a:1",), versions=(2,))])
+    third.link([observed("b:1", ANNA)], [])
+    first.settle(newest, surveyed, [])
+    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+
+
+def test_a_must_link_waits_for_records_that_were_never_seen(store: SharedStore, workers: list[SharedLinker]) -> None:
+    first, second, third = workers
+    first.link([], [], (), [Decision("d", "must_link", 1, ("a:1",), ("b:1",))])
+    second.link([observed("a:1", ANNA)], [])
+    third.link([observed("b:1", ("BEN", "JONES", "19991231", "XY99ZZ", "1234567881"))], [])
+    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
