@@ -14,7 +14,7 @@ from tests.factories.shared import SharedStore
 from tests.unit.matching.worlds import model
 
 ANNA = ("ANNA", "SMITH", "20010203", "AB12CD", "9434765919")
-MARRIED = ("ANNA", "JONES", "20010203", "XY99ZZ", "9434765919")
+BEN = ("BEN", "JONES", "19991231", "XY99ZZ", "1234567881")
 PLAIN = model(policies=())
 
 
@@ -64,8 +64,8 @@ def test_a_newer_content_stays_to_be_found_while_an_older_one_is_linked(
     second.link([observed("a:1", ANNA)], [])
     newest = first.announce([observed("a:1", ANNA, 3)])
     surveyed = first.survey(newest)
-    second.link([observed("a:1", MARRIED, 2)], [])
-    third.link([observed("b:1", (*ANNA[:4], ""))], [])
+    second.link([observed("a:1", BEN, 2)], [])
+    third.link([observed("b:1", ANNA)], [])
     first.settle(newest, surveyed, [])
     assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
 
@@ -87,5 +87,5 @@ def test_a_must_link_waits_for_records_that_were_never_seen(store: SharedStore, 
     first, second, third = workers
     first.link([], [], (), [Decision("d", "must_link", 1, ("a:1",), ("b:1",))])
     second.link([observed("a:1", ANNA)], [])
-    third.link([observed("b:1", ("BEN", "JONES", "19991231", "XY99ZZ", "1234567881"))], [])
+    third.link([observed("b:1", BEN)], [])
     assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
