@@ -73,11 +73,16 @@ def explain_command(
 
 def history_command(
     who: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
+    with_right: RightOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show the audit trail of a child: every change of membership, and which source event caused it."""
+    from contactpoint.explaining.sight import sight
+
     with connect(addresses().postgres_settings(), autocommit=True) as connection:
         found = AuditReader(connection).history(number_of(DirectoryReader(connection), who))
+        seen = sight(connection, addresses().kafka_settings(), with_right=with_right is not None)
+        seen.keep_apart({step.record_key for step in found.records})
     if output is Output.JSON:
         show(output, asdict(found))
         return

@@ -23,8 +23,9 @@ def tree_answer(known: Known, sight: Sight, at: datetime | None = None) -> Answe
     """Return the steps by which the records came together, the mean weight at each, and what was in force.
 
     `agrees`: these steps end in the membership that matching had decided. Where the child is shielded and the asker has
-    no right, weights are withheld and records have no keys.
+    no right, weights are withheld and records have no keys; of severed identities there is no common tree.
     """
+    sight.keep_apart(known.members)
     tree, evidence, hidden = merge_tree(known.evidence), known.evidence, sight.hides(known.members)
     name = aliases(known.members) if hidden else {key: key for key in known.members}
     keys = [name[key] for key in evidence.keys]

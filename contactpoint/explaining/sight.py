@@ -16,9 +16,11 @@ from psycopg.rows import TupleRow
 
 from connectors.decisions import read_decisions
 from connectors.postgres import wrap_errors
+from contactpoint.explaining.numbers import severances
 from matching.linkage.explain import hidden_comparisons
 from matching.linkage.model import LinkageModel
 from matching.sql import QUERIES
+from projections.lineage import Severance
 from projections.review.reader import ReviewReader
 from schemas.decisions import DecisionEvent, ShieldSet
 from schemas.errors import RejectedError
@@ -27,14 +29,19 @@ from schemas.settings import KafkaSettings
 from schemas.visibility import VISIBLE_UNDER_SHIELD
 
 WITHHELD = "withheld: shielded"
+_RIGHT_NEEDED = "the child is shielded: this answer needs the right to see it whole"
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Which records belong to children that are, or may be, shielded, and whether the asker may see them whole."""
+    """Which records belong to children that are, or may be, shielded, and which identities are severed from which.
+
+    `with_right`: the asker may see all of this.
+    """
 
     shielded: frozenset[str]
     with_right: bool = False
+    severances: tuple[Severance, ...] = ()
 
     def hides(self, records: Iterable[str]) -> bool:
         """Tell whether anything about these records has to be withheld."""
@@ -43,7 +50,15 @@ class Sight:
     def demand_right(self, records: Iterable[str]) -> None:
         """Raise RejectedError when the answer would be about hidden fields of a shielded child."""
         if self.hides(records):
-            raise RejectedError("right_needed", "the child is shielded: this answer needs the right to see it whole")
+            raise RejectedError("right_needed", _RIGHT_NEEDED)
+        self.keep_apart(records)
+
+    def keep_apart(self, records: Iterable[str]) -> None:
+        """Raise the same RejectedError when the answer would show a former identity beside the new one."""
+        named = set(records)
+        for each in () if self.with_right else self.severances:
+            if not named.isdisjoint(each.former) and not named.isdisjoint(each.current):
+                raise RejectedError("right_needed", _RIGHT_NEEDED)
 
 
 EVERYTHING = Sight(frozenset(), with_right=True)
@@ -53,14 +68,15 @@ def sight(
     connection: Connection[TupleRow], kafka: KafkaSettings, *, with_right: bool, decisions: Iterable[DecisionEvent] = ()
 ) -> Sight:
     """Return the sight of an asker as of now; `decisions` spares reading the topic again."""
-    held = in_force(decisions or read_decisions(kafka)).values()
+    made = list(decisions) or read_decisions(kafka)
+    held, apart = in_force(made).values(), tuple(severances(made))
     named = {key for event in held if isinstance(event, ShieldSet) for key in event.data.records}
     named.update(ReviewReader(connection, shielded=True).in_doubt())
     if not named:
-        return Sight(frozenset(), with_right)
+        return Sight(frozenset(), with_right, apart)
     with wrap_errors():
         rows = connection.execute(QUERIES["keys_of_same_children"], {"keys": sorted(named)}).fetchall()
-    return Sight(frozenset(named | {row[0] for row in rows}), with_right)
+    return Sight(frozenset(named | {row[0] for row in rows}), with_right, apart)
 
 
 def aliases(keys: Sequence[str]) -> dict[str, str]:

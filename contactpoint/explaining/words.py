@@ -60,6 +60,7 @@ def explain_pair(
     connection: Connection[TupleRow], model: LinkageModel, left: str, right: str, sight: Sight = EVERYTHING
 ) -> dict[str, Any]:
     """Compare two records as they stand now: each comparison's level and weight in bits, the total and the decision."""
+    sight.keep_apart((left, right))
     found = explain_link(connection, model, left, right)
     pair = found.explanation
     told = {

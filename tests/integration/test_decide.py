@@ -61,6 +61,7 @@ def test_a_decision_is_checked_published_with_what_was_seen_and_taken_back(line:
         assert isinstance(read_decisions(line.kafka)[1], DecisionRetracted)
         line.drain()
         _a_correction_outlasts_the_feeds_until_it_is_retracted(line, ask(line, "lineage", number)["current"][0])
+        _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(line, number, members)
     _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line, line.ask("lineage", number)["current"][0])
     _the_queue(line, one, other)
 
@@ -76,6 +77,26 @@ def _a_correction_outlasts_the_feeds_until_it_is_retracted(line: Line, number: s
     assert ask(line, "child", number)["entries"][0]["birth_date"]["value"]["date"] == "2012-02-29"
     ask(line, "decide", "retract", told["decision"], "--by", "ann", "--reason", "mistaken", "--wait")
     assert ask(line, "child", number)["entries"][0]["birth_date"]["value"]["date"] == before
+
+
+def _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(
+    line: Line, number: str, members: tuple[str, ...]
+) -> None:
+    former, new = members[:1], members[1:]
+    sides = [*(word for key in former for word in ("--former", key)), *(w for key in new for w in ("--current", key))]
+    two = ("--by", "ann", "--approved-by", "bob", "--wait", "--reason")
+    severed = ask(line, "decide", "severed", *sides, *two, "adoption")
+    numbers = {key: child for child, keys in line.outcome().memberships.items() for key in keys}
+    here, there = numbers[former[0]], numbers[new[0]]
+    assert here != there
+    for one, other in ((here, there), (there, here)):
+        assert other not in json.dumps(ask(line, "lineage", one))
+    for question in (("explain", former[0], new[0]), ("explain", here, there, "--join"), ("history", number)):
+        assert "needs the right" in str(run(line, *question).exception)
+    right = ("--with-right", "shielded")
+    assert ask(line, "explain", former[0], new[0], *right)["together"] is False
+    ask(line, "decide", "retract", severed["decision"], *two, "mistaken", *right)
+    assert line.outcome().memberships[number] == members
 
 
 def _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line: Line, number: str) -> None:

@@ -25,6 +25,7 @@ from matching.linkage.components import connected_components
 from matching.linkage.constraints import constrain
 from matching.linkage.evidence import evidence_among
 from matching.linkage.explain import explain_pair
+from projections.lineage import Severance
 from schemas.decisions import AnyDecisionEvent
 from schemas.errors import RejectedError
 from schemas.in_force import in_force
@@ -91,6 +92,15 @@ def test_the_tree_of_a_shielded_child_has_neither_weights_nor_keys_and_its_split
         split_answer(known(), blind)
     with pytest.raises(RejectedError, match="needs the right"):
         join_answer(known(), KEYS[:1], KEYS[2:], blind)
+
+
+def test_nothing_shows_a_former_identity_beside_the_new_one() -> None:
+    severed = (Severance(frozenset(KEYS[:1]), frozenset(KEYS[1:2])),)
+    for ask in (tree_answer, split_answer):
+        with pytest.raises(RejectedError, match="needs the right"):
+            ask(known(), Sight(frozenset(), severances=severed))
+        assert ask(known(), Sight(frozenset(), with_right=True, severances=severed))
+    Sight(frozenset(), severances=severed).keep_apart(KEYS[1:])
 
 
 def test_what_would_split_and_join_is_told_with_weights_and_how_sure_it_is() -> None:
