@@ -14,23 +14,27 @@ import os
 import sys
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from psycopg import sql
+from pydantic import SecretStr
 
 from benchmarks.measures import Measure, beside_limit
 from connectors.kafka import EventProducer, PartitionReader, create_topics, end_offsets
 from connectors.postgres import connect
+from connectors.vault import KeyVault, Plain, Sealer
 from contactpoint.drain import wait_until_drained
 from contactpoint.stack import StackConfig, temporary_stack
 from contactpoint.supervisor import STAGES, Supervisor
 from contactpoint.world import WorldSettings
 from contactpoint.world.stream import encoded_stream
 from projections.base import Rows
-from schemas.codec import EncodedEvent
-from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.codec import EncodedEvent, as_sealed
+from schemas.sealing import KEY_BYTES
+from schemas.settings import KafkaSettings, PostgresSettings, VaultSettings
 from schemas.topics import SOURCE_TOPICS
 
 TABLES = (
@@ -44,15 +48,19 @@ TABLES = (
     ("audit", "identity_event"),
 )
 
+_SEALED_AT_ONCE = 5_000
+
 Published = Sequence[tuple[str, EncodedEvent]]
 
 
 def measure(
     kafka: KafkaSettings, postgres: PostgresSettings, *, base: int = 100_000, records: int = 20_000, runs: int = 5
 ) -> dict[str, Measure]:
-    """Time the line on a base; the topics and the database must be empty."""
+    """Time the line on a base; the topics and the database must be empty. What is published is sealed, as by ingest."""
+    vault = VaultSettings(kek=SecretStr(b64encode(os.urandom(KEY_BYTES)).decode()), dsn=postgres.dsn)
+    kafka = kafka.model_copy(update={"vault": vault})
     # A child has about 2.3 events in this world.
-    stream = encoded_stream(WorldSettings(children=(base + runs * records) // 2, seed=7))
+    stream = _sealed(encoded_stream(WorldSettings(children=(base + runs * records) // 2, seed=7)), vault)
     with tempfile.TemporaryDirectory() as logs, Supervisor(STAGES, _environment(kafka, postgres), Path(logs)):
         _publish_and_drain(kafka, postgres, list(islice(stream, base)))
         rates = [records / _publish_and_drain(kafka, postgres, part) for part in _parts(stream, records, runs)]
@@ -69,11 +77,16 @@ def measure(
 
 
 def _environment(kafka: KafkaSettings, postgres: PostgresSettings) -> dict[str, str]:
-    addresses = {
-        "CONTACTPOINT_KAFKA": kafka.bootstrap_servers,
-        "CONTACTPOINT_POSTGRES_DSN": postgres.dsn.get_secret_value(),
-    }
-    return {**os.environ, **addresses}
+    return {**os.environ, **kafka.as_env(), "CONTACTPOINT_POSTGRES_DSN": postgres.dsn.get_secret_value()}
+
+
+def _sealed(stream: Iterator[tuple[str, EncodedEvent]], vault: VaultSettings) -> Iterator[tuple[str, EncodedEvent]]:
+    """Seal each event under the data key of its record."""
+    with KeyVault(vault) as keys:
+        sealer = Sealer(keys)
+        while part := list(islice(stream, _SEALED_AT_ONCE)):
+            values = sealer.seal([Plain(event.key.decode(), event.key, event.value) for _, event in part])
+            yield from ((topic, as_sealed(event, value)) for (topic, event), value in zip(part, values, strict=True))
 
 
 def _parts(stream: Iterator[tuple[str, EncodedEvent]], size: int, count: int) -> Iterator[Published]:
@@ -98,7 +111,7 @@ def _read_rate(kafka: KafkaSettings) -> float:
     ends = end_offsets(kafka, SOURCE_TOPICS)
     waiting = total = sum(ends.values())
     begun = time.perf_counter()
-    with PartitionReader(kafka, dict.fromkeys(ends, 0)) as reader:
+    with PartitionReader(kafka, dict.fromkeys(ends, 0), opened=False) as reader:
         while waiting:
             waiting -= sum(map(len, reader.read(min(waiting, 10_000), 0.05).values()))
     return total / (time.perf_counter() - begun)

@@ -54,14 +54,14 @@ def unseal(key: bytes, kafka_key: bytes | None, value: bytes) -> bytes:
         raise RejectedError("seal_broken", "the sealed value was altered, or belongs to another record") from None
 
 
-def wrap(key_encryption_key: bytes, nonce: bytes, key_id: bytes, key: bytes) -> bytes:
+def wrap(key_encryption_key: AESGCM, nonce: bytes, key_id: bytes, key: bytes) -> bytes:
     """Return a data key as the vault keeps it: encrypted, and bound to its id."""
-    return nonce + AESGCM(key_encryption_key).encrypt(nonce, key, key_id)
+    return nonce + key_encryption_key.encrypt(nonce, key, key_id)
 
 
-def unwrap(key_encryption_key: bytes, key_id: bytes, wrapped: bytes) -> bytes | None:
+def unwrap(key_encryption_key: AESGCM, key_id: bytes, wrapped: bytes) -> bytes | None:
     """Return a data key, or None when the vault was made with another key-encryption key."""
     try:
-        return AESGCM(key_encryption_key).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], key_id)
+        return key_encryption_key.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], key_id)
     except (InvalidTag, ValueError):
         return None

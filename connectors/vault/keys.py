@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Self
 
 import psycopg
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg.rows import TupleRow
 
 from connectors.postgres import apply_schema, connect, sql_blocks, wrap_errors
@@ -17,6 +18,10 @@ from schemas.settings import PostgresSettings, VaultSettings
 
 _PACKAGE = "connectors.vault.sql"
 _SQL = sql_blocks(_PACKAGE)
+
+_WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + 16  # with the tag
+_PACKED = KEY_ID_BYTES + _WRAPPED_BYTES
+_DESTROYED = bytes(_WRAPPED_BYTES)
 
 ERASED: Final = b""
 """Stands for a key that was destroyed."""
@@ -29,7 +34,7 @@ class KeyVault:
     """
 
     def __init__(self, settings: VaultSettings) -> None:
-        self._kek = settings.key()
+        self._kek = AESGCM(settings.key())
         postgres = PostgresSettings(dsn=settings.dsn)
         apply_schema(postgres, _PACKAGE)
         self._connection: psycopg.Connection[TupleRow] = connect(postgres, autocommit=True, application="vault")
@@ -49,8 +54,15 @@ class KeyVault:
 
         Raises ConfigurationError when the vault has given out none at all: then it is not the log's vault.
         """
-        rows = self._run("by_id", list(key_ids))
-        found = {bytes(row[0]): ERASED if row[1] is None else self._unwrap(bytes(row[0]), row[1]) for row in rows}
+        wanted = {key_id for key_id in key_ids if len(key_id) == KEY_ID_BYTES}
+        parameters = {"ids": b"".join(wanted), "count": len(wanted), "destroyed": _DESTROYED}
+        with wrap_errors():
+            row = self._connection.execute(_SQL["by_id"], parameters, binary=True).fetchone()
+        packed = bytes(row[0]) if row and row[0] is not None else b""
+        found: dict[bytes, bytes] = {}
+        for at in range(0, len(packed), _PACKED):
+            key_id, wrapped = packed[at : at + KEY_ID_BYTES], packed[at + KEY_ID_BYTES : at + _PACKED]
+            found[key_id] = ERASED if wrapped == _DESTROYED else self._unwrap(key_id, wrapped)
         if not found and key_ids and not self._run("any")[0][0]:
             message = "the vault is empty, but the log is sealed: CONTACTPOINT_VAULT_DSN names another vault"
             raise ConfigurationError(message)

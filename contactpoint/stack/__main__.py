@@ -16,6 +16,7 @@ from schemas.errors import ContactPointError
 _HELP = """environment variables:
   CONTACTPOINT_LOCAL             folder of the stack's data (default: .local of the clone)
   CONTACTPOINT_KAFKA             brokers to use instead of an own Kafka, as host:port[,host:port]
+  CONTACTPOINT_KEK               key-encryption key of the vault (base64 of 32 bytes); an own stack makes one
   CONTACTPOINT_POSTGRES_DSN      server to use instead of an own PostgreSQL, as postgresql://user:password@host/database
   CONTACTPOINT_PG_BIN            folder with the PostgreSQL binaries to run, such as /usr/lib/postgresql/15/bin
   CONTACTPOINT_MAVEN_REPOSITORY  mirror of the Maven registry to fetch Kafka from
