@@ -129,7 +129,6 @@ def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base:
         decoding = [_decode_limit(feed.take(_records(base))) for _ in range(runs)]
     del engine
     gc.unfreeze()
-    gc.collect()
     return AtBase(results, copying, decoding, load_seconds, held)
 
 
@@ -179,7 +178,7 @@ def _step(engine: Engine, values: Sequence[bytes]) -> bool:
 
 def _memory() -> int:
     """Return the bytes of memory that this process has in use."""
-    gc.collect()
+    garbage.give_back()
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 

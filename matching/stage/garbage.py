@@ -12,9 +12,14 @@ _RARELY: Final = (200_000, 20, 100)
 
 
 def settle() -> None:
-    """Collect once, give back what is free, set what is alive aside for ever, and collect rarely from now on."""
+    """Collect once, set what is alive aside for ever, and collect rarely from now on."""
+    give_back()
+    gc.freeze()
+    gc.set_threshold(*_RARELY)
+
+
+def give_back() -> None:
+    """Collect, and let the system have the memory that is free: a load leaves a third of what the state takes."""
     gc.collect()
     with suppress(OSError, AttributeError):  # glibc's; elsewhere the allocator does as it likes
         ctypes.CDLL(None).malloc_trim(0)
-    gc.freeze()
-    gc.set_threshold(*_RARELY)
