@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.comparisons import compare
 from matching.linkage.conflicts import Crossing, Question, authority_of, contradicts, questions, worth_asking
 from matching.linkage.constraints import SourceRules, constrain
-from matching.linkage.decisions import DecisionBook
+from matching.linkage.decisions import DecisionBook, connected
 from matching.linkage.hashing import Indices
 from matching.linkage.marks import Marks, VerifiedNumbers
 from matching.linkage.model import LinkageModel
@@ -56,10 +56,11 @@ def judge(
 ) -> Judgement:
     """Return what follows from live records, the newest merge of each record (loser to survivor), and decisions."""
     live = sorted(records)
+    unbound = _unbound_shields(decisions, {record.key for record in live}, _both_ways(merges))
     if not live:
-        conflicts = _clashes(decisions, {}, {}, set())
-        return Judgement({}, frozenset(), conflicts)
-    return _Judge(live, merges, decisions, model).judgement()
+        return Judgement({}, frozenset(), _clashes(decisions, {}, {}, set()) | unbound)
+    judgement = _Judge(live, merges, decisions, model).judgement()
+    return replace(judgement, conflicts=judgement.conflicts | unbound)
 
 
 class _Judge:
@@ -206,6 +207,19 @@ def _clashes(
         hidden = clash.severed or bool(clusters & shielded)
         state = ConflictState("decisions_clash", clash.records, children, (), clash.decisions, "", hidden, "")
         states[event_id("conflict", "decisions_clash", *clash.decisions)] = state
+    return states
+
+
+def _unbound_shields(book: DecisionBook, live: set[str], merged: Mapping[str, set[str]]) -> dict[str, ConflictState]:
+    """Return the conflicts of shields that protect no live record, named or connected with a named one."""
+    states = {}
+    for shield in {each for ids in book.shields.values() for each in ids}:
+        named = book.made[shield].left
+        keys = {k for key in named for k in connected(key, lambda k: (*merged.get(k, ()), *book.must.others(k)))}
+        if not keys & live:
+            states[event_id("conflict", "shield_in_doubt", shield)] = ConflictState(
+                "shield_in_doubt", tuple(sorted(named)), (), (), (shield,), "", shielded=True, held=""
+            )
     return states
 
 

@@ -19,7 +19,7 @@ from matching.linkage.conflicts import (
     authority_of,
 )
 from matching.linkage.constraints import SourceRules
-from matching.linkage.decisions import Clash
+from matching.linkage.decisions import Clash, Decision
 from matching.linkage.hashing import Indices, sorted_unique
 from matching.linkage.model import LinkageModel
 from matching.linkage.scoring import total_weights
@@ -44,6 +44,12 @@ class Renewed:
 
     changes: list[ConflictChange] = field(default_factory=list)
     flipped: dict[int, list[str]] = field(default_factory=dict)
+
+
+def unbound_shield(shield: Decision) -> ConflictState:
+    """Return the conflict of a shield that protects no record: whom it was for may be visible under another one."""
+    records = tuple(sorted(shield.left))
+    return ConflictState("shield_in_doubt", records, (), (), (shield.event_id,), "", shielded=True, held="")
 
 
 def conflict_id(kind: str, about: Iterable[str]) -> str:
@@ -83,6 +89,7 @@ class QuestionBook:
         fresh = self._states(asked, levels_of, numbers)
         fresh |= self._oversize(touched, numbers)
         fresh |= self._of_clashes(statements, numbers, stale)
+        fresh |= self._of_unbound_shields(statements, stale)
         return self._replace(stale, fresh, batch)
 
     def restore(self, conflicts: Iterable[tuple[str, ConflictState]], statements: Statements) -> None:
@@ -189,6 +196,13 @@ class QuestionBook:
                 "",
             )
         return states
+
+    def _of_unbound_shields(self, statements: Statements, stale: set[str]) -> dict[str, ConflictState]:
+        """Return a conflict for each shield that binds to no live record any more, or not yet."""
+        was, now = statements.unbound_shields()
+        stale |= {name for each in was if (name := conflict_id("shield_in_doubt", [each])) in self.states}
+        made = statements.decisions.made
+        return {conflict_id("shield_in_doubt", [each]): unbound_shield(made[each]) for each in now}
 
     def _replace(self, stale: set[str], fresh: dict[str, ConflictState], batch: int) -> Renewed:
         """Put fresh conflicts in the place of stale ones; return what that changed."""

@@ -44,6 +44,8 @@ class Statements:
         self._records = records
         self.merges: Final = MergeLinks()
         self.decisions: Final = DecisionBook()
+        self.touched: set[str] = set()
+        self._unbound: dict[str, tuple[str, ...]] = {}
 
     def __bool__(self) -> bool:
         return bool(self.merges) or bool(self.decisions)
@@ -72,9 +74,11 @@ class Statements:
         touched = set(judged.touched)
         for rid, merge in fold.merges:
             touched |= self._merge(rid, merge)
+        self.touched = seeds = {key for each in touched for key in self._group(each)}
+        changed = np.array(fold.ended + fold.compared, np.int64)
+        self.touched = seeds | {records.keys[rid] for rid in changed[records.concerned[changed]].tolist()}
         if not touched:
             return []
-        seeds = {key for each in touched for key in self._group(each)}
         rids = [records.rid_of[key] for key in sorted(seeds) if key in records.rid_of]
         records.concerned[rids] = True
         for key, events in judged.touched.items():
@@ -126,14 +130,36 @@ class Statements:
                     pairs.add((pair[0], pair[1]))
         return pairs
 
+    def unbound_shields(self) -> tuple[set[str], list[str]]:
+        """Return the touched shields that were bound to no live record, and those that are now (decision ids)."""
+        book, was = self.decisions, set[str]()
+        if not book.shields and not self._unbound:
+            return was, []
+        keys = {key for each in self.touched for key in self._group(each)}
+        named = {each for key in keys for each in book.shields.get(key, ())}
+        was = {each for each, left in self._unbound.items() if not keys.isdisjoint(left)}
+        for each in was:
+            del self._unbound[each]
+        now = sorted(each for each in named if not self._is_bound(each))
+        self._unbound.update((each, book.made[each].left) for each in now)
+        return was, now
+
     def restore(self, decisions: Iterable[Decision]) -> None:
         """Take merges from the loaded records, and decisions from their durable form."""
         records = self._records
         for rid, merge in records.merges.items():
             self.merges.link(records.keys[rid], merge[0])
         self.decisions.add(decisions)
+        shields = {each for ids in self.decisions.shields.values() for each in ids}
+        self._unbound = {each: self.decisions.made[each].left for each in shields if not self._is_bound(each)}
         if self:
             records.concerned[[rid for rid, key in enumerate(records.keys) if self._names(key)]] = True
+
+    def _is_bound(self, shield: str) -> bool:
+        """Tell whether a shield protects a live record, named or connected with a named one."""
+        rid_of, live = self._records.rid_of, self._records.live
+        keys = (key for named in self.decisions.made[shield].left for key in self._group(named))
+        return any(key in rid_of and live[rid_of[key]] for key in keys)
 
     def _names(self, key: str) -> bool:
         return key in self.merges or key in self.decisions

@@ -104,6 +104,17 @@ def test_a_held_child_is_released_by_a_person_and_only_by_a_person_with_that_rig
     assert (held.kind, held.held, held.conflicts) == ("held", True, tuple(owner.conflicts()))
 
 
+def test_a_shield_that_protects_no_record_any_more_is_asked_about() -> None:
+    owner = ResidentOwner(MODEL)
+    owner.apply(CHILD, 1, [SHIELD])
+    gone = [each._replace(kind="withdrawn", version=2, values=None) for each in CHILD]
+    (opened,) = owner.apply(gone, 2).conflicts
+    assert (opened.step, opened.state.kind, opened.state.decisions) == ("opened", "shield_in_doubt", ("shield",))
+    assert opened.state.shielded
+    (closed,) = owner.apply([CHILD[0]._replace(version=3)], 3).conflicts
+    assert (closed.step, closed.conflict_id) == ("closed", opened.conflict_id)
+
+
 def test_nobody_else_is_held() -> None:
     owner = ResidentOwner(MODEL)
     neighbour = observed(
