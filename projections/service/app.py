@@ -21,6 +21,7 @@ from projections.service.desk import Desk, Pool
 from projections.service.dpop import ProofChecker
 from projections.service.fhir_api import add_fhir
 from projections.service.http import Guard, SecureHeaders
+from projections.service.jwks import REFRESH_SECONDS
 from projections.service.limits import Limits
 from projections.service.tokens import Keys, TokenChecker, TokenRules
 from schemas.errors import ConfigurationError
@@ -57,7 +58,7 @@ class Application:
         check_policies(self.api)
         checker = TokenChecker(settings.tokens, keys, clock)
         proofs = ProofChecker(settings.base_url, clock)
-        guarded = Guard(self.api, checker, proofs, lambda: self.service.desk)
+        guarded = Guard(self.api, keys, checker, proofs, lambda: self.service.desk)
         self._app: ASGIApp = SecureHeaders(guarded)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,12 +92,14 @@ class Application:
             keys = await self._check_account(pool)
             self.service.cursor_key = keys["cursor"]
             self.service.desk = Desk(pool, self._clock, self._settings.limits, keys["reason"])
-            forgetting = asyncio.create_task(_forget(pool))
+            await asyncio.to_thread(self.keys.refresh)
+            chores = [asyncio.create_task(_forget(pool)), asyncio.create_task(_refresh(self.keys))]
             try:
                 yield
             finally:
-                forgetting.cancel()
-                await asyncio.gather(forgetting, return_exceptions=True)
+                for chore in chores:
+                    chore.cancel()
+                await asyncio.gather(*chores, return_exceptions=True)
         finally:
             await pool.close()
 
@@ -122,6 +125,13 @@ class Application:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _refresh(keys: Keys) -> None:
+    """Fetch the provider's keys now and then, beside the requests."""
+    while True:
+        await asyncio.sleep(REFRESH_SECONDS)
+        await asyncio.to_thread(keys.refresh)
 
 
 async def _forget(pool: Pool) -> None:

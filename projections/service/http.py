@@ -5,6 +5,7 @@ Pure ASGI, so that it also holds for paths that do not exist and for answers to 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from projections.service.decision import Action
 from projections.service.desk import Caller, Desk, Unavailable
 from projections.service.dpop import ProofChecker
-from projections.service.tokens import Token, TokenChecker, TokenError, check_certificate
+from projections.service.tokens import KEY_UNKNOWN, Keys, Token, TokenChecker, TokenError, check_certificate
 
 MAX_BODY_BYTES = 16_384
 OPEN_PATHS = frozenset({"/health"})
@@ -72,8 +73,11 @@ class SecureHeaders:
 class Guard:
     """Lets a request in once its token holds and belongs to its client; what it may do is decided further inside."""
 
-    def __init__(self, app: ASGIApp, tokens: TokenChecker, proofs: ProofChecker, desk: Callable[[], Desk]) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Keys, tokens: TokenChecker, proofs: ProofChecker, desk: Callable[[], Desk]
+    ) -> None:
         self._app = app
+        self._keys = keys
         self._tokens = tokens
         self._proofs = proofs
         self._desk = desk
@@ -87,7 +91,7 @@ class Guard:
         try:
             headers = _single(scope["headers"])
             scheme = "Bearer" if headers.get("authorization", "").lower().startswith("bearer ") else "DPoP"
-            scope[CALLER] = self._caller(scope, headers)
+            scope[CALLER] = await self._authenticated(scope, headers)
         except TokenError as error:
             await self._desk().refuse_unknown(scope["contactpoint.request"], f"token_{error.code}"[:40])
             challenge = f'{scheme} error="invalid_token"' + (', algs="ES256"' if scheme == "DPoP" else "")
@@ -99,6 +103,16 @@ class Guard:
             await send_error(send, scope, 413, "too_large", f"A request has at most {MAX_BODY_BYTES} bytes.")
             return
         await self._app(scope, _replay(body, receive), send)
+
+    async def _authenticated(self, scope: Scope, headers: Mapping[str, str]) -> Caller:
+        """Return the caller. A key that is not known is asked for once, beside the requests that need no new key."""
+        try:
+            return self._caller(scope, headers)
+        except TokenError as error:
+            if error.code != KEY_UNKNOWN or not self._keys.may_ask():
+                raise
+        await asyncio.to_thread(self._keys.refresh)
+        return self._caller(scope, headers)
 
     def _caller(self, scope: Scope, headers: Mapping[str, str]) -> Caller:
         asking, proof = self._participant(scope, headers.get("authorization"), headers.get("dpop"))

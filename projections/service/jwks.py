@@ -28,8 +28,9 @@ Fetch = Callable[[], object]
 class PublishedKeys:
     """Keys by id. While the provider is away the last ones hold, for `STALE_SECONDS` at most; without any, none hold.
 
-    A key that the provider publishes beside the old one (rotation with overlap) is found at its first use, because an
-    unknown id asks the provider again. A key that it withdraws is gone after the next fetch.
+    Looking a key up never waits for the provider: `refresh` does, which is called each `REFRESH_SECONDS`, and when a
+    token names an unknown key, so that a new key beside the old one (rotation with overlap) serves at its first use.
+    A key that the provider withdraws is gone after the next fetch.
     """
 
     def __init__(self, fetch: Fetch, clock: Callable[[], int], algorithms: tuple[str, ...] = ("ES256",)) -> None:
@@ -43,30 +44,29 @@ class PublishedKeys:
 
     def find(self, kid: str) -> jwt.PyJWK | None:
         """Return the key of this id, or None."""
-        if self._due(kid):
-            with self._lock:
-                if self._due(kid):
-                    self._refresh()
         if self._fetched_at is None or self._clock() - self._fetched_at > STALE_SECONDS:
             return None
         return self._keys.get(kid)
 
-    def _due(self, kid: str) -> bool:
-        now = self._clock()
-        if self._asked_at is not None and now - self._asked_at < _AGAIN_SECONDS:
-            return False
-        return self._fetched_at is None or now - self._fetched_at > REFRESH_SECONDS or kid not in self._keys
+    def may_ask(self) -> bool:
+        """Tell whether the provider may be asked again for a key that is not known."""
+        return self._asked_at is None or self._clock() - self._asked_at >= _AGAIN_SECONDS
 
-    def _refresh(self) -> None:
-        self._asked_at = self._clock()
+    def refresh(self) -> None:
+        """Fetch the keys; one call at a time asks, and those that waited for it take what it found."""
+        if not self._lock.acquire(blocking=False):
+            with self._lock:
+                return
         try:
+            self._asked_at = self._clock()
             found = _usable(self._fetch(), self._algorithms)
+            # Keep an equal key as the object it was: what was checked with it stays known.
+            self._keys = {kid: self._same(kid, key) for kid, key in found.items()}
+            self._fetched_at = self._asked_at
         except (OSError, TypeError, ValueError, jwt.PyJWTError) as error:
             log.warning("keys_not_fetched", error_type=type(error).__name__)
-            return
-        # Keep an equal key as the object it was: what was checked with it stays known.
-        self._keys = {kid: self._same(kid, key) for kid, key in found.items()}
-        self._fetched_at = self._asked_at
+        finally:
+            self._lock.release()
 
     def _same(self, kid: str, key: jwt.PyJWK) -> jwt.PyJWK:
         held = self._keys.get(kid)

@@ -18,6 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from projections.__main__ import collect_garbage_rarely
 from projections.service.app import Application, ServiceSettings
 from projections.service.http import CERTIFICATE, HEADERS
 from projections.service.jwks import PublishedKeys, fetch_from
@@ -160,6 +161,7 @@ def _serve_one(settings: ServeSettings, sock: socket.socket) -> None:
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     server = uvicorn.Server(config)
+    collect_garbage_rarely()
     asyncio.run(server.serve(sockets=[sock]))
     if not server.started:
         raise FatalError("the directory service did not start: the log says why")

@@ -23,6 +23,7 @@ from jwt.types import Options
 from projections.service.decision import Session
 
 MAX_TOKEN_BYTES = 8_192
+KEY_UNKNOWN = "key_unknown"
 MAX_LIFETIME_SECONDS = 3_600  # a key that was withdrawn is then out of use within the hour, whatever else fails
 _CACHED = 10_000
 _REQUIRED = ["iss", "aud", "sub", "exp", "iat", "jti", "client_id", "acr", "auth_time", "cnf"]
@@ -45,7 +46,15 @@ class Keys(Protocol):
     """The provider's public keys by `kid`."""
 
     def find(self, kid: str) -> jwt.PyJWK | None:
-        """Return the key of this id, or None when the provider does not publish it."""
+        """Return the key of this id, or None when the provider does not publish it; this never waits."""
+        ...
+
+    def may_ask(self) -> bool:
+        """Tell whether the provider may be asked again for an unknown key."""
+        ...
+
+    def refresh(self) -> None:
+        """Ask the provider for its keys; this waits for it."""
         ...
 
 
@@ -121,7 +130,7 @@ class TokenChecker:
         kid = header.get("kid")
         key = self._keys.find(kid) if isinstance(kid, str) else None
         if key is None or key.algorithm_name != header["alg"]:
-            raise TokenError("key_unknown")
+            raise TokenError(KEY_UNKNOWN)
         return key
 
     def _verify(self, text: str, key: jwt.PyJWK) -> Token:

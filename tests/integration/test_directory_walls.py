@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import psycopg
@@ -19,7 +20,7 @@ from projections.service.install import api_settings, install
 from projections.service.tokens import TokenRules
 from schemas.errors import ConfigurationError
 from schemas.settings import PostgresSettings
-from tests.factories.directory_service import BASE_URL, Desk, running, teenager
+from tests.factories.directory_service import BASE_URL, Desk, pupil, running, teenager
 
 CHECKED_IN = Path(__file__).parents[1] / "golden" / "privileges.txt"
 TABLES = "select format('%I.%I', nspname, relname) from pg_class join pg_namespace on pg_namespace.oid = relnamespace "
@@ -145,6 +146,26 @@ def test_a_rebuilds_tables_bring_their_walls_along(desk: Desk) -> None:
         projection.create(connection, place)
         schema.use(connection, projection.live)
     assert desk.sql(rights) == [(name, True, True) for name in ("entry", "lineage", "shielded_entry")]
+
+
+def test_the_service_goes_on_behind_its_walls_when_a_rebuild_takes_the_place_of_the_tables(desk: Desk) -> None:
+    projection = DirectoryProjection()
+    place, (number,) = beside(projection), [row[0] for row in desk.sql("select child_number from directory.entry")]
+    with running(desk):
+        nurse = desk.employ("nurse")
+        for _ in range(6):  # so often that the database has kept a plan
+            assert "Hargreaves" in desk.post("/v1/open", nurse, child_number=number).text
+        with connect(desk.postgres) as connection:
+            projection.create(connection, place)
+            for table in ("entry", "lineage"):
+                connection.execute(f"drop table directory.{table}".encode())
+                connection.execute(f"alter table {place.published}.{table} set schema directory".encode())
+        assert desk.post("/v1/open", nurse, child_number=number).json() == {}
+        desk.directory.add({"school:N1": pupil("Newly", "Made", date(2011, 3, 9))})
+        found = desk.post("/v1/search", nurse, surname="Newly", forename="Made").json()["children"]
+        assert len(found) == 1
+        desk.sql("update service.person set trained_until = now()")
+        assert desk.post("/v1/search", nurse, surname="Newly", forename="Made").status_code == 403
 
 
 def test_the_service_refuses_to_start_with_an_account_that_may_read_tables(desk: Desk) -> None:

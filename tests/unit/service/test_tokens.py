@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from contactpoint.issuer import DpopClient, Issuer
 from contactpoint.issuer.keys import SigningKey
 from projections.service.dpop import ProofChecker
 from projections.service.jwks import STALE_SECONDS, PublishedKeys, fetch_from
-from projections.service.tokens import TokenChecker, TokenError, TokenRules, check_certificate
+from projections.service.tokens import KEY_UNKNOWN, Token, TokenChecker, TokenError, TokenRules, check_certificate
 from schemas.errors import ConfigurationError
 
 AUDIENCE = "https://directory.example"
@@ -35,7 +36,7 @@ class Clock:
 class Bench:
     """An issuer, a client with its key, and the checkers of the service, all on one clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fetched: bool = True) -> None:
         self.clock = Clock()
         self.issuer = Issuer(ISSUER, AUDIENCE, self.clock)
         self.client = DpopClient(self.clock)
@@ -43,6 +44,8 @@ class Bench:
         self.keys = PublishedKeys(self.answer, self.clock)
         self.tokens = TokenChecker(TokenRules(ISSUER, AUDIENCE), self.keys, self.clock)
         self.proofs = ProofChecker(AUDIENCE, self.clock)
+        if fetched:
+            self.keys.refresh()
 
     def answer(self) -> Any:
         return self.fetch()
@@ -50,9 +53,19 @@ class Bench:
     def good(self, **changed: Any) -> str:
         return self.issuer.token("nurse-1", self.client.confirmation, **changed)
 
+    def check(self, token: str) -> Token:
+        """Check a token as the service does: an unknown key is asked for once."""
+        try:
+            return self.tokens.check(token)
+        except TokenError as error:
+            if error.code != KEY_UNKNOWN or not self.keys.may_ask():
+                raise
+        self.keys.refresh()
+        return self.tokens.check(token)
+
     def refusal(self, token: str) -> str:
         with pytest.raises(TokenError) as caught:
-            self.tokens.check(token)
+            self.check(token)
         return caught.value.code
 
 
@@ -63,10 +76,10 @@ def bench() -> Bench:
 
 def test_a_good_token_is_accepted_twice_and_says_how_the_person_authenticated(bench: Bench) -> None:
     text = bench.good()
-    token = bench.tokens.check(text)
+    token = bench.check(text)
     assert (token.subject, token.acr, token.methods) == ("nurse-1", "AAL3", ("hwk", "user"))
     assert token.session().authenticated_at == bench.clock.now - 30
-    assert bench.tokens.check(text) is token
+    assert bench.check(text) is token
 
 
 @pytest.mark.parametrize(
@@ -163,42 +176,44 @@ def test_a_claim_or_header_that_is_given_twice_is_refused(bench: Bench) -> None:
 
 def test_a_token_that_was_accepted_is_refused_once_it_expires(bench: Bench) -> None:
     text = bench.good()
-    bench.tokens.check(text)
+    bench.check(text)
     bench.clock.now += 605
     assert bench.refusal(text) == "ExpiredSignatureError"
 
 
 def test_keys_rotate_with_an_overlap_that_loses_no_request(bench: Bench) -> None:
     old = bench.good()
-    bench.tokens.check(old)
+    bench.check(old)
     bench.clock.now += 6
     bench.issuer.rotate()
     new = bench.good()
-    assert bench.tokens.check(new).subject == bench.tokens.check(old).subject
+    assert bench.check(new).subject == bench.check(old).subject
     bench.issuer.withdraw_old_keys()
-    bench.clock.now += 301
-    assert bench.tokens.check(new).subject == "nurse-1"
+    bench.keys.refresh()
+    assert bench.check(new).subject == "nurse-1"
     assert bench.refusal(old) == "key_unknown"
 
 
 def test_while_the_provider_is_away_held_keys_serve_until_they_are_stale_and_nothing_opens(bench: Bench) -> None:
-    bench.tokens.check(bench.good())
+    bench.check(bench.good())
 
     def away() -> Any:
         raise ConnectionRefusedError
 
     bench.fetch = away
     bench.clock.now += 3_000
-    assert bench.tokens.check(bench.good()).subject == "nurse-1"
+    bench.keys.refresh()
+    assert bench.check(bench.good()).subject == "nurse-1"
     bench.clock.now += STALE_SECONDS
     assert bench.refusal(bench.good()) == "key_unknown"
-    never = Bench()
+    never = Bench(fetched=False)
     never.fetch = away
     assert never.refusal(never.good()) == "key_unknown"
 
 
 @pytest.mark.parametrize("answer", [{}, {"keys": {}}, {"keys": [1, {"kty": "oct", "k": "AA"}, {"kty": "EC"}]}, []])
-def test_a_key_set_without_usable_keys_opens_nothing(bench: Bench, answer: Any) -> None:
+def test_a_key_set_without_usable_keys_opens_nothing(answer: Any) -> None:
+    bench = Bench(fetched=False)
     bench.fetch = lambda: answer
     assert bench.refusal(bench.good()) == "key_unknown"
 
@@ -211,7 +226,7 @@ def test_keys_are_fetched_over_tls_or_from_this_machine_only() -> None:
 
 
 def _prove(bench: Bench, proof: str | None, token: str, path: str = "/v1/open") -> bytes:
-    return bench.proofs.check(proof, method="POST", path=path, token_text=token, token=bench.tokens.check(token)).digest
+    return bench.proofs.check(proof, method="POST", path=path, token_text=token, token=bench.check(token)).digest
 
 
 URL = AUDIENCE + "/v1/open"
@@ -279,13 +294,13 @@ def test_a_stolen_token_is_refused_with_any_proof_but_its_owners(bench: Bench) -
 
 
 def test_a_token_bound_to_a_certificate_needs_that_certificate(bench: Bench) -> None:
-    token = bench.tokens.check(bench.issuer.token("nurse-1", {"x5t#S256": "mark"}))
+    token = bench.check(bench.issuer.token("nurse-1", {"x5t#S256": "mark"}))
     check_certificate(token, "mark")
     for other in ("another", None):
         with pytest.raises(TokenError, match="certificate"):
             check_certificate(token, other)
     with pytest.raises(TokenError, match="certificate"):
-        check_certificate(bench.tokens.check(bench.good()), "mark")
+        check_certificate(bench.check(bench.good()), "mark")
 
 
 def _hmac_signed(claims: dict[str, Any], headers: dict[str, Any], key: SigningKey) -> str:
@@ -302,3 +317,21 @@ def _base64(data: bytes) -> str:
 def _twice(part: str, name: str) -> str:
     found = json.loads(base64.urlsafe_b64decode(part + "=="))
     return _base64(json.dumps(found)[:-1].encode() + f', "{name}": "evil"}}'.encode())
+
+
+def test_looking_a_key_up_never_waits_for_the_provider(bench: Bench) -> None:
+    token, hanging, go_on = bench.good(), threading.Event(), threading.Event()
+    bench.check(token)
+
+    def slow() -> Any:
+        hanging.set()
+        go_on.wait(30)
+        return bench.issuer.jwks()
+
+    bench.fetch = slow
+    fetching = threading.Thread(target=bench.keys.refresh)
+    fetching.start()
+    assert hanging.wait(30)
+    assert bench.tokens.check(token).subject == "nurse-1"
+    go_on.set()
+    fetching.join()
