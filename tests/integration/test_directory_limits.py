@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -53,6 +54,14 @@ def test_a_spike_asks_for_a_new_login_then_blocks_and_alerts_and_survives_a_rest
     desk.sql(with_history)
     desk.sql("update service.person set blocked_at = null")
     assert opened(desk, number, 400) == 200  # a busy yesterday makes today usual
+
+
+@pytest.mark.parametrize("desk", [replace(GENEROUS, usual_day=4)], indirect=True)
+def test_many_requests_at_once_do_not_get_past_a_limit_together(desk: Desk) -> None:
+    (number,) = numbers_of(desk, 1)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: opened(desk, number, 400), range(24)))
+    assert sorted(map(str, answers)) == ["200"] * 4 + ["step_up_required"] * 20
 
 
 @pytest.mark.parametrize("desk", [replace(GENEROUS, run=3)], indirect=True)

@@ -79,6 +79,8 @@ declare
     fresh integer := 0;
     facts jsonb := service.facts(asking);
 begin
+    -- One person's requests take turns, so that many at once do not all see what was used before any of them.
+    perform pg_advisory_xact_lock(hashtextextended(coalesce(mediator, asking), 2007));
     perform set_config('contactpoint.subject', asking, true),
             set_config('contactpoint.organisation_every', organisation_every::text, true),
             set_config('contactpoint.client_every', client_every::text, true);
