@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from pydantic import SecretStr
@@ -12,6 +13,7 @@ from connectors.kafka import EventProducer, PartitionReader, ReadMessage, end_of
 from connectors.postgres import connect
 from connectors.vault import ERASED, KeyVault, Plain, Sealer
 from connectors.vault.opener import Opener
+from ingest.store import PostgresStore, StoredRecord, Writes
 from projections.directory.projection import DirectoryProjection
 from projections.directory.reader import DirectoryReader
 from projections.runner import Pace, Runner
@@ -114,6 +116,18 @@ def test_a_reader_opens_what_is_sealed_marks_what_is_erased_and_leaves_what_nobo
         (b"school-1:c", b"\x01" + bytes(40), False),
     }
     assert {message.original for message in found} == {b"{}", *values, b"\x01" + bytes(40)}
+
+
+def test_the_ledger_keeps_of_an_erased_record_its_version_and_nothing_else(postgres: PostgresSettings) -> None:
+    said = StoredRecord("school-1:a", 7, "00ff", content=b"what was said", seen=3)
+    newer = said._replace(key="school-1:b", version=9)
+    with closing(PostgresStore(postgres)) as store:
+        store.commit("feed", {}, Writes(records=(said, newer)))
+        store.erase({"school-1:a": 7, "school-1:b": 8, "school-1:c": 5})
+        found = store.records(["school-1:a", "school-1:b", "school-1:c"])
+    assert found["school-1:a"] == said._replace(fingerprint="~", status="erased", content=None)
+    assert found["school-1:b"] == newer
+    assert found["school-1:c"] == StoredRecord("school-1:c", 5, "~", "erased")
 
 
 def test_a_projection_folds_sealed_events_and_goes_past_erased_ones(
