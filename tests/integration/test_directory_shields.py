@@ -146,6 +146,8 @@ def test_no_read_that_begins_after_a_shield_was_acknowledged_sees_a_hidden_item(
     with running(kafka, postgres):
         wait_for_no_lag(kafka, connection)
         with readers(postgres, lambda began, text: seen.append((began, HIDDEN in text))):
+            while not seen:
+                time.sleep(0.01)
             publish(kafka, [shield(KEYS[0])])
             wait_for_no_lag(kafka, connection)
             acknowledged = time.monotonic()
