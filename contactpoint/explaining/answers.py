@@ -16,7 +16,10 @@ from schemas.errors import RejectedError
 
 Answer = dict[str, Any]
 
-RULE_WORDS = {SOURCE_RULE: "the source holds each person once", TWINS_RULE: "they were born together"}
+RULE_WORDS = {
+    SOURCE_RULE: "the source holds each person once",
+    TWINS_RULE: "the twins rule: born together, or verified numbers of their own",
+}
 
 
 def tree_answer(known: Known, sight: Sight, at: datetime | None = None) -> Answer:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from connectors.decisions import publish_decision, read_decisions
 from connectors.kafka import EventProducer
 from contactpoint.cli.app import app
+from contactpoint.explaining.answers import RULE_WORDS
 from contactpoint.explaining.sight import WITHHELD
 from schemas.codec import encode
 from schemas.decisions import Shield, ShieldSet, decision_id
@@ -71,7 +72,7 @@ def _what_would_split_and_join(line: Line, number: str, folder: Path) -> None:
     assert len(split["then"]) > 1
     join = ask(line, "explain", others[0], others[1], "--join", "--svg", str(folder / "join.svg"))
     assert join["possible"]
-    assert {piece["what"] for piece in join["pieces"]} <= {"agreement", "the source holds each person once"}
+    assert {piece["what"] for piece in join["pieces"]} <= {"agreement", *RULE_WORDS.values()}
     _a_shield_withholds(line, others[0], others[1])
 
 
