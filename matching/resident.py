@@ -92,8 +92,8 @@ class ResidentOwner:
 
     def holds(self) -> dict[str, tuple[str, ...]]:
         """Return the ids of the conflicts that hold each child that is held, by child number."""
-        keys, holds = self.records.keys, self._questions.holds
-        return {child_number(keys[founder]): tuple(sorted(names)) for founder, names in holds.items()}
+        keys = self.records.keys
+        return {child_number(keys[founder]): tuple(sorted(ids)) for founder, ids in self._questions.holds.items()}
 
     def conflicts(self) -> dict[str, ConflictState]:
         """Return all open conflicts by id."""
@@ -164,9 +164,9 @@ class ResidentOwner:
     def _old_neighbours(self, rids: Indices) -> list[int]:
         """Return the records that records which change or end were linked to: their components may fall apart."""
         _, others, weights = self._edges.of(rids, self.records.content_versions)
-        neighbours: list[int] = others[weights >= self.model.link_threshold].tolist()
-        stated: list[int] = self._statements.connected_with(rids).tolist()
-        return neighbours + stated
+        linked = others[weights >= self.model.link_threshold]
+        neighbours: list[int] = np.concatenate([linked, self._statements.connected_with(rids)]).tolist()
+        return neighbours
 
     def _reindex(self, fold: Fold) -> tuple[Indices, Hashes]:
         """Store new values and bring index and edges up to date; return the records to compare, a row for each key."""
@@ -246,7 +246,7 @@ class ResidentOwner:
 
     def _resolve(self, region: Region, stated: Stated) -> Resolution:
         """Cluster the region."""
-        records, nodes = self.records, region.nodes
+        records, nodes, twins = self.records, region.nodes, self._questions.asker.twins
         names = records.columns.source_names
         if self._rules.count != len(names):
             self._rules = SourceRules(self.model, names)
@@ -255,9 +255,7 @@ class ResidentOwner:
                 records.columns.sources[nodes],
                 lambda members: np.searchsorted(nodes, records.in_key_order(nodes[members])),
                 lambda left, right: score(records.columns, nodes[left], nodes[right], self.model),
-                lambda left, right: self._questions.asker.twins.apart(
-                    records.columns, records.verified, nodes[left], nodes[right]
-                ),
+                lambda left, right: twins.apart(records.columns, records.verified, nodes[left], nodes[right]),
             ),
             ScoredPairs(region.left, region.right, region.weights),
             self.model,
@@ -269,12 +267,11 @@ class ResidentOwner:
         self, change: Regrouping, renewed: Renewed, nodes: Indices, numbers: ChildNumbers, batch: int
     ) -> list[IdentityChange]:
         """Return the identity changes: of memberships, and of who is held."""
-        records = self.records
         for pair in self._statements.severed(nodes):
-            change.sever(*pair, records.ingested, records.keys)
-        changes = identity_changes(change, records.keys, numbers, batch)
-        flags = Flags(self.clusters, records, numbers, change)
-        return flags.apply(changes, self._questions.holds, self._statements.decided(nodes), renewed.flipped, batch)
+            change.sever(*pair, self.records.ingested, self.records.keys)
+        changes = identity_changes(change, self.records.keys, numbers, batch)
+        flags, decided = Flags(self.clusters, self.records, numbers, change), self._statements.decided(nodes)
+        return flags.apply(changes, self._questions.holds, decided, renewed.flipped, batch)
 
     def _levels(self, found: _Found, left: Indices, right: Indices) -> Levels:
         """Return the level codes of pairs: those found in this batch, the others compared once more."""
