@@ -75,6 +75,7 @@ class Bench:
     postgres: PostgresSettings
     folder: Path
     workers: list[Worker] = field(default_factory=list)
+    patience: float = PATIENCE
 
     def start(self, *arguments: str, **settings: object) -> Worker:
         """Start a worker with arguments such as `--shared`; settings are those of MatchingSettings."""
@@ -102,14 +103,14 @@ class Bench:
 
     def wait_until(self, condition: Callable[[], Found | None], what: str) -> Found:
         """Look again and again until the condition holds; fail with the workers' logs when it takes too long."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while True:
             found = condition()
             if found:
                 return found
             if time.monotonic() > deadline:
                 logs = "\n".join(worker.log.read_text()[-3000:] for worker in self.workers)
-                raise AssertionError(f"not within {PATIENCE:.0f} s: {what}\n{logs}")
+                raise AssertionError(f"not within {self.patience:.0f} s: {what}\n{logs}")
             time.sleep(0.02)
 
     def drain(self) -> None:

@@ -34,6 +34,7 @@ def test_three_workers_one_added_and_one_killed_give_the_children_of_one_owner(l
 def test_the_same_with_a_hundred_thousand_records(line: Bench) -> None:
     seed = random.SystemRandom().randrange(1_000_000)
     print(f"seed {seed}")
+    line.patience = 3600.0
     _load_under_trouble(line, history(seed, 100_000), seed=seed, batch_records=1000)
 
 
