@@ -86,6 +86,8 @@ def _at_base(
     with connect(settings, autocommit=True) as connection:
         connection.execute("drop schema if exists matching cascade")
     create_tables(settings)
+    with connect(settings, autocommit=True) as connection:
+        Tables(connection).claim(read_model(None).model_id)
     with Crew(settings, workers) as crew, closing(Feed(path)) as feed, connect(settings, autocommit=True) as connection:
         begun = time.perf_counter()
         for values in feed.batches(base, LOAD_CHUNK):

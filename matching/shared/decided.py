@@ -11,13 +11,15 @@ from matching.linkage.hashing import Indices
 from matching.shared.neighbours import STATED, Neighbours, both_ways
 from matching.shared.tables import Tables
 from matching.stage import store
+from schemas.errors import RetriableError
 
 
 class Decided:
     """All decisions ever linked, by record key. There are few of them beside the records."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, model_id: str) -> None:
         self._tables = tables
+        self._model_id = model_id
         self._stamp = -1
         self.replaying = False
         self._made: dict[str, Decision] = {}
@@ -30,8 +32,13 @@ class Decided:
         return bool(self._made)
 
     def refresh(self) -> None:
-        """Read the decisions again if there are new ones, and whether a replay is going on; call it in turn."""
-        stamp, self.replaying = self._tables.decided()
+        """Read the decisions again if there are new ones, and whether a replay is going on; call it in turn.
+
+        Raises RetriableError when the tables are made with another model now.
+        """
+        stamp, self.replaying, model_id = self._tables.decided()
+        if model_id != self._model_id:
+            raise RetriableError(f"model {model_id} is in force now")
         if stamp == self._stamp:
             return
         self._made = {each.event_id: each for each in store.read_decisions(self._tables.connection)}

@@ -39,7 +39,7 @@ class SharedLinker:
         self._tables = tables
         self._model = model
         self._surveyor = Surveyor(model)
-        self._decided = Decided(tables)
+        self._decided = Decided(tables, model.model_id)
         self._reserver = Reserver(tables, self._surveyor, self._decided, model)
         self.totals = totals or Totals()
         with wrap_errors():
@@ -91,6 +91,8 @@ class SharedLinker:
         shield_at, shield_keys = self._surveyor.shield_keys(contents)
         pairs = np.array([(rid_of[key], rid_of[into]) for key, into in merges], np.int64).reshape(-1, 2)
         with self._tables.connection.transaction():
+            self._tables.take_turn(alone=False)
+            self._decided.refresh()
             self._tables.announce(contents, rids[np.concatenate([at, shield_at])], np.concatenate([keys, shield_keys]))
         self.totals.announcing += perf_counter() - begun
         own = np.array(sorted({rid_of[change.key] for change in changes}), np.int64)

@@ -7,21 +7,29 @@ were published, so a child's versions never fall.
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import structlog
 
 from connectors.postgres import wrap_errors
+from matching.decision_reader import read_decision
+from matching.linkage.decisions import Decision
 from matching.shared.tables import Tables
 from matching.stage import replay, store
 from matching.stage.messages import Batch, ReplayTarget
+from matching.stage.model_library import ModelLibrary
 from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
+from schemas.errors import RejectedError
 from schemas.settings import KafkaSettings
 from schemas.topics import DECISIONS, SOURCE_TOPICS
 
 log = structlog.get_logger(__name__)
 
 TOPICS = (*SOURCE_TOPICS, DECISIONS)
+
+
+_OUTBOX_SECONDS = 30.0
 
 
 def begin(tables: Tables, kafka: KafkaSettings) -> None:
@@ -40,6 +48,29 @@ def begin(tables: Tables, kafka: KafkaSettings) -> None:
                     log.info("replay_started", batch=max(versions), count=len(published))
 
 
+def relink(tables: Tables, kafka: KafkaSettings, model_id: str) -> None:
+    """Begin to make everything again with another model, unless another worker has begun already."""
+    until = replay.targets(kafka, TOPICS)
+    with wrap_errors(), tables.connection.transaction():
+        tables.take_turn(alone=True)
+        if tables.change_model(model_id, until):
+            log.info("relinking_started", model=model_id)
+
+
+def decisions_that_count(tables: Tables, kafka: KafkaSettings, library: ModelLibrary) -> list[Decision]:
+    """Return the decisions that say which model is in force: those linked, or, before and amid a replay, the log's."""
+    with wrap_errors():
+        if not tables.are_new() and tables.replay_until() is None:
+            return store.read_decisions(tables.connection)
+    found: list[Decision] = []
+    for value in replay.values_of(kafka, DECISIONS):
+        with contextlib.suppress(RejectedError):
+            for decision in read_decision(value):
+                library.check(decision)
+                found.append(decision)
+    return found
+
+
 def end_if_reached(tables: Tables, kafka: KafkaSettings, model_id: str) -> bool:
     """End a replay that has arrived: compare and publish the differences; tell whether there is one no more."""
     with wrap_errors():
@@ -48,6 +79,7 @@ def end_if_reached(tables: Tables, kafka: KafkaSettings, model_id: str) -> bool:
             return True
         if not _reached(tables, until):
             return False
+        store.wait_for_outbox(tables.connection, _OUTBOX_SECONDS)
         published, asked = replay.read_published(kafka), read_published_conflicts(kafka)
         with tables.connection.transaction():
             tables.take_turn(alone=True)

@@ -38,7 +38,7 @@ class Reserver:
         """Return what a batch will have to reserve, as things stand before it reserves anything."""
         linked = findings.linked_with(self._threshold)
         region, others = self._reached(_union(announced.own, announced.stated.rids, linked, learned))
-        return self._with_clusters(region, _union(others, findings.others))
+        return self._with_clusters(region, _union(others, findings.others, self._tables.questioned_with(region)))
 
     def reserve(self, announced: Announced, surveyed: Surveyed) -> Reserved:
         """Reserve everything that the outcome depends on, and read it. Raises ConflictError.
@@ -56,7 +56,8 @@ class Reserver:
             region, others = self._reached(seeds)
             if not surveyed.alone and len(np.intersect1d(region, shields)):
                 raise ConflictError(reserved, alone=True)
-            near = _union(others, findings.others, self._in_doubt(announced, region, shields))
+            asked = tables.questioned_with(region)
+            near = _union(others, findings.others, asked, self._in_doubt(announced, region, shields))
             needed = self._with_clusters(region, near)
             more = np.setdiff1d(needed, reserved)
             if not len(more):

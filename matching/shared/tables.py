@@ -95,10 +95,18 @@ class Tables:
         """Wait until no batch that is alone is being linked; to be alone, until none is. Holds for the transaction."""
         self._run("take_turn_alone" if alone else "take_turn", {})
 
-    def decided(self) -> tuple[int, bool]:
-        """Return a number that grows with every batch that has decisions, and whether a replay is going on."""
-        stamp, replaying = self._all("decided", {})[0]
-        return int(stamp), bool(replaying)
+    def decided(self) -> tuple[int, bool, str]:
+        """Return a number that grows with every batch of decisions, whether a replay is going on, and the model."""
+        stamp, replaying, model_id = self._all("decided", {})[0]
+        return int(stamp), bool(replaying), str(model_id)
+
+    def change_model(self, model_id: str, until: ReplayTarget) -> bool:
+        """Empty the tables, to be made again with another model; tell whether it was another."""
+        if self._run("change_model", {"model_id": model_id, "until": Jsonb(until)}).rowcount != 1:
+            return False
+        self._run("empty_tables", {})
+        self.note_decided()
+        return True
 
     def are_new(self) -> bool:
         """Tell whether no worker has opened the tables yet."""
@@ -128,6 +136,10 @@ class Tables:
     def conflicts(self, rids: Indices) -> list[tuple[str, ConflictState]]:
         """Return the open conflicts about records, with their ids."""
         return [(name, _CONFLICT.decode(payload)) for name, payload in self._all("conflicts", {"rids": Int4s(rids)})]
+
+    def questioned_with(self, rids: Indices) -> Indices:
+        """Return the records that open conflicts about these are about."""
+        return np.array([row[0] for row in self._all("questioned_with", {"rids": Int4s(rids)})], np.int64)
 
     def forget_questions(self, conflicts: list[str]) -> None:
         """Forget which records conflicts are about."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from typing import NamedTuple
 
 import structlog
 
@@ -22,8 +23,10 @@ from matching.shared import replaying
 from matching.shared.linker import SharedLinker
 from matching.shared.steps import Totals
 from matching.shared.tables import APPLICATION, Move, Tables, create_tables
+from matching.stage import store
 from matching.stage.control import paused_by, set_paused
 from matching.stage.intake import read_batch
+from matching.stage.model_library import ModelLibrary
 from matching.stage.relay import Relay, RelaySettings
 from matching.stage.settings import MatchingSettings
 from schemas.errors import ConfigurationError, FencedError, RejectedError, RetriableError
@@ -46,9 +49,8 @@ class SharedWorker:
 
     def __init__(self, settings: MatchingSettings, model: LinkageModel, stop: threading.Event) -> None:
         self._settings = settings
-        self._model = model
+        self._library = ModelLibrary(model, settings.models)
         self._stop = stop
-        self._changes = ChangeReader(model)
         self.totals = Totals()
 
     def run(self) -> None:
@@ -71,9 +73,9 @@ class SharedWorker:
         with ExitStack() as stack:
             connection = stack.enter_context(connect(settings.postgres, autocommit=True, application=APPLICATION))
             tables = Tables(connection)
-            self._claim(tables)
+            model = self._claim(tables)
             replaying.begin(tables, settings.kafka)
-            linker = SharedLinker(tables, self._model, self.totals)
+            linker = SharedLinker(tables, model, self.totals)
             relay = Relay(RelaySettings.of(settings.postgres, settings.kafka, shared=True))
             stack.callback(relay.end)
             reader = stack.enter_context(
@@ -86,27 +88,36 @@ class SharedWorker:
                 )
             )
             control = stack.enter_context(PartitionReader(settings.kafka, _lows(settings.kafka, [MATCHING_CONTROL])))
-            log.info("worker_started", model=self._model.model_id)
-            _Follower(settings, self._changes, tables, linker, relay, (reader, control)).follow(self._stop)
+            log.info("worker_started", model=model.model_id)
+            reading = _Reading(ChangeReader(model), self._library, reader, control)
+            _Follower(settings, tables, linker, relay, reading).follow(self._stop)
             if not relay.drain(_DRAIN_SECONDS):
                 log.warning("outbox_left", seconds=_DRAIN_SECONDS)
 
-    def _claim(self, tables: Tables) -> None:
-        """Take the tables for shared workers. Raises ConfigurationError when they are another model's or an owner's."""
+    def _claim(self, tables: Tables) -> LinkageModel:
+        """Take the tables for shared workers and return the model in force; made with another, they are made again.
+
+        Raises ConfigurationError when they are an owner's, or another model's which nobody activated.
+        """
+        decisions = replaying.decisions_that_count(tables, self._settings.kafka, self._library)
+        model, _ = self._library.in_force(decisions)
         with wrap_errors():
-            model = tables.claim(self._model.model_id)
+            made_with = tables.claim(model.model_id)
             if tables.made_by_an_owner():
                 raise ConfigurationError(
                     "the matching tables were made by a resident owner: run `contactpoint matching run` without "
                     "--shared, or drop the database schema `matching` so that they are made again from the topics"
                 )
-        if model is None:
+        if made_with is None:
             raise RetriableError("a resident owner holds the matching tables")
-        if model != self._model.model_id:
-            raise ConfigurationError(
-                f"the matching tables were made with model {model}, this worker has {self._model.model_id}: give it "
-                "that model, or drop the database schema `matching` so that the state is made again from the topics"
-            )
+        if made_with != model.model_id:
+            if not any(each.kind == "model" for each in decisions):
+                raise ConfigurationError(
+                    f"the matching tables were made with model {made_with}, this worker has {model.model_id}: give it "
+                    "that model, or drop the database schema `matching` so that the state is made again from the topics"
+                )
+            replaying.relink(tables, self._settings.kafka, model.model_id)
+        return model
 
     def _begin(self, tables: Tables, partitions: Sequence[Partition]) -> Positions:
         """Return where newly assigned partitions are to be read from on."""
@@ -117,24 +128,33 @@ class SharedWorker:
         return positions
 
 
+class _Reading(NamedTuple):
+    """What a worker reads with."""
+
+    changes: ChangeReader
+    library: ModelLibrary
+    records: GroupReader
+    control: PartitionReader
+
+
 class _Follower:
     """Links what the reader gives, with the connections of one life."""
 
     def __init__(
         self,
         settings: MatchingSettings,
-        changes: ChangeReader,
         tables: Tables,
         linker: SharedLinker,
         relay: Relay,
-        readers: tuple[GroupReader, PartitionReader],
+        reading: _Reading,
     ) -> None:
-        self._settings, self._changes, self._tables = settings, changes, tables
+        self._settings, self._tables = settings, tables
         self._linker, self._relay = linker, relay
-        self._reader, self._control = readers
+        self._changes, self._library, self._reader, self._control = reading
         self._committed: dict[Partition, int] = {}
         self._hinted = self._reported = self._looked = time.monotonic()
         self._paused = self._published_all = False
+        self._undecided = True
 
     def follow(self, stop: threading.Event) -> None:
         """Link batch after batch."""
@@ -150,10 +170,11 @@ class _Follower:
                 self._published_all = replaying.end_if_reached(
                     self._tables, self._settings.kafka, self._linker.model_id
                 )
+            self._check_model()
 
     def _link(self, batches: Batches) -> None:
         """Link one batch; when another worker has it, drop it and go on where the tables are."""
-        changes, decisions, letters = read_batch(self._changes, batches)
+        changes, decisions, letters = read_batch(self._changes, batches, self._library.check)
         expected = self._reader.expected
         moves = [Move(*each, expected[each], batch[-1].offset + 1) for each, batch in batches.items()]
         try:
@@ -164,7 +185,17 @@ class _Follower:
             self._committed.clear()
             self._reader.start_again()
             return
+        self._undecided = self._undecided or any(each.kind in {"model", "retracted"} for each in decisions)
         self._committed.update({(move.topic, move.partition): move.next_offset for move in moves})
+
+    def _check_model(self) -> None:
+        """Start afresh when what was decided has put another model in force; amid a replay that is not yet known."""
+        if self._undecided and self._published_all:
+            with wrap_errors():
+                decisions = store.read_decisions(self._tables.connection)
+            if self._library.in_force(decisions)[0].model_id != self._linker.model_id:
+                raise RetriableError("another model was activated")
+            self._undecided = False
 
     def _is_paused(self) -> bool:
         now = time.monotonic()

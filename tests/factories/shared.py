@@ -71,6 +71,7 @@ class SharedStore:
         """Empty the tables; return a linker for each worker."""
         self._connection.execute(EMPTY)
         self._connection.execute("update matching.shared_decided set stamp = stamp + 1")
+        self._connection.execute("update matching.owner set model_id = %s", [model.model_id])
         self._model = model
         return [SharedLinker(tables, model) for tables in self._tables]
 

@@ -62,12 +62,30 @@ def stands_as(line: Bench, owner: ResidentOwner) -> None:
     assert conflict_differences(read_published_conflicts(line.kafka), owner.conflicts(), 1) == []
 
 
+FORMS = [pytest.param((), id="owner"), pytest.param(("--shared",), id="shared")]
+
+
+def start(line: Bench, form: tuple[str, ...], **settings: object) -> Worker:
+    """Start one owner, or two workers that share the work; return the one to be killed."""
+    if form:
+        line.start(*form, **settings)
+    return line.start(*form, **settings)
+
+
+def end_all(line: Bench) -> None:
+    """End every worker that still runs."""
+    for worker in line.workers:
+        if worker.process.poll() is None:
+            assert worker.end() == 0
+
+
 def kill(worker: Worker) -> None:
     worker.signal(signal.SIGKILL)
     worker.process.wait()
 
 
-def test_decisions_survive_a_killed_owner_and_the_loss_of_all_tables(line: Bench) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_decisions_survive_a_kill_and_the_loss_of_all_tables(line: Bench, form: tuple[str, ...]) -> None:
     events = history(31, 700)
     keys = sorted({event.subject for event in events})
     children = sorted(judged(events, []).memberships().values())
@@ -78,25 +96,26 @@ def test_decisions_survive_a_killed_owner_and_the_loss_of_all_tables(line: Bench
     assert len({state.kind for state in expected.conflicts().values()}) >= 4
     line.feed(events[:400])
     decide(line, decisions[:20])
-    worker = line.start(batch_records=50, lease_seconds=1.0)
+    worker = start(line, form, batch_records=50, lease_seconds=1.0)
     line.wait_until(lambda: line.query("select 1 from matching.decision limit 1"), "a decision to be read")
     kill(worker)
     line.feed(events[400:])
     decide(line, decisions[20:] + decisions[::3])
-    worker = line.start(batch_records=30, lease_seconds=1.0)
+    worker = start(line, form, batch_records=30, lease_seconds=1.0)
     line.drain()
     stands_as(line, expected)
-    worker.end()
+    end_all(line)
     ends = end_offsets(line.kafka, [IDENTITIES, CONFLICTS])
     line.query("drop schema matching cascade")
-    worker = line.start(batch_records=200, lease_seconds=1.0)
+    worker = start(line, form, batch_records=200, lease_seconds=1.0)
     line.drain()
     stands_as(line, expected)
     assert end_offsets(line.kafka, [IDENTITIES, CONFLICTS]) == ends
     assert worker.end() == 0
 
 
-def test_an_activated_model_links_everything_again_under_the_same_decisions(line: Bench) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_an_activated_model_links_everything_again_under_the_same_decisions(line: Bench, form: tuple[str, ...]) -> None:
     events = history(32, 400)
     children = [members for members in judged(events, []).memberships().values() if len(members) > 1]
     strict = replace(hand_made_model(), link_threshold=1200, review_floor=-100)
@@ -108,24 +127,24 @@ def test_an_activated_model_links_everything_again_under_the_same_decisions(line
     decider.cannot(children[2][0], children[2][-1])
     line.feed(events[:300])
     decide(line, decider.made)
-    worker = line.start(models=line.folder / "models", lease_seconds=1.0, batch_records=60)
+    start(line, form, models=line.folder / "models", lease_seconds=1.0, batch_records=60)
     line.drain()
     before = set(line.children())
     decider.activate(strict.model_id, sha256(text).hexdigest())
     decider.activate("0" * 16, "0" * 64)
     decide(line, decider.made[-2:])
     line.feed(events[300:])
-    line.wait_until(lambda: worker.says("replay_finished"), "everything to be linked again")
+    line.wait_until(lambda: any(each.says("replay_finished") for each in line.workers), "everything to be linked again")
     line.drain()
     expected = judged(events, decider.made[:-1], strict)
     assert expected.memberships() != judged(events, decider.made[:-1]).memberships()
     stands_as(line, expected)
     assert len(before & set(line.children())) > len(before) // 2
     assert line.query("select model_id from matching.owner") == [(strict.model_id,)]
-    kill(worker)
+    end_all(line)
     line.query("drop schema matching cascade")
     ends = end_offsets(line.kafka, [IDENTITIES, CONFLICTS])
-    line.start(models=line.folder / "models", lease_seconds=1.0)
+    start(line, form, models=line.folder / "models", lease_seconds=1.0)
     line.drain()
     stands_as(line, expected)
     assert end_offsets(line.kafka, [IDENTITIES, CONFLICTS]) == ends

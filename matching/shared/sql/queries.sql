@@ -86,7 +86,7 @@ select pg_advisory_xact_lock_shared(20090307)
 select pg_advisory_xact_lock(20090307)
 
 -- name: decided
-select d.stamp, o.replay_until is not null from matching.shared_decided d, matching.owner o
+select d.stamp, o.replay_until is not null, o.model_id from matching.shared_decided d, matching.owner o
 
 -- name: are_new
 select batch = 0 from matching.owner
@@ -95,6 +95,14 @@ select batch = 0 from matching.owner
 -- The owner's batch number is not used here but for saying that the tables are no longer new.
 with numbered as (select setval('matching.shared_batch', %(batch)s, false))
 update matching.owner set batch = %(batch)s, replay_until = %(until)s from numbered
+
+-- name: change_model
+update matching.owner set model_id = %(model_id)s, replay_until = %(until)s where model_id is distinct from %(model_id)s
+
+-- name: empty_tables
+-- Names stay, and so do batch numbers and the outbox.
+truncate matching.record, matching.position, matching.decision, matching.conflict, matching.shared_incoming,
+    matching.shared_block, matching.shared_neighbour, matching.shared_question, matching.shared_covered
 
 -- name: replay_until
 select replay_until from matching.owner
@@ -112,6 +120,11 @@ select rid, key from matching.shared_name where rid = any(%(rids)s)
 select c.conflict_id, c.payload
 from matching.conflict c
 where c.conflict_id in (select q.conflict_id from matching.shared_question q where q.rid = any(%(rids)s))
+
+-- name: questioned_with
+select distinct o.rid
+from matching.shared_question q join matching.shared_question o on o.conflict_id = q.conflict_id
+where q.rid = any(%(rids)s)
 
 -- name: forget_questions
 delete from matching.shared_question where conflict_id = any(%(conflicts)s)
