@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import psycopg
 import structlog
-from psycopg import AsyncClientCursor
+from psycopg import AsyncClientCursor, AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -85,6 +88,7 @@ class Application:
                 "cursor_factory": AsyncClientCursor,
                 "application_name": "contactpoint directory service",
             },
+            configure=_configure,
             open=False,
         )
         try:
@@ -125,6 +129,12 @@ class Application:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _configure(connection: AsyncConnection[TupleRow]) -> None:
+    """Read and write JSON by the quicker library."""
+    set_json_loads(orjson.loads, connection)
+    set_json_dumps(orjson.dumps, connection)
 
 
 async def _refresh(keys: Keys) -> None:

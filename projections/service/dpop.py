@@ -77,10 +77,15 @@ class ProofChecker:
 
 def thumbprint(public: Mapping[str, Any]) -> str:
     """Return the RFC 7638 thumbprint of an EC key; raise TokenError when a member is missing."""
-    members = {name: public.get(name) for name in _MEMBERS}
-    if not all(isinstance(value, str) for value in members.values()):
+    members = [public.get(name) for name in _MEMBERS]
+    if not all(isinstance(value, str) for value in members):
         raise TokenError("proof_key")
-    text = json.dumps(members, separators=(",", ":"), sort_keys=True)
+    return _thumbprint(*map(str, members))
+
+
+@lru_cache(maxsize=10_000)
+def _thumbprint(crv: str, kty: str, x: str, y: str) -> str:
+    text = json.dumps({"crv": crv, "kty": kty, "x": x, "y": y}, separators=(",", ":"))
     return base64url(hashlib.sha256(text.encode()).digest())
 
 
