@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from matching.estimation.training import (
 )
 from matching.linkage.batch import LinkedTable, link_all
 from matching.linkage.columns import RecordColumns
-from matching.linkage.model import CENTIBITS, Field, LinkageModel, SourcePolicy
+from matching.linkage.model import CENTIBITS, Field, LinkageModel, SourcePolicy, TwinRule
 from matching.linkage.scoring import match_probability
 from matching.stage.model_file import read_model
 
@@ -108,7 +108,17 @@ def _untrained(config: LinkConfig) -> LinkageModel:
     fields = [Field(name, field.kind) for name, field in config.fields.items()]
     unique = _UNIQUE[config.unique_in_source]
     policies = [SourcePolicy("*", unique)] if unique != "none" else []  # type: ignore[arg-type] # keyed by a Literal
-    return untrained_model("table", fields, policies)
+    return replace(untrained_model("table", fields, policies), twins=_twin_rule(fields))
+
+
+def _twin_rule(fields: list[Field]) -> TwinRule | None:
+    """Return the rule that keeps children born together apart, where the table has what it takes to see them."""
+    named = {kind: [field.name for field in fields if field.kind == kind] for kind in {field.kind for field in fields}}
+    places = (*named.get("postcode", ()), *named.get("address", ()))
+    if not (places and all(len(named.get(kind, ())) == 1 for kind in ("given_name", "surname", "date"))):
+        return None
+    (given,), (surname,), (born,) = (named[kind] for kind in ("given_name", "surname", "date"))
+    return TwinRule(born, surname, given, places, tuple(named.get("identifier", ())))
 
 
 def _train(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from rapidfuzz.distance import OSA
 
 from matching.linkage.columns import RecordColumns, vague, with_alternates
 from matching.linkage.comparisons import compare
@@ -42,9 +43,23 @@ class Twins:
         apart = self._verified.differ(columns, marks, left, right)
         at = np.flatnonzero(self._born_together(self._rule, columns, left, right) & ~apart)
         if len(at):
-            codes = compare(columns, left[at], right[at], self._forenames)[:, 0]
-            apart[at] = np.isin(codes, UNLIKE)
+            apart[at] = self._told_apart(self._rule, columns, left[at], right[at], self._forenames)
         return apart
+
+    def _told_apart(
+        self, rule: TwinRule, columns: RecordColumns, left: Indices, right: Indices, forenames: LinkageModel
+    ) -> Bools:
+        """Tell which pairs that were born together have forenames that are not alike, or numbers that differ."""
+        codes = compare(columns, left, right, forenames)[:, 0]
+        unlike: Bools = np.isin(codes, UNLIKE)
+        at, field = np.flatnonzero(unlike), forenames.field_index[rule.given]
+        texts = zip(columns.texts(left[at], field), columns.texts(right[at], field), strict=True)
+        unlike[at] = [not _may_be_one_name(one, other) for one, other in texts]
+        first, second = columns.hashes(left), columns.hashes(right)
+        for name in rule.numbers:
+            number = forenames.field_index[name]
+            unlike |= (codes > 0) & (first[:, number] != MISSING) & (second[:, number] != MISSING)
+        return unlike
 
     def _born_together(self, rule: TwinRule, columns: RecordColumns, left: Indices, right: Indices) -> Bools:
         """Tell which pairs have one exact date of birth and surname, no places that differ, no number in common."""
@@ -68,6 +83,15 @@ class Twins:
         together = np.zeros(len(exact), dtype=bool)
         together[found] = surname & (place | unknown) & ~number & ~given
         return together
+
+
+def _may_be_one_name(one: str, other: str) -> bool:
+    """Tell whether forenames that score as unlike are one all the same: an initial, a part, or one slip of the pen."""
+    return any(
+        a.startswith(b) or b.startswith(a) or a in b or b in a or OSA.distance(a, b, score_cutoff=1) <= 1
+        for a in one.split(ALTERNATE)
+        for b in other.split(ALTERNATE)
+    )
 
 
 def _equal(first: Hashes, second: Hashes, field: int) -> Bools:
