@@ -16,6 +16,8 @@ INSTALLED := $(VENV)/installed-$(if $(BENCH),bench,dev)
 BENCH_INSTALLED := $(VENV)/installed-bench
 STACK := $(BIN)/python -m contactpoint.stack
 PYTEST := $(BIN)/pytest
+# Two processes, each with a Kafka and a PostgreSQL of its own; a test file stays in one of them.
+TOGETHER ?= -n 2 --dist loadfile
 CODE := contactpoint schemas connectors ingest matching projections tests $(wildcard benchmarks)
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
   --custom-compile-command 'make lock' $(UPGRADE)
@@ -49,13 +51,13 @@ status: install ## Say what runs and where
 ##@ Tests
 .PHONY: test test-unit test-integration soak
 test: install ## Every test but the soak: unit, contract, then integration on a stack of its own
-	@$(PYTEST) -m 'not soak and not bench'
+	@$(PYTEST) $(TOGETHER) -m 'not soak and not bench'
 
 test-unit: install ## Unit and contract tests only: no servers
-	@$(PYTEST) -m 'not integration and not soak and not bench'
+	@$(PYTEST) $(TOGETHER) -m 'not integration and not soak and not bench'
 
 test-integration: install ## Tests on a real Kafka and PostgreSQL, which they start
-	@$(PYTEST) -m 'integration and not soak and not bench'
+	@$(PYTEST) $(TOGETHER) -m 'integration and not soak and not bench'
 
 soak: install ## The long tests
 	@$(PYTEST) -m soak --timeout 0
