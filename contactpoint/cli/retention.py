@@ -74,6 +74,7 @@ def erase_command(
         number = number_of(DirectoryReader(connection), who)
     event = erase(where.kafka_settings(), where.postgres_settings(), number, Approval(by, approved_by, reason))
     console.print(f"child {number} is erased: {len(event.data.records)} records, event {event.event_id}")
+    console.print(f"the trail of access has a key of its own for the child: contactpoint audit erase {number} ...")
 
 
 @app.command("enforce")
