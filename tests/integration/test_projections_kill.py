@@ -89,7 +89,7 @@ def test_a_projection_killed_at_random_points_ends_in_the_tables_of_an_undisturb
     name: str, kafka: KafkaSettings, postgres: PostgresSettings
 ) -> None:
     projection, random = PROJECTIONS[name], Random(11)
-    publish(kafka, review_history(1, 900) if name == "review" else long_history(seed=1, records=900))
+    publish(kafka, review_history(1, 4500) if name == "review" else long_history(seed=1, records=900))
     with connect(postgres, autocommit=True) as connection:
         for _ in range(KILLS):
             with running(projection, kafka, postgres, batch=20) as process:
@@ -104,7 +104,7 @@ def test_a_projection_killed_at_random_points_ends_in_the_tables_of_an_undisturb
             assert process.wait(30) == 0
     report = verify(projection, kafka, postgres)
     assert report.equal
-    assert all(table.rows for table in report.live.tables)
+    assert sum(table.rows for table in report.live.tables) > 500
 
 
 def test_a_frozen_writer_that_wakes_up_after_another_took_over_changes_nothing(
