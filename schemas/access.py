@@ -24,6 +24,8 @@ AccessAction = Literal[
 Decision = Literal["permitted", "refused"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:/_.@|-]{1,100}$")]
+ChildNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*~$=/_.-]{1,40}$")]
+"""A child number, check symbol included (`schemas.identity`), or what somebody took for one."""
 Term = Annotated[str, StringConstraints(max_length=200)]
 
 
@@ -51,7 +53,7 @@ class AccessEntry(Contract):
     mediator: Person | None = None
     purpose: Code | None = None
     reason: Annotated[str, StringConstraints(max_length=500)] | None = None
-    child: Code | None = None
+    child: ChildNumber | None = None
     fields: tuple[Code, ...] = Field(default=(), max_length=60)
     query: dict[Code, Term] | None = Field(default=None, max_length=20)
     results: int | None = Field(default=None, ge=0, le=1_000_000)

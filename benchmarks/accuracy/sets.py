@@ -55,7 +55,8 @@ class LabelledSet:
         """Return the LINK.toml that a data quality team would write for the set."""
         fields = {name: {"kind": kind, "column": name} for name, kind in self.fields.items()}
         settings = {"record_id": ID, "source": SOURCE, "unique_in_source": self.unique_in_source}
-        return LinkConfig.model_validate({**settings, "fields": fields, "train": train})
+        twins = {"keep_twins_apart": self.births is not None}
+        return LinkConfig.model_validate({**settings, **twins, "fields": fields, "train": train})
 
 
 def historical() -> LabelledSet:

@@ -71,11 +71,16 @@ class TrainConfig(Settings):
 
 
 class LinkConfig(Settings):
-    """The whole file. `unique_in_source`: whether a source holds each person once (`yes`, `mostly`, `no`)."""
+    """The whole file. `unique_in_source`: whether a source holds each person once (`yes`, `mostly`, `no`).
+
+    `keep_twins_apart`: records with one date of birth, surname and place but unlike forenames are never one person. For
+    tables of children; among adults the same is mostly one person by two names.
+    """
 
     record_id: str
     source: str | None = None
     unique_in_source: Literal["yes", "mostly", "no"] = "no"
+    keep_twins_apart: bool = False
     delimiter: str = ","
     encoding: str = "utf-8"
     model: Path | None = None

@@ -35,6 +35,7 @@ from matching.linkage.columns import RecordColumns
 from matching.linkage.model import CENTIBITS, Field, LinkageModel, SourcePolicy, TwinRule
 from matching.linkage.scoring import match_probability
 from matching.stage.model_file import read_model
+from schemas.errors import ConfigurationError
 
 Progress = Callable[[int, int | None], None]
 
@@ -95,7 +96,7 @@ def link_table(
         model = read_model(config.model)
         columns = table_columns(table, config, model)
     else:
-        model = _untrained(config)
+        model = untrained(config)
         columns = table_columns(table, config, model)
         trained = _train(table, columns, model, config, config.train or TrainConfig())
         model = trained.model
@@ -104,11 +105,19 @@ def link_table(
     return linked, columns, trained, model
 
 
-def _untrained(config: LinkConfig) -> LinkageModel:
+def untrained(config: LinkConfig) -> LinkageModel:
+    """Return the model that a configuration asks for, before training; raise ConfigurationError for what cannot be."""
     fields = [Field(name, field.kind) for name, field in config.fields.items()]
     unique = _UNIQUE[config.unique_in_source]
     policies = [SourcePolicy("*", unique)] if unique != "none" else []  # type: ignore[arg-type] # keyed by a Literal
-    return replace(untrained_model("table", fields, policies), twins=_twin_rule(fields))
+    model = untrained_model("table", fields, policies)
+    if not config.keep_twins_apart:
+        return model
+    rule = _twin_rule(fields)
+    if rule is None:
+        message = "keep_twins_apart needs one given_name, one surname, one date, and a postcode or an address"
+        raise ConfigurationError(message)
+    return replace(model, twins=rule)
 
 
 def _twin_rule(fields: list[Field]) -> TwinRule | None:

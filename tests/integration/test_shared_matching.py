@@ -83,8 +83,8 @@ def test_after_the_tables_are_dropped_a_replay_publishes_nothing_and_versions_go
     assert all(c.version > highest for n, c in read_published(line.kafka).items() if c != newest.get(n))
 
 
-# Once, on PostgreSQL 15, the others stood still for more than two minutes beside the frozen worker, and why was not found
-# (docs/decisions/0012). It stays here until it is.
+# Once, on PostgreSQL 15, the other stood still for more than two minutes beside the frozen worker. Why was not found
+# (docs/decisions/0012); it stays here until it is.
 @pytest.mark.soak
 def test_a_frozen_worker_that_wakes_after_others_took_its_partitions_does_no_harm(line: Bench) -> None:
     events = history(24, 1500)

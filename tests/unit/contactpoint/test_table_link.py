@@ -13,6 +13,8 @@ import pytest
 
 from contactpoint.quality import measure_labels
 from contactpoint.table_link import LinkReport, link_table, load_link_config, run_link
+from contactpoint.table_link.config import LinkConfig
+from contactpoint.table_link.run import untrained
 from matching.linkage.model import dump_model
 from schemas.errors import ConfigurationError
 
@@ -167,3 +169,12 @@ def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"no parquet")
     with pytest.raises(ConfigurationError, match=r"bad\.parquet: cannot be read"):
         run_link(tmp_path / "bad.parquet", tmp_path / "LINK.toml", tmp_path / "out", None, lambda *_: None)
+
+
+def test_twins_can_be_kept_apart_only_where_a_table_can_tell_them() -> None:
+    fields = {"given": {"kind": "given_name", "column": "g"}, "born": {"kind": "date", "column": "b"}}
+    settings = {"record_id": "id", "train": {"method": "unsupervised"}, "keep_twins_apart": True}
+    with pytest.raises(ConfigurationError, match="keep_twins_apart needs"):
+        untrained(LinkConfig.model_validate({**settings, "fields": fields}))
+    fields |= {"family": {"kind": "surname", "column": "f"}, "postcode": {"kind": "postcode", "column": "p"}}
+    assert untrained(LinkConfig.model_validate({**settings, "fields": fields})).twins is not None

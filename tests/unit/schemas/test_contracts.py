@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.access import AccessEntry, Person
 from schemas.catalogue import CURRENT_VERSIONS, EVENT_TYPES
 from schemas.dead_letter import dead_letter, from_message, to_headers
 from schemas.errors import ConfigurationError, RejectedError
@@ -31,6 +32,14 @@ def test_one_wrong_symbol_in_a_child_number_is_noticed(founder: str, place: int,
     number = child_number(founder)
     wrong = number[:place] + symbol + number[place + 1 :]
     assert is_child_number(wrong) == (wrong == number)
+
+
+@given(st.text(min_size=1))
+def test_whatever_its_check_symbol_a_child_number_fits_into_the_trail_of_access(founder: str) -> None:
+    who = Person(user="nurse-7", role="health", organisation="trust-1")
+    number = child_number(founder)
+    entry = AccessEntry(action="opened", decision="permitted", who=who, child=number, policy="p", request="r")
+    assert entry.child == number
 
 
 def test_child_numbers_are_the_same_in_every_release() -> None:
