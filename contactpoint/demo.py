@@ -167,7 +167,7 @@ def _show_the_service(demo: _Demo, number: str) -> None:
     with connect(demo.where.postgres_settings(), autocommit=True) as connection:
         terms = _terms(DirectoryReader(connection).entry(number).entries[0]) or {}
     _step("A practitioner looks the first child up: with a right, a reason, and an entry in the trail of access")
-    with practice(demo.where, demo.folder / "service") as service:
+    with practice(demo.where, demo.folder / "service", demo.config.folder) as service:
         found = service.ask("/v1/search", **terms)["children"]
         console.print(
             f"a search by surname and date of birth finds {len(found)} child; its record is opened; who else:"

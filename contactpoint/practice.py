@@ -89,8 +89,11 @@ class Practice:
 
 
 @contextmanager
-def practice(where: StackAddresses, folder: Path) -> Iterator[Practice]:
-    """Run the service, the trail's keeper and the witness while the block runs; `folder` is for keys and logs."""
+def practice(where: StackAddresses, folder: Path, stack: Path) -> Iterator[Practice]:
+    """Run the service, the trail's keeper and the witness while the block runs; `folder` is for certificates and logs.
+
+    `stack` is the folder of the local stack, where its trail has its keys and its witness.
+    """
     postgres = where.postgres_settings()
     install(postgres)
     _employ(postgres)
@@ -98,7 +101,7 @@ def practice(where: StackAddresses, folder: Path) -> Iterator[Practice]:
     server, client = authority.server(), authority.client("case-management")
     url = f"https://localhost:{free_ports(1)[0]}"
     issuer = Issuer("https://login.practice.example", url, lambda: int(time.time()))
-    audit = audit_parts({}, folder)
+    audit = audit_parts(os.environ, stack)
     with publish_keys(issuer) as jwks:
         serve = (
             *("directory", "serve", "--issuer", issuer.url, "--jwks", jwks, "--base-url", url),

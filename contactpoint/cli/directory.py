@@ -90,7 +90,7 @@ def try_command(
     """Run the service on this machine with a made-up practitioner, and print requests ready to paste, until Ctrl-C."""
     from contactpoint.practice import practice
 
-    with practice(addresses(), stack_config().folder / "service") as service:
+    with practice(addresses(), stack_config().folder / "service", stack_config().folder) as service:
         while True:
             for path in ("/v1/open", "/v1/who-else", "/v1/lineage"):
                 print(service.curl(path, child_number=number))  # noqa: T201 - to be pasted: no wrapping, no colours
