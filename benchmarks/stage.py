@@ -58,11 +58,13 @@ _MODEL: Final = read_model(None)
 
 
 class Bytes(NamedTuple):
-    """A message as the engine sees it."""
+    """A message as the engine sees it: opened, or never sealed."""
 
     offset: int
     key: bytes | None
     value: bytes | None
+    original: bytes = b""
+    erased: bool = False
 
 
 class Run(NamedTuple):
