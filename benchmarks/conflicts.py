@@ -17,7 +17,7 @@ from contactpoint.world import WorldSettings
 from contactpoint.world.stream import value_stream
 from matching.features import ChangeReader
 from matching.linkage.decisions import Decision
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from matching.stage.model_file import read_model
 
 BATCH = 2000

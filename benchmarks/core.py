@@ -30,7 +30,7 @@ from matching.linkage.columns import columns_of
 from matching.linkage.comparisons import compare, untrained_comparison
 from matching.linkage.hashing import Indices
 from matching.linkage.model import BlockingRule, Field, LinkageModel
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 
 FIELDS = (
     Field("given_name", "given_name"),

@@ -38,7 +38,7 @@ from connectors.kafka import create_topics
 from connectors.postgres import connect
 from contactpoint.stack import StackConfig, temporary_stack
 from matching.features import ChangeReader, RecordEventView
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from matching.sql import QUERIES
 from matching.stage import garbage, store
 from matching.stage.committer import Committer

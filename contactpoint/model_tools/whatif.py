@@ -23,7 +23,7 @@ from matching.decision_reader import read_decision
 from matching.features import ChangeReader
 from matching.linkage.decisions import Decision
 from matching.linkage.model import LinkageModel
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from matching.stage.store import read_conflicts, read_positions
 from schemas.errors import ConfigurationError, RejectedError, RetriableError
 from schemas.settings import KafkaSettings

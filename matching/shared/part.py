@@ -16,8 +16,8 @@ from matching.linkage.decisions import Decision
 from matching.linkage.edges import EDGE, read_edges
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
-from matching.resident import ResidentOwner
-from matching.resident_records import NO_CLUSTER
+from matching.resident.owner import ResidentOwner
+from matching.resident.records import NO_CLUSTER
 
 
 class Part:

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from matching.changes import ConflictChange, IdentityChange
 from matching.features import ChangeReader
 from matching.linkage.decisions import Decision
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from matching.stage.committer import IN_FLIGHT
 from matching.stage.intake import Messages, read_batch
 from matching.stage.messages import Batch, Outcome, Position

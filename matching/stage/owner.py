@@ -22,7 +22,7 @@ from matching.decision_reader import read_decision
 from matching.features import ChangeReader
 from matching.linkage.decisions import Decision
 from matching.linkage.model import LinkageModel
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from matching.stage import garbage, replay, store
 from matching.stage.committer import Committer
 from matching.stage.engine import Engine, Start

@@ -12,7 +12,7 @@ import pytest
 
 from matching.changes import IdentityChange, SourceChange
 from matching.linkage.decisions import Decision
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from matching.stage.model_file import read_model
 
 MODEL = read_model()

@@ -18,7 +18,7 @@ import psycopg
 from connectors.kafka import EventProducer, end_offsets
 from matching.features import ChangeReader
 from matching.linkage.model import dump_model
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from matching.sql import QUERIES
 from matching.stage import replay
 from schemas.codec import encode

@@ -15,7 +15,7 @@ from connectors.kafka import EventProducer, end_offsets
 from matching.decision_reader import read_decision
 from matching.features import ChangeReader
 from matching.linkage.model import LinkageModel, dump_model
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from matching.stage import replay
 from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
 from schemas.codec import encode

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from matching.changes import ConflictState, SourceChange
 from matching.linkage.decisions import Decision
 from matching.linkage.model import BlockingRule, LinkageModel, SourcePolicy, TwinRule
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from schemas.settings import PostgresSettings
 from tests.factories.shared import SharedStore
 from tests.unit.matching.worlds import (

@@ -13,7 +13,7 @@ PURE = sorted(
     for pattern in (
         "schemas/**/*.py",
         "matching/linkage/**/*.py",
-        "matching/resident*.py",
+        "matching/resident/**/*.py",
         "projections/*/fold.py",
         "projections/service/decision.py",
     )

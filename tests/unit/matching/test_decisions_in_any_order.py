@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from matching.changes import SourceChange
 from matching.linkage.decisions import Decision
 from matching.linkage.model import BlockingRule, LinkageModel, SourcePolicy, TwinRule
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from schemas.conflicts import ConflictKind
 from tests.unit.matching.random_worlds import random_decisions, random_log
 from tests.unit.matching.worlds import DurableRows, decision_logs, judged, marked_logs, model

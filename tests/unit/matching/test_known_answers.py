@@ -9,7 +9,7 @@ import pytest
 from matching.changes import Delta, SourceChange
 from matching.linkage.decisions import Decision
 from matching.linkage.model import BlockingRule, LinkageModel, TwinRule
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from schemas.identity import child_number
 from tests.unit.matching.worlds import model
 

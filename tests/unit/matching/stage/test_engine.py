@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from matching.changes import RecordRow
 from matching.features import ChangeReader
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from matching.stage.engine import Engine, Start
 from matching.stage.messages import Batch, Outcome, Position
 from schemas.codec import encode

@@ -21,7 +21,7 @@ from matching.changes import SourceChange
 from matching.linkage.columns import SEPARATOR, RecordColumns
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
-from matching.resident_fingerprints import Fingerprints
+from matching.resident.fingerprints import Fingerprints
 
 NO_CLUSTER: Final = -1
 _FIRST: Final = 1 << 12

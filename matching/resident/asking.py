@@ -15,10 +15,10 @@ from matching.linkage.model import LinkageModel
 from matching.linkage.resolution import Resolution
 from matching.linkage.scoring import score
 from matching.linkage.twins import Twins
-from matching.resident_records import RecordTable
-from matching.resident_regroup import Region
-from matching.resident_shields import ShieldWatch
-from matching.resident_statements import Stated, Statements
+from matching.resident.records import RecordTable
+from matching.resident.regroup import Region
+from matching.resident.shields import ShieldWatch
+from matching.resident.statements import Stated, Statements
 
 
 @dataclass(frozen=True, slots=True)

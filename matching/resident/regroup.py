@@ -18,8 +18,8 @@ from matching.linkage.components import Labels
 from matching.linkage.hashing import Indices
 from matching.linkage.scoring import Weights
 from matching.linkage.similarity import Levels
-from matching.resident_identities import Regrouping
-from matching.resident_records import NO_CLUSTER, RecordTable
+from matching.resident.identities import Regrouping
+from matching.resident.records import NO_CLUSTER, RecordTable
 from schemas.identity import child_number
 
 

@@ -24,11 +24,11 @@ from matching.linkage.hashing import Indices, sorted_unique
 from matching.linkage.model import LinkageModel
 from matching.linkage.scoring import total_weights
 from matching.linkage.similarity import Levels
-from matching.resident_asking import Asker, Touched
-from matching.resident_identities import ChildNumbers
-from matching.resident_records import NO_CLUSTER, RecordTable
-from matching.resident_regroup import Clusters
-from matching.resident_statements import Statements
+from matching.resident.asking import Asker, Touched
+from matching.resident.identities import ChildNumbers
+from matching.resident.records import NO_CLUSTER, RecordTable
+from matching.resident.regroup import Clusters
+from matching.resident.statements import Statements
 from schemas.events import event_id
 from schemas.identity import child_number
 

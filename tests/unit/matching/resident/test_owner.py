@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matching.changes import FormerChild, IdentityChange, RowLabel, SourceChange
 from matching.linkage.explain import explain_pair
 from matching.linkage.model import LinkageModel, SourcePolicy
-from matching.resident import ResidentOwner
+from matching.resident.owner import ResidentOwner
 from schemas.errors import ConfigurationError, FatalError
 from schemas.identity import child_number
 from tests.unit.matching.worlds import DurableRows, batch_edges, logs, model, one_batch

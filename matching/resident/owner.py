@@ -28,15 +28,15 @@ from matching.linkage.model import LinkageModel
 from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
 from matching.linkage.scoring import Weights, score, total_weights
 from matching.linkage.similarity import Levels
-from matching.resident_asking import Touched
-from matching.resident_edges import EdgeTable
-from matching.resident_flags import Flags
-from matching.resident_identities import ChildNumbers, Regrouping, identity_changes
-from matching.resident_index import BlockIndex
-from matching.resident_questions import QuestionBook, Renewed
-from matching.resident_records import NO_CLUSTER, Fold, RecordTable
-from matching.resident_regroup import Clusters, Region, collect_evidence
-from matching.resident_rows import (
+from matching.resident.asking import Touched
+from matching.resident.edges import EdgeTable
+from matching.resident.flags import Flags
+from matching.resident.identities import ChildNumbers, Regrouping, identity_changes
+from matching.resident.index import BlockIndex
+from matching.resident.questions import QuestionBook, Renewed
+from matching.resident.records import NO_CLUSTER, Fold, RecordTable
+from matching.resident.regroup import Clusters, Region, collect_evidence
+from matching.resident.rows import (
     edge_bytes,
     load_clusters,
     load_edges,
@@ -45,7 +45,7 @@ from matching.resident_rows import (
     row_labels,
     whole_rows,
 )
-from matching.resident_statements import Stated, Statements
+from matching.resident.statements import Stated, Statements
 from schemas.identity import child_number
 
 

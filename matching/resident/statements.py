@@ -16,8 +16,8 @@ from matching.changes import SourceChange
 from matching.linkage.constraints import Constraints, Pair, constrain
 from matching.linkage.decisions import Decision, DecisionBook, Judged, connected
 from matching.linkage.hashing import Indices
-from matching.resident_merges import MergeLinks
-from matching.resident_records import ERASED, NO_MERGE, Fold, RecordTable
+from matching.resident.merges import MergeLinks
+from matching.resident.records import ERASED, NO_MERGE, Fold, RecordTable
 
 _NO_RIDS: Final = np.empty(0, np.int64)
 

@@ -16,9 +16,9 @@ from matching.linkage.candidates import decode_pairs, encode_pairs
 from matching.linkage.hashing import Indices, sorted_unique
 from matching.linkage.model import LinkageModel
 from matching.linkage.scoring import Weights, score
-from matching.resident_edges import EdgeTable
-from matching.resident_index import BlockIndex
-from matching.resident_records import RecordTable
+from matching.resident.edges import EdgeTable
+from matching.resident.index import BlockIndex
+from matching.resident.records import RecordTable
 
 _CHUNK: Final = 100_000
 

@@ -7,9 +7,9 @@ from operator import attrgetter
 from typing import Final
 
 from matching.changes import FormerChild, IdentityChange
-from matching.resident_identities import ChildNumbers, Regrouping
-from matching.resident_records import NO_CLUSTER, RecordTable
-from matching.resident_regroup import Clusters
+from matching.resident.identities import ChildNumbers, Regrouping
+from matching.resident.records import NO_CLUSTER, RecordTable
+from matching.resident.regroup import Clusters
 
 _MOST_CAUSES: Final = 10
 

@@ -14,11 +14,11 @@ from matching.linkage.edges import EDGE, make_edges, read_edges
 from matching.linkage.hashing import Indices
 from matching.linkage.scoring import Weights
 from matching.linkage.similarity import Levels
-from matching.resident_edges import EdgeTable
-from matching.resident_identities import ChildNumbers
-from matching.resident_index import BlockIndex
-from matching.resident_records import NO_CLUSTER, NO_MERGE, RecordTable
-from matching.resident_regroup import Clusters
+from matching.resident.edges import EdgeTable
+from matching.resident.identities import ChildNumbers
+from matching.resident.index import BlockIndex
+from matching.resident.records import NO_CLUSTER, NO_MERGE, RecordTable
+from matching.resident.regroup import Clusters
 from schemas.errors import ConfigurationError, FatalError
 
 _INDEX_CHUNK: Final = 100_000

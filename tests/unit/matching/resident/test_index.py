@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matching.linkage.hashing import Hashes, Indices
-from matching.resident_edges import EdgeTable
-from matching.resident_index import BlockIndex
+from matching.resident.edges import EdgeTable
+from matching.resident.index import BlockIndex
 
 # Few different keys, of which many want the same slots: the first one, its neighbour, one amid, and the last.
 KEYS = [(high << 32) + low for high in (0, 2**20, 2**31, 2**32 - 1) for low in range(1, 5)]

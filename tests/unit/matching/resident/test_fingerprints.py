@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matching.resident_fingerprints import Fingerprints
+from matching.resident.fingerprints import Fingerprints
 
 hexadecimal = st.binary(min_size=16, max_size=16).map(bytes.hex)
 fingerprints = hexadecimal | hexadecimal.map(str.upper) | st.sampled_from(["", "f", "~", "f" * 31, "ab " * 11])
