@@ -20,7 +20,7 @@ import psycopg
 
 from benchmarks.measures import Measure, alone, beside_limit
 from connectors.postgres import connect
-from contactpoint.audit_local import make_parts
+from contactpoint.running.audit_parts import make_parts
 from contactpoint.stack import StackConfig, temporary_stack
 from projections.access.keys import read_log_keys, read_signer
 from projections.access.log import create_tables

@@ -26,9 +26,9 @@ from benchmarks.measures import Measure, beside_limit
 from connectors.kafka import EventProducer, PartitionReader, create_topics, end_offsets
 from connectors.postgres import connect
 from connectors.vault import KeyVault, Plain, Sealer
-from contactpoint.drain import wait_until_drained
+from contactpoint.running.drain import wait_until_drained
+from contactpoint.running.supervisor import STAGES, Supervisor
 from contactpoint.stack import StackConfig, temporary_stack
-from contactpoint.supervisor import STAGES, Supervisor
 from contactpoint.world import WorldSettings
 from contactpoint.world.stream import encoded_stream
 from projections.base import Rows

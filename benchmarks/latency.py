@@ -24,9 +24,9 @@ import numpy as np
 
 from benchmarks.measures import Measure, alone
 from connectors.kafka import EventProducer, PartitionReader, create_topics, end_offsets
-from contactpoint.drain import wait_until_drained
+from contactpoint.running.drain import wait_until_drained
+from contactpoint.running.supervisor import MATCHING, Supervisor
 from contactpoint.stack import StackConfig, temporary_stack
-from contactpoint.supervisor import MATCHING, Supervisor
 from contactpoint.world import WorldSettings
 from contactpoint.world.stream import encoded_stream
 from schemas.codec import EncodedEvent, EventView, decode_as

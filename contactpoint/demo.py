@@ -20,13 +20,13 @@ from connectors.kafka import EventProducer, create_topics
 from connectors.postgres import connect
 from contactpoint.cli.environment import linkage_model, record_keys_of
 from contactpoint.cli.output import Output, console, progress, show
-from contactpoint.drain import wait_until_drained
-from contactpoint.entry_view import entry_lines
+from contactpoint.explaining.entry import entry_lines
 from contactpoint.explaining.words import explain_child
-from contactpoint.memberships import measure_memberships
-from contactpoint.practice import practice
+from contactpoint.model_tools.memberships import measure_memberships
+from contactpoint.running.drain import wait_until_drained
+from contactpoint.running.practice import practice
+from contactpoint.running.supervisor import STAGES, Supervisor
 from contactpoint.stack import ConsoleReporter, StackAddresses, StackConfig, down, reset, up
-from contactpoint.supervisor import STAGES, Supervisor
 from contactpoint.world import WorldSettings, WorldSummary, simulate
 from ingest.seals import Seals
 from ingest.settings import load_feeds

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy.sets import PERSON, LabelledSet
-from contactpoint.quality import Quality, measure_labels
+from contactpoint.model_tools.quality import Quality, measure_labels
 from contactpoint.table_link import link_table
 from matching.estimation.thresholds import with_threshold
 from matching.linkage.batch import cluster_pairs, score_pairs

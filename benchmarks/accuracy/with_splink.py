@@ -13,7 +13,7 @@ from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 
 from benchmarks.accuracy.ours import THRESHOLDS, figures
 from benchmarks.accuracy.sets import ID, PERSON, SOURCE, LabelledSet
-from contactpoint.quality import measure_labels
+from contactpoint.model_tools.quality import measure_labels
 from matching.linkage.model import CENTIBITS
 
 DOCUMENTED_PROBABILITY = 0.95

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from connectors.postgres import connect
-from contactpoint.audit_local import AuditParts, audit_parts, make_parts
 from contactpoint.cli.environment import addresses, stack_config, stage_environment
 from contactpoint.cli.output import Output, show
 from contactpoint.cli.stack_commands import OutputOption
+from contactpoint.running.audit_parts import AuditParts, audit_parts, make_parts
 from schemas.access import Person
 from schemas.errors import ConfigurationError
 

@@ -19,7 +19,9 @@ from contactpoint.cli.environment import addresses, model_in_use, number_of, rec
 from contactpoint.cli.output import Output, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.cli.why import RightOption
-from contactpoint.deciding import (
+from contactpoint.explaining.records import members_of
+from contactpoint.explaining.sight import sight
+from contactpoint.reviewing.deciding import (
     Deciders,
     LinkKind,
     State,
@@ -31,9 +33,7 @@ from contactpoint.deciding import (
     later_decisions,
     read_state,
 )
-from contactpoint.drain import wait_until_applied
-from contactpoint.explaining.records import members_of
-from contactpoint.explaining.sight import sight
+from contactpoint.running.drain import wait_until_applied
 from projections.directory.reader import DirectoryReader
 from schemas.decisions import AnyDecisionEvent, DecisionEvent, ShieldSet, kind_of
 from schemas.directory_decisions import AnyDirectoryDecision
@@ -239,7 +239,7 @@ def deciding(people: Deciders, with_right: Literal["shielded"] | None) -> Iterat
 
 
 def _named(desk: Desk, decision: str) -> tuple[str, ...]:
-    from contactpoint.deciding import records_of
+    from contactpoint.reviewing.deciding import records_of
 
     return next((records_of(event) for event in desk.decisions if event.event_id == decision), ())
 

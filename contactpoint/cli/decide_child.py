@@ -25,7 +25,7 @@ from contactpoint.cli.decide import (
 from contactpoint.cli.output import Output
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.cli.why import RightOption
-from contactpoint.deciding import Deciders, decide_about_child
+from contactpoint.reviewing.deciding import Deciders, decide_about_child
 from schemas.directory_decisions import (
     Assumption,
     AuthorityAssumed,

@@ -88,7 +88,7 @@ def try_command(
     number: Annotated[str, typer.Argument(help="A child number to ask for.", show_default=False)],
 ) -> None:
     """Run the service on this machine with a made-up practitioner, and print requests ready to paste, until Ctrl-C."""
-    from contactpoint.practice import practice
+    from contactpoint.running.practice import practice
 
     with practice(addresses(), stack_config().folder / "service", stack_config().folder) as service:
         while True:

@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from connectors.vault import RecordKeys, record_keys
-from contactpoint.models import ModelFiles, model_of_tables
+from contactpoint.model_tools.files import ModelFiles, model_of_tables
 from contactpoint.stack import StackAddresses, StackConfig, running_addresses
 from matching.linkage.model import LinkageModel
 from matching.stage.model_file import read_model

@@ -14,8 +14,8 @@ from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, number_of
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.stack_commands import OutputOption
-from contactpoint.drain import outbox_rows, stage_lags
-from contactpoint.entry_view import entry_lines
+from contactpoint.explaining.entry import entry_lines
+from contactpoint.running.drain import outbox_rows, stage_lags
 from projections.digest import digest
 from projections.directory.reader import DirectoryReader
 from projections.registry import PROJECTIONS

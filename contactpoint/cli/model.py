@@ -14,8 +14,8 @@ from contactpoint.cli.environment import addresses, linkage_model, model_files, 
 from contactpoint.cli.output import Output, messages, progress, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.cli.why import RightOption
-from contactpoint.drain import wait_until_model
-from contactpoint.models import live_record_count, model_of_tables
+from contactpoint.model_tools.files import live_record_count, model_of_tables
+from contactpoint.running.drain import wait_until_model
 from matching.linkage.columns import RecordColumns
 from matching.linkage.model import CENTIBITS, LinkageModel
 from matching.stage.model_file import read_model
@@ -37,7 +37,7 @@ def train_command(
     Writes matching/models/model_<date>_<hash>.json; the newest one there ships and runs. Matching tables that were made
     with another model are refused: drop the database schema `matching` and they are made again from the topics.
     """
-    from contactpoint.model_training import train_children_model, try_children_model
+    from contactpoint.model_tools.training import train_children_model, try_children_model
     from matching.estimation.store import save_model
 
     trained = train_children_model(children, seed, datetime.now(UTC).date(), messages.print)

@@ -17,8 +17,8 @@ from contactpoint.cli.environment import addresses, number_of, stack_config
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.cli.why import RightOption
-from contactpoint.erasing import REASONS, RETENTION_OVER, Approval, enforce, erase
-from contactpoint.erasure_proof import read_values, traces
+from contactpoint.erasing.order import REASONS, RETENTION_OVER, Approval, enforce, erase
+from contactpoint.erasing.proof import read_values, traces
 from contactpoint.stack.postgres import find_binaries
 from projections.directory.entry import Authority
 from projections.directory.explanation import Statement

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from connectors.kafka import create_topics
-from contactpoint.audit_local import audit_parts
 from contactpoint.cli.environment import addresses, stack_config, stage_environment
 from contactpoint.cli.output import Output, messages, show
 from contactpoint.cli.stack_commands import OutputOption
-from contactpoint.drain import wait_until_drained
-from contactpoint.supervisor import STAGES, Supervisor
+from contactpoint.running.audit_parts import audit_parts
+from contactpoint.running.drain import wait_until_drained
+from contactpoint.running.supervisor import STAGES, Supervisor
 from projections.rebuild import rebuild, verify
 from projections.registry import PROJECTIONS, projection
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contactpoint.pictures import Bar, steps, waterfall
+from contactpoint.explaining.pictures import Bar, steps, waterfall
 
 Answer = dict[str, Any]
 

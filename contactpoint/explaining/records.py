@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from connectors.kafka import read_places
 from connectors.postgres import wrap_errors
 from contactpoint.explaining.statements import decision_book, stated
-from contactpoint.models import ModelFiles
+from contactpoint.model_tools.files import ModelFiles
 from matching.changes import RecordRow
 from matching.features import ChangeReader
 from matching.linkage.evidence import Evidence, connected_as, evidence_among

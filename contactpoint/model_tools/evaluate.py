@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from connectors.postgres import wrap_errors
-from contactpoint.pictures import curve
+from contactpoint.explaining.pictures import curve
 from contactpoint.table_link.config import load_link_config
 from contactpoint.table_link.table import read_table, table_columns
 from matching.linkage.batch import score_pairs

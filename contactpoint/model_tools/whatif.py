@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 
 from connectors.kafka import PartitionReader, Positions, ReadMessage, watermarks
 from connectors.postgres import wrap_errors
-from contactpoint.memberships import memberships
+from contactpoint.model_tools.memberships import memberships
 from contactpoint.model_tools.outcome import Outcome
 from matching.changes import SourceChange
 from matching.decision_reader import read_decision

@@ -17,9 +17,9 @@ from pydantic import SecretStr
 
 from connectors.postgres import connect
 from connectors.vault import RecordKeys, record_keys
-from contactpoint.drain import wait_until_drained
-from contactpoint.memberships import memberships
-from contactpoint.supervisor import AUDIT_TRAIL, DIRECTORY, MATCHING, STAGES, StageCommand, Supervisor
+from contactpoint.model_tools.memberships import memberships
+from contactpoint.running.drain import wait_until_drained
+from contactpoint.running.supervisor import AUDIT_TRAIL, DIRECTORY, MATCHING, STAGES, StageCommand, Supervisor
 from contactpoint.world import WorldSettings, WorldSummary, simulate
 from projections.digest import digest
 from projections.registry import PROJECTIONS

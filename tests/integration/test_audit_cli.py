@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from connectors.postgres import connect
-from contactpoint.audit_local import audit_parts, make_parts
 from contactpoint.cli.app import app
+from contactpoint.running.audit_parts import audit_parts, make_parts
 from projections.access.keys import read_log_keys, read_signer
 from projections.access.log import append, create_tables
 from projections.access.sequencer import Sequencer

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from connectors.kafka import EventProducer, PartitionReader, ReadMessage, end_offsets
 from connectors.postgres import connect
-from contactpoint.erasure_proof import Trace, traces
+from contactpoint.erasing.proof import Trace, traces
 from contactpoint.stack.postgres import find_binaries
 from schemas.codec import decode, encode
 from schemas.events import RecordObserved

@@ -14,8 +14,8 @@ import pytest
 
 from connectors.kafka import create_topics, end_offsets
 from connectors.postgres import connect
-from contactpoint.memberships import measure_memberships
-from contactpoint.supervisor import Supervisor
+from contactpoint.model_tools.memberships import measure_memberships
+from contactpoint.running.supervisor import Supervisor
 from contactpoint.world import WorldSummary
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import IDENTITIES

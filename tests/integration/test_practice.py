@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contactpoint.practice import PRACTITIONER, practice
+from contactpoint.running.practice import PRACTITIONER, practice
 from contactpoint.stack import StackAddresses
 from schemas.errors import RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings

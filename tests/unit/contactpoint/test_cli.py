@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from contactpoint.cli import output
 from contactpoint.cli.app import app
 from contactpoint.cli.output import Output, fail, show
-from contactpoint.entry_view import entry_lines
-from contactpoint.supervisor import StageCommand, Supervisor
+from contactpoint.explaining.entry import entry_lines
+from contactpoint.running.supervisor import StageCommand, Supervisor
 from schemas.errors import ConfigurationError, ContactPointError, FencedError, RejectedError, RetriableError
 
 GROUPS = ["audit", "conflicts", "decide", "feeds", "matching", "model", "projections", "stack"]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contactpoint.deciding import (
+from contactpoint.explaining.sight import Sight
+from contactpoint.reviewing.deciding import (
     Deciders,
     State,
     decide_link,
@@ -19,7 +20,6 @@ from contactpoint.deciding import (
     decide_shield,
     later_decisions,
 )
-from contactpoint.explaining.sight import Sight
 from schemas.codec import decode, encode
 from schemas.decisions import (
     AnyDecisionEvent,

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contactpoint.deciding import Deciders, State, decide_link, decide_retraction
 from contactpoint.explaining.answers import join_answer, split_answer, tree_answer
 from contactpoint.explaining.drawn import draw_change, draw_pair, draw_tree
+from contactpoint.explaining.pictures import Bar, curve, steps, waterfall
 from contactpoint.explaining.records import Known
 from contactpoint.explaining.sight import EVERYTHING, WITHHELD, Sight, withhold_link, withhold_pair
 from contactpoint.explaining.statements import SOURCE_MERGE, decision_book, stated
 from contactpoint.explaining.words import findings
-from contactpoint.pictures import Bar, curve, steps, waterfall
+from contactpoint.reviewing.deciding import Deciders, State, decide_link, decide_retraction
 from matching.linkage.components import connected_components
 from matching.linkage.constraints import constrain
 from matching.linkage.evidence import evidence_among

@@ -19,7 +19,7 @@ from contactpoint.cli.app import app
 from contactpoint.model_tools.activate import activation, read_for_activation
 from contactpoint.model_tools.compare import compare_models
 from contactpoint.model_tools.evaluate import draw, evaluate
-from contactpoint.models import ModelFiles
+from contactpoint.model_tools.files import ModelFiles
 from matching.linkage.columns import columns_of
 from matching.linkage.model import LinkageModel, dump_model
 from matching.linkage.operating import OperatingPoint

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contactpoint.quality import Quality, Truth, measure, measure_labels, read_truth
+from contactpoint.model_tools.quality import Quality, Truth, measure, measure_labels, read_truth
 
 LABELS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=25)
 

@@ -11,7 +11,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from contactpoint.quality import measure_labels
+from contactpoint.model_tools.quality import measure_labels
 from contactpoint.table_link import LinkReport, link_table, load_link_config, run_link
 from contactpoint.table_link.config import LinkConfig
 from contactpoint.table_link.run import untrained

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contactpoint.quality import measure_labels
+from contactpoint.model_tools.quality import measure_labels
 from matching.estimation.labelled import UNLABELLED, labels_of_clusters
 from matching.estimation.rules import needed_rules, propose_rules, rule_fields, whole_fields
 from matching.estimation.sampling import TrainingPairs, blocked_pairs, claimed_elsewhere, group, random_pairs

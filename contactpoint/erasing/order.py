@@ -19,7 +19,7 @@ from schemas.errors import ConfigurationError, RejectedError
 from schemas.events import event_id
 from schemas.settings import KafkaSettings, PostgresSettings
 
-_SQL = sql_blocks("contactpoint.sql", "erasing")
+_SQL = sql_blocks("contactpoint.erasing.sql", "order")
 ERASURE = "erasure.ordered"
 RETENTION_OVER = "retention_over"
 REASONS = (RETENTION_OVER, "court_order", "unlawful_record")

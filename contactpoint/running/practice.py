@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from connectors.postgres import connect
-from contactpoint.audit_local import audit_parts
 from contactpoint.issuer import Issuer
 from contactpoint.issuer.certificates import Authority, Certificate
 from contactpoint.issuer.web import publish_keys
+from contactpoint.running.audit_parts import audit_parts
+from contactpoint.running.supervisor import StageCommand, Supervisor
 from contactpoint.stack import StackAddresses
 from contactpoint.stack.kafka import free_ports
-from contactpoint.supervisor import StageCommand, Supervisor
 from projections.service.install import install
 from projections.service.users import Eligibility, Users
 from schemas.errors import RetriableError

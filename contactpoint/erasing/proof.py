@@ -22,7 +22,7 @@ from schemas.errors import ConfigurationError, RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import TOPICS
 
-_SQL = sql_blocks("contactpoint.sql", "erasure_proof")
+_SQL = sql_blocks("contactpoint.erasing.sql", "proof")
 _SHORTEST = 4  # characters: shorter values are found everywhere
 _PATIENCE = 100  # empty reads
 

@@ -11,7 +11,7 @@ from datetime import date
 
 import numpy as np
 
-from contactpoint.quality import Quality, Truth, measure
+from contactpoint.model_tools.quality import Quality, Truth, measure
 from contactpoint.world import WorldSettings
 from contactpoint.world.population import populate
 from contactpoint.world.stream import value_stream

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contactpoint.supervisor import StageCommand
+from contactpoint.running.supervisor import StageCommand
 from projections.access.keys import make_log_keys, make_witness_key, trust_witness
 from projections.access.witness import begin
 

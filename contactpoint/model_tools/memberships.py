@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from connectors.postgres import wrap_errors
 from connectors.vault import RecordKeys
-from contactpoint.quality import Quality, measure, read_truth
+from contactpoint.model_tools.quality import Quality, measure, read_truth
 from matching.sql import QUERIES
 
 

@@ -1,0 +1,1 @@
+"""SQL of erasure and its proof."""
