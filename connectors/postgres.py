@@ -126,11 +126,17 @@ def sql_blocks(package: str, name: str = "queries") -> Mapping[str, LiteralStrin
     return MappingProxyType(dict(zip(names, bodies, strict=True)))
 
 
-def apply_schema(settings: PostgresSettings, package: str, name: str = "schema") -> None:
-    """Run a whole SQL file in one transaction of its own. The file must be safe to run at every start.
+def take_ddl_turn(connection: psycopg.Connection[TupleRow]) -> None:
+    """Wait for the right to create, alter or drop anything in this database; it ends with the caller's transaction.
 
-    Processes that start together take turns, so that `create ... if not exists` never meets itself.
+    One right for all of our schemas, since they share database schemas, roles and grants: processes that start together
+    take turns, so that `create ... if not exists` never meets itself.
     """
+    connection.execute("select pg_advisory_xact_lock(hashtext('contactpoint.ddl'))")
+
+
+def apply_schema(settings: PostgresSettings, package: str, name: str = "schema") -> None:
+    """Run a whole SQL file in one transaction of its own. The file must be safe to run at every start."""
     with connect(settings) as connection, wrap_errors(), connection.transaction():
-        connection.execute("select pg_advisory_xact_lock(hashtext(%s))", [f"contactpoint.{package}.{name}"])
+        take_ddl_turn(connection)
         connection.execute(sql_script(package, name))

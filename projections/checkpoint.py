@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from connectors.kafka import Partition, Positions
-from connectors.postgres import sql_blocks
+from connectors.postgres import sql_blocks, take_ddl_turn
 from projections.base import Rows
 from schemas.errors import FencedError
 
@@ -24,7 +24,7 @@ class Checkpoint:
 
 def create(connection: Rows) -> None:
     """Create the tables of positions where they are missing; processes that start together take turns until commit."""
-    connection.execute(_SQL["take_turns"])
+    take_ddl_turn(connection)
     connection.execute(_SQL["create"])
 
 

@@ -17,7 +17,7 @@ import structlog
 from psycopg import sql
 
 from connectors.kafka import Positions
-from connectors.postgres import connect, sql_blocks, wrap_errors
+from connectors.postgres import connect, sql_blocks, take_ddl_turn, wrap_errors
 from projections import checkpoint, schema
 from projections.base import Namespace, Projection, Rows
 from projections.digest import ProjectionDigest, digest, digest_in_transaction
@@ -131,13 +131,14 @@ def _swap(connection: Rows, projection: Projection, place: Namespace, runner: Ru
         connection.execute(_SQL["do_not_wait_long"])
         held = checkpoint.lock(connection, live.projection)  # 1 the live writer waits from here on
         runner.catch_up(held.positions)  # 2 the rebuild stands where the live one stands
-        for table in projection.tables:  # 3 the tables change places
+        take_ddl_turn(connection)  # 3 not while another process makes tables or rights
+        for table in projection.tables:  # 4 the tables change places
             old, new = live.of(table), place.of(table)
             connection.execute(sql.SQL("drop table {}").format(sql.Identifier(old, table.name)))
             connection.execute(
                 sql.SQL("alter table {} set schema {}").format(sql.Identifier(new, table.name), sql.Identifier(old))
             )
-        checkpoint.take_over(connection, live.projection, projection.version)  # 4 the live writer starts afresh
+        checkpoint.take_over(connection, live.projection, projection.version)  # 5 the live writer starts afresh
 
 
 @contextmanager
@@ -170,6 +171,7 @@ def _clean(connection: Rows, place: Namespace) -> Iterator[None]:
 
 def _drop(connection: Rows, place: Namespace) -> None:
     with connection.transaction():
+        take_ddl_turn(connection)
         schema.drop(connection, place)
         checkpoint.forget(connection, place.projection)
 

@@ -1,9 +1,6 @@
 -- Positions of every projection. `projection.checkpoint` has one row a projection, which each commit locks and counts
 -- up: it makes one writer of many and fences the others. Qualified names: a rebuild keeps its positions here too.
 
--- name: take_turns
-select pg_advisory_xact_lock(hashtext('contactpoint.projections'));
-
 -- name: session
 -- A writer that freezes inside a transaction holds the checkpoint's row: the server ends it, and another can go on.
 set idle_in_transaction_session_timeout = '30s';
