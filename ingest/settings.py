@@ -5,12 +5,11 @@ Every message names the file, the key and what is allowed there.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from connectors.ctf import CtfSettings
 from connectors.files import FileConnector
@@ -18,10 +17,11 @@ from connectors.formats import FormatContext, FormatSettings, SourceName
 from connectors.hl7_adt import Hl7AdtSettings
 from connectors.paxlst import PaxlstSettings
 from connectors.registry import FORMATS, format_entry
+from connectors.toml_file import read_toml
 from connectors.yot_layout import YotCsvSettings
 from ingest.suppliers import SUPPLIERS, USUAL, suppliers_of
 from schemas.errors import ConfigurationError
-from schemas.settings import Settings
+from schemas.settings import Settings, explain_validation
 from schemas.topics import SourceKind, source_topic
 
 ADULT_AGE = 18
@@ -120,20 +120,12 @@ class FeedSettings(Settings):
 
 def load_feed(path: Path) -> FeedSettings:
     """Read and check one feed file; raise ConfigurationError that names the file, the key and what is allowed."""
+    feed = read_toml(path, FeedSettings)
+    feed = feed.model_copy(update={"directory": path.parent / feed.directory})
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror}"
-        raise ConfigurationError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path}: is not TOML in UTF-8: {error}"
-        raise ConfigurationError(msg) from error
-    try:
-        feed = FeedSettings.model_validate(content)
-        feed = feed.model_copy(update={"directory": path.parent / feed.directory})
         feed.connect()
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, path)) from None
+        raise ConfigurationError(explain_validation(error, str(path))) from None
     except ConfigurationError as error:
         msg = f"{path}: {error}"
         raise ConfigurationError(msg) from None
@@ -151,28 +143,3 @@ def load_feeds(directory: Path) -> tuple[FeedSettings, ...]:
             raise ConfigurationError(msg)
         names[feed.name] = path
     return feeds
-
-
-def _explain(error: ValidationError, path: Path) -> str:
-    """Return one line for each broken key: file, key, what is wrong, and the keys that are allowed for a wrong one."""
-    lines = []
-    for item in error.errors(include_url=False, include_input=False):
-        key = ".".join(map(str, item["loc"])) or "(the file)"
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = f"no such key; allowed here: {', '.join(_allowed(item['loc'][:-1]))}"
-        lines.append(f"{path}: {key}: {message}")
-    return "\n".join(lines)
-
-
-def _allowed(location: tuple[int | str, ...]) -> list[str]:
-    """Return the keys of the table at this place."""
-    model: Any = FeedSettings
-    for step in location:
-        model = _table(model.model_fields[str(step)].annotation)
-    return sorted(model.model_fields)
-
-
-def _table(annotation: Any) -> Any:
-    choices = [annotation, *getattr(annotation, "__args__", ())]
-    return next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -115,10 +115,32 @@ def _required(env: Mapping[str, str], name: str, meaning: str) -> str:
     return value
 
 
-def explain_validation(error: ValidationError, file: str) -> str:
-    """Return one line for each broken key: the file, the key, what is wrong and which values are allowed."""
+def explain_validation(error: ValidationError, file: str, model: type[BaseModel] | None = None) -> str:
+    """Return one line for each broken key: the file, the key, what is wrong, and what is allowed there.
+
+    With the model that was read, an unknown key is answered with the keys that there are.
+    """
     lines = []
     for item in error.errors(include_input=False, include_url=False):
-        key = ".".join(map(str, item["loc"])) or "(top level)"
-        lines.append(f"{file}: {key}: {item['msg']}")
+        key = ".".join(map(str, item["loc"])) or "(the file)"
+        message = item["msg"].removeprefix("Value error, ")
+        allowed = _keys(model, item["loc"][:-1]) if item["type"] == "extra_forbidden" else []
+        if allowed:
+            message = f"no such key; allowed here: {', '.join(allowed)}"
+        lines.append(f"{file}: {key}: {message}")
     return "\n".join(lines)
+
+
+def _keys(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys of the table at this place; a step that is no key (a place in a list) leads nowhere else."""
+    tables = [model] if model else []
+    for step in location:
+        fields = [table.model_fields[str(step)] for table in tables if str(step) in table.model_fields]
+        tables = [table for field in fields for table in _tables(field.annotation)] if fields else tables
+    return sorted({key for table in tables for key in table.model_fields})
+
+
+def _tables(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [table for part in get_args(annotation) for table in _tables(part)]

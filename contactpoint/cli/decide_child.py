@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import BaseModel, ValidationError
 
+from connectors.toml_file import read_toml
 from contactpoint.cli.decide import (
     ApprovedBy,
     Authority,
@@ -39,7 +39,7 @@ from schemas.directory_decisions import (
     HarmRecorded,
     Withdrawal,
 )
-from schemas.errors import ConfigurationError, RejectedError
+from schemas.errors import RejectedError
 from schemas.settings import explain_validation
 
 Child = Annotated[str, typer.Argument(help="A child number, or a record key source:id.", show_default=False)]
@@ -68,7 +68,7 @@ def correct_command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Correct items of a child's entry: no later delivery of any source undoes it."""
-    says = _items(file)
+    says = read_toml(file, CorrectedItems)
     people = Deciders(by, reason, datetime.now(UTC), approved_by, authority)
     with deciding(people, with_right) as desk:
         records = records_of_all(desk, [child])
@@ -182,19 +182,6 @@ def authority_command(
 
 def _near(desk: Desk, records: Sequence[str]) -> bool:
     return desk.state(records).near_shield(records)
-
-
-def _items(file: Path) -> CorrectedItems:
-    try:
-        return CorrectedItems.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise ConfigurationError(explain_validation(error, str(file))) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{file}: not TOML in UTF-8: {error}"
-        raise ConfigurationError(message) from None
-    except OSError as error:
-        message = f"{file}: {error.strerror}"
-        raise ConfigurationError(message) from None
 
 
 def _checked(validate: Callable[[Any], Data], said: dict[str, Any]) -> Data:

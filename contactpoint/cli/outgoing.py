@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from connectors.toml_file import read_toml
 from contactpoint.cli.environment import addresses
 from contactpoint.cli.output import Output, show
 from schemas.access import Person
@@ -68,9 +69,9 @@ def open_project(
 def request(spec: Path, *, by: By, role: Role = "statistician", organisation: Organisation) -> None:
     """Check the release that the TOML file SPEC asks for; says why it is refused, or the reference to approve."""
     from projections.exports.desk import ReleaseDesk
-    from projections.exports.specification import read_spec
+    from projections.exports.specification import ReleaseSpec
 
-    asked = read_spec(spec)
+    asked = read_toml(spec, ReleaseSpec)
     with _connection() as connection:
         reference = ReleaseDesk(connection).request(asked, _person(by, role, organisation))
     show(Output.TABLE, {"release": reference, "next": "two other people approve it"})

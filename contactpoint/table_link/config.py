@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from schemas.errors import ConfigurationError
-from schemas.settings import Settings, explain_validation
+from connectors.toml_file import read_toml
+from schemas.settings import Settings
 
 FieldKind = Literal[
     "given_name", "surname", "date", "sex", "postcode", "address", "identifier", "short_string", "exact"
@@ -108,15 +107,7 @@ class LinkConfig(Settings):
 
 def load_link_config(path: Path) -> LinkConfig:
     """Read LINK.toml; its paths are relative to it. Raises ConfigurationError naming file, key and what is allowed."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: cannot be read as TOML: {error}"
-        raise ConfigurationError(message) from error
-    try:
-        config = LinkConfig.model_validate(content)
-    except ValidationError as error:
-        raise ConfigurationError(explain_validation(error, str(path))) from error
+    config = read_toml(path, LinkConfig)
     train = config.train
     if train is not None and train.pairs is not None:
         train = train.model_copy(update={"pairs": path.parent / train.pairs})

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.errors import ConfigurationError
 from schemas.records import Code
-from schemas.settings import explain_validation
 
 Purpose = Literal["statistics", "research"]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 Column = Literal["sex", "age_stage", "age_five_years", "authority", "whereabouts", "in_education", "has_practice"]
 
 QUASI_IDENTIFIERS: frozenset[Column] = frozenset(("sex", "age_stage", "age_five_years", "authority"))
@@ -70,22 +68,8 @@ class ReleaseSpec(BaseModel):
 
 def purpose_of(text: str) -> Purpose:
     """Return the purpose of this name; raise ConfigurationError that lists those there are."""
-    for purpose in get_args(Purpose):
+    for purpose in PURPOSES:
         if purpose == text:
-            return purpose  # type: ignore[no-any-return]
-    message = f"purpose: {text!r} is not one of {', '.join(get_args(Purpose))}"
+            return purpose
+    message = f"purpose: {text!r} is not one of {', '.join(PURPOSES)}"
     raise ConfigurationError(message)
-
-
-def read_spec(path: Path) -> ReleaseSpec:
-    """Read a release's TOML file; raise ConfigurationError that names the file, the key and what is allowed."""
-    try:
-        return ReleaseSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise ConfigurationError(explain_validation(error, str(path))) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: not TOML in UTF-8: {error}"
-        raise ConfigurationError(message) from None
-    except OSError as error:
-        message = f"{path}: {error.strerror}"
-        raise ConfigurationError(message) from None

@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from typer.testing import CliRunner
 
+from connectors.toml_file import read_toml
 from contactpoint.cli.app import app
 from projections.exports.manifest import csv_bytes, signed_manifest
-from projections.exports.specification import purpose_of, read_spec
+from projections.exports.specification import ReleaseSpec, purpose_of
 from schemas.errors import ConfigurationError
 
 RUN = CliRunner()
@@ -49,14 +50,14 @@ def test_the_signing_key_can_be_read_by_its_owner_alone_and_is_never_overwritten
         ('kind = "counts"', "project"),
         ('columns = ["surname"]', "columns"),
         ("k = 3", "k"),
-        ("= =", "not TOML"),
+        ("= =", "is not TOML"),
     ],
 )
 def test_a_mistake_in_a_request_names_the_file_and_the_key(text: str, says: str, tmp_path: Path) -> None:
     spec = tmp_path / "spec.toml"
     spec.write_text(text)
     with pytest.raises(ConfigurationError, match=says) as refused:
-        read_spec(spec)
+        read_toml(spec, ReleaseSpec)
     assert str(spec) in str(refused.value)
 
 
