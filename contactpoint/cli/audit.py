@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,25 +18,19 @@ import typer
 
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, stack_config, stage_environment
+from contactpoint.cli.options import Acting, grouped
 from contactpoint.cli.output import Output, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.running.audit_parts import AuditParts, audit_parts, make_parts
-from schemas.access import Person
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from projections.access.reader import Found, TrailReader
+    from projections.access.reader import Found, TrailReader, Wanted
     from projections.base import Rows
 
 app = typer.Typer(help="The trail of who looked, when and why: keep, prove, search, report.", no_args_is_help=True)
 
-By = Annotated[str, typer.Option("--by", help="Your account.")]
-Role = Annotated[str, typer.Option("--role", help="Your role.")]
-Organisation = Annotated[str, typer.Option("--organisation", help="Whom you work for.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why you look: kept, sealed, with your name.")]
-Since = Annotated[datetime | None, typer.Option(help="From this time on (UTC).", show_default=False)]
-Until = Annotated[datetime | None, typer.Option(help="Before this time (UTC).", show_default=False)]
-Children = Annotated[list[str] | None, typer.Option("--child", help="A child number; repeat for all it ever had.")]
 
 
 @app.command("keys")
@@ -126,28 +120,41 @@ def verify_command(
         raise typer.Exit(done.returncode)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sought:
+    """The options that say which entries are sought."""
+
+    child: Annotated[list[str] | None, typer.Option("--child", help="A child number; repeat for all it ever had.")] = (
+        None
+    )
+    user: Annotated[str | None, typer.Option(help="An account.", show_default=False)] = None
+    since: Annotated[datetime | None, typer.Option(help="From this time on (UTC).", show_default=False)] = None
+    until: Annotated[datetime | None, typer.Option(help="Before this time (UTC).", show_default=False)] = None
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 200
+
+    def wanted(self) -> Wanted:
+        """Return them as the reader takes them."""
+        from projections.access.reader import Wanted
+
+        children = tuple(self.child) if self.child else None
+        return Wanted(self.user, children, None, _utc(self.since), _utc(self.until), self.limit)
+
+
 @app.command("search")
+@grouped
 def search_command(
+    who: Acting,
+    sought: Sought,
     *,
-    by: By,
-    role: Role = "auditor",
-    organisation: Organisation,
     reason: Reason,
-    child: Children = None,
-    user: Annotated[str | None, typer.Option(help="An account.", show_default=False)] = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
     fhir: Annotated[bool, typer.Option("--fhir", help="As FHIR R4 AuditEvents, a Bundle.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Search the trail, newest first. That you looked, and for what, is an entry too."""
     from projections.access.fhir import audit_event
-    from projections.access.reader import Wanted
 
-    wanted = Wanted(user, tuple(child) if child else None, None, _utc(since), _utc(until), limit)
     with reading() as reader:
-        found = reader.search(wanted, Person(user=by, role=role, organisation=organisation), reason, new_request())
+        found = reader.search(sought.wanted(), who.person("auditor"), reason, new_request())
     if fhir:
         entries = [{"resource": audit_event(each.leaf, each.secret)} for each in found]
         show(Output.JSON, {"resourceType": "Bundle", "type": "collection", "entry": entries})
@@ -156,28 +163,25 @@ def search_command(
 
 
 @app.command("report")
+@grouped
 def report_command(
     numbers: Annotated[list[str], typer.Argument(help="All numbers that the child ever had.")],
+    who: Acting,
     *,
-    by: By,
-    role: Role = "management_team",
-    organisation: Organisation,
     reason: Reason,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Make the report for a child or parent: who looked, when, why. It gives no place and no sensitive service away."""
     with reading() as reader:
-        lines = reader.report(numbers, Person(user=by, role=role, organisation=organisation), reason, new_request())
+        lines = reader.report(numbers, who.person("management_team"), reason, new_request())
     show(output, [asdict(line) for line in lines], "who looked")
 
 
 @app.command("erase")
+@grouped
 def erase_command(
     numbers: Annotated[list[str], typer.Argument(help="All numbers that the child ever had.")],
-    *,
-    by: By,
-    role: Role = "management_team",
-    organisation: Organisation,
+    who: Acting,
 ) -> None:
     """Destroy the keys that seal what the trail says about a child. Its proofs still hold; there is no way back."""
     from projections.access.deed import Deed, done
@@ -186,8 +190,10 @@ def erase_command(
     from projections.access.store import erase_keys
 
     sealing = SealingKey.read(_parts().keys / "seal.key")
-    who = Person(user=by, role=role, organisation=organisation)
-    with connected() as connection, done(connection, Deed("destroyed_keys", who, POLICY, new_request())):
+    with (
+        connected() as connection,
+        done(connection, Deed("destroyed_keys", who.person("management_team"), POLICY, new_request())),
+    ):
         count = erase_keys(connection, sealing, [number.upper() for number in numbers])
     show(Output.TABLE, {"keys destroyed": count})
 

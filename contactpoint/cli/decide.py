@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from psycopg import Connection
@@ -16,6 +15,7 @@ from connectors.decisions import publish_decision, read_decisions
 from connectors.kafka import create_topics
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, model_in_use, number_of, record_key_of
+from contactpoint.cli.options import grouped
 from contactpoint.cli.output import Output, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.cli.why import RightOption
@@ -32,6 +32,7 @@ from contactpoint.reviewing.deciding import (
     evidence_seen,
     later_decisions,
     read_state,
+    records_of,
 )
 from contactpoint.running.drain import wait_until_applied
 from projections.directory.reader import DirectoryReader
@@ -43,20 +44,54 @@ from schemas.reasons import REASONS
 app = typer.Typer(
     help="What people decide about records: it outranks every weight, and can be taken back.", no_args_is_help=True
 )
-By = Annotated[str, typer.Option("--by", help="Your user id.", show_default=False)]
-ApprovedBy = Annotated[
-    str | None, typer.Option("--approved-by", help="The second person's user id, where two are needed.")
-]
-Authority = Annotated[str | None, typer.Option("--authority", help="The authority that you act for.")]
-Reason = Annotated[str, typer.Option("--reason", help="A code; `contactpoint decide reasons` lists them.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Return once linkage and every projection show it.")]
 Record = Annotated[str, typer.Argument(help="A record key source:id.", show_default=False)]
+Who = Annotated[list[str], typer.Argument(help="A child number, or record keys.", show_default=False)]
 Expires = Annotated[
     datetime | None, typer.Option("--expires", help="The last day on which it holds.", formats=["%Y-%m-%d"])
 ]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """The options of every decision: who, why, for whom, and how to answer."""
+
+    by: Annotated[str, typer.Option("--by", help="Your user id.", show_default=False)]
+    reason: Annotated[str, typer.Option("--reason", help="A code; `contactpoint decide reasons` lists them.")]
+    approved_by: Annotated[
+        str | None, typer.Option("--approved-by", help="The second person's user id, where two are needed.")
+    ] = None
+    authority: Annotated[str | None, typer.Option("--authority", help="The authority that you act for.")] = None
+    wait: Annotated[bool, typer.Option("--wait", help="Return once linkage and every projection show it.")] = False
+    output: OutputOption = Output.TABLE
+
+    @property
+    def right(self) -> bool:
+        """Whether who decides may see shielded children whole."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaidWithRight(Said):
+    """The same, where somebody may have the right to see shielded children."""
+
+    with_right: RightOption = None
+
+    @property
+    def right(self) -> bool:
+        """Whether who decides may see shielded children whole."""
+        return self.with_right is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaidByTwo(SaidWithRight):
+    """The same, where two people are always needed."""
+
+    approved_by: Annotated[
+        str, typer.Option("--approved-by", help="The second person's user id.", show_default=False)
+    ] = field()
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """What every decision needs: the connection, who decides, and the decisions so far."""
 
@@ -71,118 +106,103 @@ class Desk:
         return read_state(self.connection, self.decisions, seen, keys, received=received)
 
 
+Made = tuple[AnyDecisionEvent | AnyDirectoryDecision, dict[str, object]]
+"""A decision, and what is said of it beside who made it."""
+
+
+def decided(said: Said, make: Callable[[Desk], Iterable[Made]], *, right: bool | None = None) -> None:
+    """Make decisions at a desk, publish them, wait for all stages if asked, and say what was decided.
+
+    `right` is for commands that see shielded children whatever the options say.
+    """
+    where = addresses()
+    create_topics(where.kafka_settings())
+    people = Deciders(said.by, said.reason, datetime.now(UTC), said.approved_by, said.authority)
+    with connect(where.postgres_settings(), autocommit=True) as connection:
+        before = read_decisions(where.kafka_settings())
+        made = list(make(Desk(connection, people, before, said.right if right is None else right)))
+    for event, _ in made:
+        publish_decision(where.kafka_settings(), event)
+    if said.wait:
+        wait_until_applied(where.kafka_settings(), where.postgres_settings())
+    for event, more in made:
+        told = {"decision": event.event_id, "what": kind_of(event), "by": event.by, "approved by": event.approved_by}
+        show(said.output, told | {"reason": event.reason} | more | {"applied": said.wait}, "decided")
+
+
 @app.command("must-link")
-def must_link_command(
-    one: Record,
-    other: Record,
-    *,
-    by: By,
-    reason: Reason,
-    approved_by: ApprovedBy = None,
-    authority: Authority = None,
-    expires: Expires = None,
-    with_right: RightOption = None,
-    wait: Wait = False,
-    output: OutputOption = Output.TABLE,
-) -> None:
+@grouped
+def must_link_command(one: Record, other: Record, said: SaidWithRight, expires: Expires = None) -> None:
     """State that two records are one child, whatever they weigh."""
-    people = Deciders(by, reason, datetime.now(UTC), approved_by, authority)
-    _link("must_link", (one, other), people, expires, with_right, wait, output)
+    _link("must_link", (one, other), said, expires)
 
 
 @app.command("cannot-link")
-def cannot_link_command(
-    one: Record,
-    other: Record,
-    *,
-    by: By,
-    reason: Reason,
-    approved_by: ApprovedBy = None,
-    authority: Authority = None,
-    expires: Expires = None,
-    with_right: RightOption = None,
-    wait: Wait = False,
-    output: OutputOption = Output.TABLE,
-) -> None:
+@grouped
+def cannot_link_command(one: Record, other: Record, said: SaidWithRight, expires: Expires = None) -> None:
     """State that two records are never one child."""
-    people = Deciders(by, reason, datetime.now(UTC), approved_by, authority)
-    _link("cannot_link", (one, other), people, expires, with_right, wait, output)
+    _link("cannot_link", (one, other), said, expires)
 
 
 @app.command("retract")
+@grouped
 def retract_command(
     decision: Annotated[str, typer.Argument(help="The id of the decision that no longer holds.", show_default=False)],
-    by: By,
-    reason: Reason,
-    approved_by: ApprovedBy = None,
-    authority: Authority = None,
-    with_right: RightOption = None,
-    wait: Wait = False,
-    output: OutputOption = Output.TABLE,
+    said: SaidWithRight,
 ) -> None:
     """Take a decision back; says which later decisions are about the same records."""
-    with deciding(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
-        state = desk.state(_named(desk, decision), received=False)
+
+    def _made(desk: Desk) -> Iterator[Made]:
+        named = next((records_of(event) for event in desk.decisions if event.event_id == decision), ())
+        state = desk.state(named, received=False)
         event = decide_retraction(decision, desk.people, state)
-        later = later_decisions(decision, state)
-    publish(event, wait, output, {"later decisions about the same records": later})
+        yield event, {"later decisions about the same records": later_decisions(decision, state)}
+
+    decided(said, _made)
 
 
 @app.command("severed")
+@grouped
 def severed_command(
-    *,
+    said: SaidByTwo,
     former: Annotated[list[str], typer.Option("--former", help="A record of the former identity; once for each.")],
     current: Annotated[list[str], typer.Option("--current", help="A record of the new identity; once for each.")],
-    by: By,
-    approved_by: ApprovedBy,
-    reason: Reason,
-    authority: Authority = None,
-    with_right: RightOption = None,
-    wait: Wait = False,
-    output: OutputOption = Output.TABLE,
 ) -> None:
     """Sever a former identity from the new one (adoption): nothing may connect the two. Needs two people."""
-    former, current = list(map(record_key_of, former)), list(map(record_key_of, current))
-    with deciding(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
-        desk.state([*former, *current])
-        event = decide_severed(former, current, desk.people)
-    publish(event, wait, output, {})
+    old, new = list(map(record_key_of, former)), list(map(record_key_of, current))
+
+    def _made(desk: Desk) -> Iterator[Made]:
+        desk.state([*old, *new])
+        yield decide_severed(old, new, desk.people), {}
+
+    decided(said, _made)
 
 
 @app.command("shield")
+@grouped
 def shield_command(
-    who: Annotated[list[str], typer.Argument(help="A child number, or record keys.", show_default=False)],
-    by: By,
-    reason: Reason,
-    approved_by: ApprovedBy = None,
-    authority: Authority = None,
+    who: Who,
+    said: Said,
     review_on: Annotated[
         datetime | None, typer.Option("--review-on", help="When to look at it again.", formats=["%Y-%m-%d"])
     ] = None,
-    wait: Wait = False,
-    output: OutputOption = Output.TABLE,
 ) -> None:
     """Shield the child that these records belong to. One person suffices: it must not wait."""
-    with deciding(Deciders(by, reason, datetime.now(UTC), approved_by, authority), "shielded") as desk:
+
+    def _made(desk: Desk) -> Iterator[Made]:
         records = records_of_all(desk, who)
         desk.state(records)
-        event = decide_shield(records, desk.people, review_on.date() if review_on else None)
-    publish(event, wait, output, {"records": len(records)})
+        yield decide_shield(records, desk.people, review_on.date() if review_on else None), {"records": len(records)}
+
+    decided(said, _made, right=True)
 
 
 @app.command("unshield")
-def unshield_command(
-    who: Annotated[list[str], typer.Argument(help="A child number, or record keys.", show_default=False)],
-    by: By,
-    approved_by: ApprovedBy,
-    reason: Reason,
-    authority: Authority = None,
-    with_right: RightOption = None,
-    wait: Wait = False,
-    output: OutputOption = Output.TABLE,
-) -> None:
+@grouped
+def unshield_command(who: Who, said: SaidByTwo) -> None:
     """Lift every shield that names a record of this child. Needs two people and the right."""
-    with deciding(Deciders(by, reason, datetime.now(UTC), approved_by, authority), with_right) as desk:
+
+    def _made(desk: Desk) -> Iterator[Made]:
         records = set(records_of_all(desk, who))
         state = desk.state(sorted(records), received=False)
         shields = [
@@ -192,9 +212,10 @@ def unshield_command(
         ]
         if not shields:
             raise RejectedError("not_shielded", "no shield in force names a record of this child")
-        events = [decide_retraction(name, desk.people, state) for name in shields]
-    for event in events:
-        publish(event, wait and event is events[-1], output, {"shield": event.data.decision})
+        for name in shields:
+            yield decide_retraction(name, desk.people, state), {"shield": name}
+
+    decided(said, _made)
 
 
 @app.command("reasons")
@@ -211,37 +232,17 @@ def reasons_command(output: OutputOption = Output.TABLE) -> None:
     )
 
 
-def _link(
-    kind: LinkKind,
-    pair: tuple[str, str],
-    people: Deciders,
-    expires: datetime | None,
-    with_right: Literal["shielded"] | None,
-    wait: bool,
-    output: Output,
-) -> None:
+def _link(kind: LinkKind, pair: tuple[str, str], said: SaidWithRight, expires: datetime | None) -> None:
     pair = (record_key_of(pair[0]), record_key_of(pair[1]))
-    with deciding(people, with_right) as desk:
+
+    def _made(desk: Desk) -> Iterator[Made]:
         state = desk.state(pair)
         seen = evidence_seen(desk.connection, model_in_use(desk.connection), *sorted(pair))
-        event = decide_link(kind, pair, people, state, expires=expires.date() if expires else None, seen=seen)
-    weight = None if seen is None else seen.weight / 100
-    publish(event, wait, output, {"seen": None if seen is None else seen.model, "weight seen (bits)": weight})
+        event = decide_link(kind, pair, desk.people, state, expires=expires.date() if expires else None, seen=seen)
+        weight = None if seen is None else seen.weight / 100
+        yield event, {"seen": None if seen is None else seen.model, "weight seen (bits)": weight}
 
-
-@contextmanager
-def deciding(people: Deciders, with_right: Literal["shielded"] | None) -> Iterator[Desk]:
-    """Yield what a decision needs, on a connection of its own."""
-    where = addresses()
-    create_topics(where.kafka_settings())
-    with connect(where.postgres_settings(), autocommit=True) as connection:
-        yield Desk(connection, people, read_decisions(where.kafka_settings()), with_right is not None)
-
-
-def _named(desk: Desk, decision: str) -> tuple[str, ...]:
-    from contactpoint.reviewing.deciding import records_of
-
-    return next((records_of(event) for event in desk.decisions if event.event_id == decision), ())
+    decided(said, _made)
 
 
 def records_of_all(desk: Desk, who: Sequence[str]) -> list[str]:
@@ -257,15 +258,3 @@ def records_of_all(desk: Desk, who: Sequence[str]) -> list[str]:
                 raise RejectedError("child_unknown", f"child number {number} is not in use: see contactpoint lineage")
             records += found
     return sorted(set(records))
-
-
-def publish(
-    event: AnyDecisionEvent | AnyDirectoryDecision, wait: bool, output: Output, more: dict[str, object]
-) -> None:
-    """Publish, wait for the brokers and, if asked, for all stages; say what was decided."""
-    where = addresses()
-    publish_decision(where.kafka_settings(), event)
-    if wait:
-        wait_until_applied(where.kafka_settings(), where.postgres_settings())
-    told = {"decision": event.event_id, "what": kind_of(event), "by": event.by, "approved by": event.approved_by}
-    show(output, told | {"reason": event.reason} | more | {"applied": wait}, "decided")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ import typer
 
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, stack_config
+from contactpoint.cli.options import grouped
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.stack_commands import OutputOption
 from projections.service.install import api_settings, install
@@ -34,19 +36,31 @@ def install_command() -> None:
     console.print("the directory service's tables, functions and roles are there")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """Whose tokens are taken, and for which service."""
+
+    issuer: Annotated[str, typer.Option(help="The OpenID provider, as its tokens name it.", show_default=False)]
+    jwks: Annotated[str, typer.Option(help="Where the provider publishes its keys.", show_default=False)]
+    base_url: Annotated[str, typer.Option(help="The address under which clients know the service.")]
+    audience: Annotated[str | None, typer.Option(help="The tokens' audience; the base URL if not given.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listening:
+    """Where the service listens, with which certificate, in how many processes."""
+
+    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine only with TLS.")] = "127.0.0.1"
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8443
+    certificate: Annotated[Path | None, typer.Option(help="The server's certificate, PEM.")] = None
+    key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None
+    client_authority: Annotated[Path | None, typer.Option(help="Whose client certificates bind tokens, PEM.")] = None
+    workers: Annotated[int, typer.Option(help="Processes on one socket.", min=1, max=64)] = 1
+
+
 @app.command("serve")
-def serve_command(
-    issuer: Annotated[str, typer.Option(help="The OpenID provider, as its tokens name it.", show_default=False)],
-    jwks: Annotated[str, typer.Option(help="Where the provider publishes its keys.", show_default=False)],
-    base_url: Annotated[str, typer.Option(help="The address under which clients know the service.")],
-    audience: Annotated[str | None, typer.Option(help="The tokens' audience; the base URL if not given.")] = None,
-    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine only with TLS.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8443,
-    certificate: Annotated[Path | None, typer.Option(help="The server's certificate, PEM.")] = None,
-    key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
-    client_authority: Annotated[Path | None, typer.Option(help="Whose client certificates bind tokens, PEM.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes on one socket.", min=1, max=64)] = 1,
-) -> None:
+@grouped
+def serve_command(provider: Provider, at: Listening) -> None:
     """Serve the directory until told to stop (SIGTERM).
 
     CONTACTPOINT_SERVICE_DSN names a login that is a member of contactpoint_reader and nothing else; on the local stack
@@ -55,22 +69,22 @@ def serve_command(
     from projections.service.server import ServeSettings, TlsSettings, listen, serve
 
     tls = None
-    if certificate is not None and key is not None:
-        tls = TlsSettings(certificate=certificate, key=key, client_authority=client_authority)
+    if at.certificate is not None and at.key is not None:
+        tls = TlsSettings(certificate=at.certificate, key=at.key, client_authority=at.client_authority)
     settings = ServeSettings(
         postgres=_service_login(),
-        issuer=issuer,
-        audience=audience or base_url,
-        jwks_url=jwks,
-        base_url=base_url,
-        host=host,
-        port=port,
+        issuer=provider.issuer,
+        audience=provider.audience or provider.base_url,
+        jwks_url=provider.jwks,
+        base_url=provider.base_url,
+        host=at.host,
+        port=at.port,
         tls=tls,
-        workers=workers,
+        workers=at.workers,
     )
     settings.check()
-    with listen(host, port) as sock:
-        console.print(f"listening on {host}:{sock.getsockname()[1]}")
+    with listen(at.host, at.port) as sock:
+        console.print(f"listening on {at.host}:{sock.getsockname()[1]}")
         serve(settings, sock)
 
 

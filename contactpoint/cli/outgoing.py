@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,22 +13,20 @@ import typer
 
 from connectors.toml_file import read_toml
 from contactpoint.cli.environment import addresses
+from contactpoint.cli.options import Acting, grouped
 from contactpoint.cli.output import Output, show
-from schemas.access import Person
+from contactpoint.cli.stack_commands import OutputOption
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from projections.base import Rows
+    from projections.disclosures.rules import Ask
 
 release = typer.Typer(help="Bulk output: pseudonymised or counted, checked, approved by two people, signed.")
 disclose = typer.Typer(help="Disclosure to others under the law: one named child, once.")
 
-By = Annotated[str, typer.Option("--by", help="Your account.")]
-Role = Annotated[str, typer.Option("--role", help="Your role.")]
-Organisation = Annotated[str, typer.Option("--organisation", help="Whom you work for.")]
-OutputOption = Annotated[Output, typer.Option("--output", help="table or json")]
 KeyFile = Annotated[Path, typer.Option("--key", help="PEM file with the Ed25519 key (made by `release new-key`).")]
 
 
@@ -53,51 +52,51 @@ def new_key(file: Path) -> None:
 
 
 @release.command("open-project")
-def open_project(
-    name: str, *, purpose: str, recipient: str, by: By, role: Role = "statistician", organisation: Organisation
-) -> None:
+@grouped
+def open_project(name: str, *, purpose: str, recipient: str, who: Acting) -> None:
     """Open a project with a pseudonym key of its own. PURPOSE is statistics or research."""
     from projections.exports.desk import ReleaseDesk
     from projections.exports.specification import purpose_of
 
     with _connection() as connection:
-        ReleaseDesk(connection).open_project(name, purpose_of(purpose), recipient, _person(by, role, organisation))
+        ReleaseDesk(connection).open_project(name, purpose_of(purpose), recipient, who.person("statistician"))
     show(Output.TABLE, {"project": name, "recipient": recipient})
 
 
 @release.command("request")
-def request(spec: Path, *, by: By, role: Role = "statistician", organisation: Organisation) -> None:
+@grouped
+def request(spec: Path, *, who: Acting) -> None:
     """Check the release that the TOML file SPEC asks for; says why it is refused, or the reference to approve."""
     from projections.exports.desk import ReleaseDesk
     from projections.exports.specification import ReleaseSpec
 
     asked = read_toml(spec, ReleaseSpec)
     with _connection() as connection:
-        reference = ReleaseDesk(connection).request(asked, _person(by, role, organisation))
+        reference = ReleaseDesk(connection).request(asked, who.person("statistician"))
     show(Output.TABLE, {"release": reference, "next": "two other people approve it"})
 
 
 @release.command("approve")
-def approve(reference: str, *, by: By, role: Role = "output checker", organisation: Organisation) -> None:
+@grouped
+def approve(reference: str, *, who: Acting) -> None:
     """Approve a release that somebody else asked for."""
     from projections.exports.desk import ReleaseDesk
 
     with _connection() as connection:
-        approvals = ReleaseDesk(connection).approve(reference, _person(by, role, organisation))
+        approvals = ReleaseDesk(connection).approve(reference, who.person("output_checker"))
     show(Output.TABLE, {"release": reference, "approvals": approvals})
 
 
 @release.command("make")
-def make(
-    reference: str, folder: Path, *, key: KeyFile, by: By, role: Role = "statistician", organisation: Organisation
-) -> None:
+@grouped
+def make(reference: str, folder: Path, *, key: KeyFile, who: Acting) -> None:
     """Write an approved release and its signed manifest into FOLDER; works once."""
     from projections.exports.desk import ReleaseDesk
 
     signer = _private_key(key)
     folder.mkdir(parents=True, exist_ok=True)
     with _connection() as connection:
-        made = ReleaseDesk(connection).release(reference, _person(by, role, organisation), _today(), signer)
+        made = ReleaseDesk(connection).release(reference, who.person("statistician"), _today(), signer)
     (folder / f"{reference}.csv").write_bytes(made.data)
     (folder / f"{reference}.manifest.json").write_bytes(made.manifest)
     show(Output.TABLE, {"data": str(folder / f"{reference}.csv"), "manifest": f"{folder / reference}.manifest.json"})
@@ -119,51 +118,65 @@ def verify(data: Path, manifest: Path, public_key: Path, output: OutputOption = 
 
 
 @release.command("destroy-key")
-def destroy_key(project: str, *, by: By, role: Role = "statistician", organisation: Organisation) -> None:
+@grouped
+def destroy_key(project: str, *, who: Acting) -> None:
     """End a project: destroy its pseudonym key, so that nobody can say any more whom its pseudonyms mean."""
     from projections.exports.desk import ReleaseDesk
 
     with _connection() as connection:
-        ReleaseDesk(connection).destroy_key(project, _person(by, role, organisation))
+        ReleaseDesk(connection).destroy_key(project, who.person("statistician"))
     show(Output.TABLE, {"project": project, "key": "destroyed"})
 
 
-@disclose.command("authorise")
-def authorise(
-    child_number: str,
-    *,
-    gateway: Annotated[str, typer.Option(help="court_order, crime, section_47 or child_death")],
-    recipient: Annotated[str, typer.Option(help="Who is to get it: an organisation's code.")],
-    item: Annotated[list[str], typer.Option("--item", help="An item to disclose; repeat for more.")],
-    proportionality: Annotated[str, typer.Option(help="least_that_serves, ordered_items or urgent_risk")],
-    requested_by: Annotated[str, typer.Option("--requested-by", help="The account that asked: another one.")],
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The options that say what is to be disclosed, to whom and why."""
+
+    gateway: Annotated[str, typer.Option(help="court_order, crime, section_47 or child_death")]
+    recipient: Annotated[str, typer.Option(help="Who is to get it: an organisation's code.")]
+    item: Annotated[list[str], typer.Option("--item", help="An item to disclose; repeat for more.")]
+    proportionality: Annotated[str, typer.Option(help="least_that_serves, ordered_items or urgent_risk")]
+    requested_by: Annotated[str, typer.Option("--requested-by", help="The account that asked: another one.")]
     views_sought: Annotated[bool, typer.Option("--views-sought", help="The child's or parent's views were sought.")] = (
         False
-    ),
+    )
+
+    def about(self, child: str) -> Ask:
+        """Return them as the desk takes them, about this child."""
+        from projections.disclosures.rules import Ask
+
+        asks = (self.gateway, self.recipient, tuple(self.item), self.proportionality)
+        return Ask(child, *asks, self.views_sought, self.requested_by)
+
+
+@disclose.command("authorise")
+@grouped
+def authorise(
+    child_number: str,
+    asked: Asked,
+    who: Acting,
     days: Annotated[int, typer.Option(help="For how many days it may be used, once.")] = 7,
-    by: By,
-    role: Role = "authoriser",
-    organisation: Organisation,
 ) -> None:
     """Authorise one disclosure about one child."""
     from projections.disclosures.desk import DisclosureDesk
-    from projections.disclosures.rules import Ask
 
-    ask = Ask(child_number, gateway, recipient, tuple(item), proportionality, views_sought, requested_by)
     now = datetime.now(UTC)
     with _connection() as connection:
-        desk = DisclosureDesk(connection)
-        reference = desk.authorise(ask, _person(by, role, organisation), now, now + timedelta(days=days))
-    show(Output.TABLE, {"disclosure": reference, "until": now + timedelta(days=days)})
+        until = now + timedelta(days=days)
+        reference = DisclosureDesk(connection).authorise(
+            asked.about(child_number), who.person("authoriser"), now, until
+        )
+    show(Output.TABLE, {"disclosure": reference, "until": until})
 
 
 @disclose.command("make")
-def make_disclosure(reference: str, *, by: By, role: Role = "discloser", organisation: Organisation) -> None:
+@grouped
+def make_disclosure(reference: str, *, who: Acting) -> None:
     """Print, as JSON, the authorised items of the child; works once, and a reviewer is told."""
     from projections.disclosures.desk import DisclosureDesk
 
     with _connection() as connection:
-        told = DisclosureDesk(connection).disclose(reference, _person(by, role, organisation), datetime.now(UTC))
+        told = DisclosureDesk(connection).disclose(reference, who.person("discloser"), datetime.now(UTC))
     show(Output.JSON, told)
 
 
@@ -181,13 +194,14 @@ def notices(output: OutputOption = Output.TABLE) -> None:
 
 
 @disclose.command("review")
-def review(reference: str, *, by: By, role: Role = "reviewer", organisation: Organisation) -> None:
+@grouped
+def review(reference: str, *, who: Acting) -> None:
     """Note that you have looked at a disclosure."""
     from projections.disclosures.desk import DisclosureDesk
 
     with _connection() as connection:
-        DisclosureDesk(connection).review(reference, _person(by, role, organisation), datetime.now(UTC))
-    show(Output.TABLE, {"disclosure": reference, "reviewed_by": by})
+        DisclosureDesk(connection).review(reference, who.person("reviewer"), datetime.now(UTC))
+    show(Output.TABLE, {"disclosure": reference, "reviewed_by": who.by})
 
 
 @contextmanager
@@ -204,17 +218,6 @@ def _connection() -> Iterator[Rows]:
     disclosures.prepare(settings)
     with connect(settings, autocommit=True, application="contactpoint outgoing") as connection:
         yield connection
-
-
-def _person(user: str, role: str, organisation: str) -> Person:
-    from pydantic import ValidationError
-
-    from schemas.settings import explain_validation
-
-    try:
-        return Person(user=user, role=role.replace(" ", "_"), organisation=organisation)
-    except ValidationError as error:
-        raise ConfigurationError(explain_validation(error, "--by, --role, --organisation")) from None
 
 
 def _private_key(file: Path) -> Ed25519PrivateKey:

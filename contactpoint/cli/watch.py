@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from contactpoint.cli.audit import By, Organisation, Role, connected, new_request, reading
+from contactpoint.cli.audit import connected, new_request, reading
+from contactpoint.cli.options import Acting, grouped
 from contactpoint.cli.output import Output, show
 from contactpoint.cli.stack_commands import OutputOption
-from schemas.access import Person
 
 
 def register(group: typer.Typer) -> None:
@@ -46,13 +46,11 @@ def reviews_command(output: OutputOption = Output.TABLE) -> None:
     show(output, [dict(zip(names, row, strict=True)) for row in rows], "open findings")
 
 
+@grouped
 def close_command(
     finding: Annotated[str, typer.Argument(help="The finding's reference.")],
     outcome: Annotated[str, typer.Argument(help="innocent (restores the account) or misuse (it stays suspended).")],
-    *,
-    by: By,
-    role: Role = "management_team",
-    organisation: Organisation,
+    who: Acting,
 ) -> None:
     """End the review of a finding."""
     from projections.access.watch import close
@@ -61,4 +59,4 @@ def close_command(
         raise typer.BadParameter("choose innocent or misuse", param_hint="outcome")
     chosen: Literal["innocent", "misuse"] = "misuse" if outcome == "misuse" else "innocent"
     with connected() as connection:
-        close(connection, finding, Person(user=by, role=role, organisation=organisation), chosen, new_request())
+        close(connection, finding, who.person("management_team"), chosen, new_request())

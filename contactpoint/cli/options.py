@@ -1,0 +1,66 @@
+"""Options that many commands share, as frozen dataclasses: one field an option."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from pydantic import ValidationError
+
+from schemas.access import Person
+from schemas.errors import ConfigurationError
+from schemas.settings import explain_validation
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take dataclasses of options: Typer sees one option a field, the command gets the objects."""
+    own = inspect.signature(command, eval_str=True).parameters
+    groups: dict[str, Any] = {name: each.annotation for name, each in own.items() if is_dataclass(each.annotation)}
+    shown = [parameter for name, parameter in own.items() if name not in groups]
+    shown += [option for group in groups.values() for option in _options(group)]
+
+    @wraps(command)
+    def _called(**given: Any) -> None:
+        made = {
+            name: group(**{field.name: given.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**given, **made)
+
+    vars(_called)["__signature__"] = inspect.Signature(sorted(shown, key=lambda parameter: parameter.kind))
+    _called.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    return _called
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acting:
+    """Who does something that the trail of access keeps, in which role and for whom."""
+
+    by: Annotated[str, typer.Option("--by", help="Your account.", show_default=False)]
+    organisation: Annotated[str, typer.Option("--organisation", help="Whom you work for.", show_default=False)]
+    role: Annotated[str, typer.Option("--role", help="Your role; else the one that the command is for.")] = ""
+
+    def person(self, usual_role: str) -> Person:
+        """Return who acts, in the role given or else in the usual one; raise ConfigurationError for no sound name."""
+        try:
+            role = (self.role or usual_role).replace(" ", "_")
+            return Person(user=self.by, role=role, organisation=self.organisation)
+        except ValidationError as error:
+            raise ConfigurationError(explain_validation(error, "--by, --role, --organisation")) from None
+
+
+def _options(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if each.default is MISSING else each.default,
+            annotation=hints[each.name],
+        )
+        for each in fields(group)
+    ]
