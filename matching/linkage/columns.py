@@ -7,6 +7,7 @@ A row is known by its number (its rid). The texts of a row are kept joined, a te
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,16 @@ _FIRST_CAPACITY: Final = 1024
 _VAGUE_SHIFT: Final = (
     16  # the low 16 bits of a row's flags say "several alternates", the high 16 "vague", one bit a field
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Rows as they are kept: value hashes, shape (rows, fields), flags, and all texts as one block with their sizes."""
+
+    hashes: Hashes
+    flags: Flags
+    block: bytes
+    sizes: list[int]
 
 
 class RecordColumns:
@@ -61,13 +72,18 @@ class RecordColumns:
         self._reserve(last)
         codes = self._source_codes
         self._sources[first:last] = [codes.setdefault(source, len(codes)) for source in sources]
-        rids = np.arange(first, last, dtype=np.int64)
-        self._rows.append(*self._fill(rids, rows))
-        return rids
+        filled = self.fill(rows)
+        self._hashes[first:last], self._flags[first:last] = filled.hashes, filled.flags
+        self._rows.append(filled.block, filled.sizes)
+        self._spread = None
+        return np.arange(first, last, dtype=np.int64)
 
-    def overwrite(self, rids: Indices, rows: Sequence[str]) -> None:
+    def overwrite(self, rids: Indices, rows: Sequence[str] | Filled) -> None:
         """Replace the values of existing rows; their sources stay."""
-        self._rows.overwrite(rids, *self._fill(rids, rows))
+        filled = rows if isinstance(rows, Filled) else self.fill(rows)
+        self._hashes[rids], self._flags[rids] = filled.hashes, filled.flags
+        self._rows.overwrite(rids, filled.block, filled.sizes)
+        self._spread = None
 
     def row(self, rid: int) -> str:
         """Return the values of a row, joined by SEPARATOR."""
@@ -106,25 +122,23 @@ class RecordColumns:
         """Hashes and texts of all rows by column, if they are spread."""
         return self._spread
 
-    def _fill(self, rids: Indices, rows: Sequence[str]) -> tuple[bytes, list[int]]:
-        """Set hashes and flags of rows; return their texts as one block and the bytes of each."""
-        self._spread = None
+    def fill(self, rows: Sequence[str]) -> Filled:
+        """Return rows (values joined by SEPARATOR) in the form that is kept."""
         n_values = self.n_fields
         block = SEPARATOR.join(rows).encode()
         values = block.split(SEPARATOR.encode()) if rows else []
         if len(values) != n_values * len(rows):
             msg = f"every row needs {n_values} values"
             raise ValueError(msg)
-        self._hashes[rids] = hash_all(values).reshape(len(rows), n_values)
         flags = np.zeros(len(rows), np.uint32)
         for i, row in enumerate(rows):
             if ALTERNATE in row:
-                flags[i] = sum(1 << f for f, value in enumerate(row.split(SEPARATOR)) if ALTERNATE in value)
+                flags[i] = sum([1 << f for f, value in enumerate(row.split(SEPARATOR)) if ALTERNATE in value])
         for f in self._date_fields:
             vague = np.array([value.endswith(b"0101") for value in values[f::n_values]], dtype=bool)
             flags[vague] |= np.uint32(1 << (f + _VAGUE_SHIFT))
-        self._flags[rids] = flags
-        return block, [len(row) if row.isascii() else len(row.encode()) for row in rows]
+        sizes = [len(row) if row.isascii() else len(row.encode()) for row in rows]
+        return Filled(hash_all(values).reshape(len(rows), n_values), flags, block, sizes)
 
     def _reserve(self, n: int) -> None:
         capacity = len(self._flags)

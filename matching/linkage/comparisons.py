@@ -13,7 +13,7 @@ import numpy as np
 
 from matching.linkage import similarity as sim
 from matching.linkage.columns import RecordColumns, vague, with_alternates
-from matching.linkage.hashing import Hashes, Indices, combine_unordered
+from matching.linkage.hashing import Hashes, Indices, combine_unordered, sorted_unique
 from matching.linkage.model import NULL_LEVEL, Comparison, ComparisonLevel, LinkageModel
 from matching.linkage.normalise import ALTERNATE
 from matching.linkage.similarity import DIFFERENT, Kernel, Levels
@@ -175,8 +175,8 @@ class _Pairs:
             self.left, self.right = left, right
             self._hashes = columns.whole[0]
         else:
-            self._rids, inverse = np.unique(np.concatenate([left, right]), return_inverse=True)
-            self.left, self.right = inverse[: len(left)], inverse[len(left) :]
+            self._rids = sorted_unique(np.concatenate([left, right]))
+            self.left, self.right = np.searchsorted(self._rids, left), np.searchsorted(self._rids, right)
             self._hashes = np.asfortranarray(columns.hashes(self._rids))
         self.sources = columns.sources[self._rids]
         self.flags = columns.flags(self._rids)

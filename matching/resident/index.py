@@ -21,8 +21,24 @@ _GONE: Final = -1  # a posting whose record no longer has the key
 _FIRST: Final = 1 << 12  # slots, and postings, of an empty index
 _FULLEST: Final = 0.65  # share of the slots that are taken at most
 _HALF: Final = np.uint64(32)
+_NEIGHBOURS: Final = 8  # slots that a search looks at in its second step: 64 bytes, what memory gives at once
+_WIDEST: Final = 128
 
 Ints = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
+
+
+class _Groups:
+    """Keys in order: `order` sorts them, `keys` are the different ones, `number` says which one each sorted one is."""
+
+    __slots__ = ("keys", "number", "order")
+
+    def __init__(self, keys: Hashes) -> None:
+        self.order = np.argsort(keys)
+        ordered = keys[self.order]
+        first = np.ones(len(keys), dtype=bool)
+        np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+        self.keys, self.number = ordered[first], np.cumsum(first) - 1
 
 
 class BlockIndex:
@@ -49,14 +65,26 @@ class BlockIndex:
 
     def add(self, keys: Hashes, rids: Indices) -> None:
         """Record that each of `rids` has the key beside it. No (key, rid) may be added twice."""
+        if len(keys):
+            groups = _Groups(keys)
+            self._hold(self._slots_for(groups.keys)[groups.number], rids[groups.order])
+
+    def add_and_find(self, keys: Hashes, rids: Indices, new: Bools) -> tuple[Indices, Indices]:
+        """Add the `new` ones of the pairs, then answer as `candidates` does; the others are there already."""
         if not len(keys):
-            return
-        self._held += len(keys)
-        order = np.argsort(keys)
-        keys, rids = keys[order], rids[order]
-        firsts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-        counts = np.diff(firsts, append=len(keys))
-        slots = self._slots_for(keys[firsts])
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        groups = _Groups(keys)
+        slots, fresh = self._slots_for(groups.keys)[groups.number], new[groups.order]
+        self._hold(slots[fresh], rids[groups.order[fresh]])
+        at, found = self._records_at(slots)
+        return groups.order[at], found
+
+    def _hold(self, slots: Indices, rids: Indices) -> None:
+        """Record that records have the keys of slots; equal slots stand together."""
+        self._held += len(slots)
+        firsts = np.flatnonzero(np.diff(slots, prepend=-1))
+        counts = np.diff(firsts, append=len(slots))
+        slots = slots[firsts]
         heads = self._heads[slots]
         only = (heads == _END) & (counts == 1)
         self._heads[slots[only]] = _ONE - rids[firsts[only]]
@@ -106,7 +134,10 @@ class BlockIndex:
 
     def candidates(self, keys: Hashes) -> tuple[Indices, Indices]:
         """Return all records that have one of the keys: positions in `keys`, and record numbers beside them."""
-        slots = self._find(keys)
+        return self._records_at(self._find(keys))
+
+    def _records_at(self, slots: Indices) -> tuple[Indices, Indices]:
+        """Return the records of slots (negative: none) with their positions."""
         at = np.flatnonzero(slots >= 0)
         heads = self._heads[slots[at]].astype(np.int64)
         one = heads <= _ONE
@@ -119,7 +150,7 @@ class BlockIndex:
         return np.concatenate(positions), np.concatenate(rids)
 
     def _walk(self, slots: Indices) -> list[tuple[Indices, Indices]]:
-        """Return all postings of slots (-1: none), one step of every chain at a time: (positions, postings)."""
+        """Return all postings of slots (negative: none), one step of every chain at a time: (positions, postings)."""
         at = np.flatnonzero(slots >= 0)
         current = self._heads[slots[at]].astype(np.int64)
         at, current = at[current >= 0], current[current >= 0]
@@ -132,18 +163,26 @@ class BlockIndex:
         return steps
 
     def _find(self, keys: Hashes) -> Indices:
-        """Return the slot of each key, -1 if it is not there."""
-        n_slots = len(self._keys)
-        result = np.full(len(keys), -1, np.int64)
-        at = np.arange(len(keys))
+        """Return the slot of each key; ~slot of the free one where the search ended if it is not there.
+
+        The first look settles most; the others then look at some neighbours at a time, as each step of numpy has a
+        price of its own.
+        """
         slots = self._home(keys)
+        stored = self._keys[slots]
+        result = np.where(stored == keys, slots, ~slots)
+        at = np.flatnonzero((stored != keys) & (stored != MISSING))
+        first, width = slots[at] + 1, _NEIGHBOURS
         while len(at):
-            stored = self._keys[slots]
-            same = stored == keys[at]
-            result[at[same]] = slots[same]
-            going = ~same & (stored != MISSING)
-            at, slots = at[going], slots[going] + 1
-            slots[slots == n_slots] = 0
+            window = first[:, None] + np.arange(width)
+            stored = np.take(self._keys, window, mode="wrap")
+            ends = (stored == keys[at, None]) | (stored == MISSING)
+            place = ends.argmax(axis=1)
+            rows = np.arange(len(at))
+            slot = (first + place) % len(self._keys)
+            result[at] = np.where(stored[rows, place] == MISSING, ~slot, slot)
+            going = ~ends[rows, place]
+            at, first, width = at[going], first[going] + width, min(4 * width, _WIDEST)
         return result
 
     def _slots_for(self, keys: Hashes) -> Indices:
@@ -152,23 +191,19 @@ class BlockIndex:
             self._grow(max(len(self._keys) + len(self._keys) // 4, int((self._used + len(keys)) / _FULLEST) + 1))
         slots = self._find(keys)
         at = np.flatnonzero(slots < 0)
-        slots[at] = self._take(keys[at])
+        slots[at] = self._take(keys[at], ~slots[at])
         return slots
 
-    def _take(self, keys: Hashes) -> Indices:
-        """Take a free slot for each of the (different) keys, none of which is there; their chains are empty."""
-        n_slots = len(self._keys)
-        slots = np.empty(len(keys), np.int64)
-        at, tried = np.arange(len(keys)), self._home(keys)
+    def _take(self, keys: Hashes, free: Indices) -> Indices:
+        """Take the free slot that the search for each of the (different) keys ended at; their chains are empty."""
+        slots, at = np.empty(len(keys), np.int64), np.arange(len(keys))
         while len(at):
             # Several keys may want one free slot: all write, and the one whose key is there afterwards has won.
-            free = self._keys[tried] == MISSING
-            self._keys[tried[free]] = keys[at[free]]
-            won = free.copy()
-            won[free] = self._keys[tried[free]] == keys[at[free]]
-            slots[at[won]] = tried[won]
-            at, tried = at[~won], tried[~won] + 1
-            tried[tried == n_slots] = 0
+            self._keys[free] = keys[at]
+            won = self._keys[free] == keys[at]
+            slots[at[won]] = free[won]
+            at = at[~won]
+            free = ~self._find(keys[at])
         self._heads[slots] = _END
         self._used += len(keys)
         return slots
@@ -178,12 +213,23 @@ class BlockIndex:
         return ((keys >> _HALF) * np.uint64(len(self._keys)) >> _HALF).astype(np.int64)
 
     def _grow(self, n_slots: int) -> None:
-        """Move all keys into more slots; the chains stay as they are, so this is quick even for millions."""
+        """Move all keys into more slots; the chains stay as they are, so this is quick even for millions.
+
+        In order of their homes each key takes its home or, if that is taken, the slot after the key before it: what
+        linear probing would do one by one.
+        """
         taken = np.flatnonzero(self._keys != MISSING)
         keys, heads = self._keys[taken], self._heads[taken]
         self._keys, self._heads = np.zeros(n_slots, np.uint64), np.empty(n_slots, np.int32)
-        self._used = 0
-        self._heads[self._take(keys)] = heads
+        home = self._home(keys)
+        order = np.argsort(home, kind="stable")
+        keys, heads, steps = keys[order], heads[order], np.arange(len(keys))
+        slots = np.maximum.accumulate(home[order] - steps) + steps
+        fits = slots < n_slots
+        self._keys[slots[fits]], self._heads[slots[fits]] = keys[fits], heads[fits]
+        self._used = int(fits.sum())
+        beyond = keys[~fits]
+        self._heads[self._take(beyond, ~self._find(beyond))] = heads[~fits]
 
     def _compact(self) -> None:
         """Make the index again without the postings that are gone."""

@@ -23,7 +23,7 @@ from matching.linkage.comparisons import check_kinds, compare
 from matching.linkage.constraints import SourceRules
 from matching.linkage.decisions import Decision, DecisionBook
 from matching.linkage.edges import model_tag
-from matching.linkage.hashing import Hashes, Indices, combine, mix, sorted_unique
+from matching.linkage.hashing import Indices, sorted_unique
 from matching.linkage.model import LinkageModel
 from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
 from matching.linkage.scoring import Weights, score, total_weights
@@ -33,6 +33,7 @@ from matching.resident.edges import EdgeTable
 from matching.resident.flags import Flags
 from matching.resident.identities import ChildNumbers, Regrouping, identity_changes
 from matching.resident.index import BlockIndex
+from matching.resident.keys import KeyIndex
 from matching.resident.questions import QuestionBook, Renewed
 from matching.resident.records import NO_CLUSTER, Fold, RecordTable
 from matching.resident.regroup import Clusters, Region, collect_evidence
@@ -69,11 +70,11 @@ class ResidentOwner:
         self.model: Final = model
         self.records = RecordTable(model)
         self.clusters = Clusters(self.records)
-        self._index = BlockIndex()
         self._edges = EdgeTable()
         self._statements = Statements(self.records)
         self._questions = QuestionBook(self.records, self.clusters, model)
         self._blocker: Final = Blocker(model)
+        self._keys = KeyIndex(self._blocker, BlockIndex())
         self._tag: Final = model_tag(model)
         self._rules = SourceRules(model, [])
 
@@ -111,7 +112,7 @@ class ResidentOwner:
         """
         ordered = sorted(rows, key=attrgetter("rid"))
         load_records(ordered, self.records)
-        self._index = load_index(self.records, self._blocker)
+        self._keys = KeyIndex(self._blocker, load_index(self.records, self._blocker))
         self._edges = load_edges(ordered, self.records, self._tag)
         load_clusters(ordered, self.clusters)
         self._statements.restore(decisions)
@@ -168,41 +169,28 @@ class ResidentOwner:
         neighbours: list[int] = np.concatenate([linked, self._statements.connected_with(rids)]).tolist()
         return neighbours
 
-    def _reindex(self, fold: Fold) -> tuple[Indices, Hashes]:
-        """Store new values and bring index and edges up to date; return the records to compare, a row for each key."""
-        records = self.records
-        gone = np.array(fold.replaced + fold.ended, np.int64)
-        compared = np.array(fold.compared, np.int64)
-        owners, old_keys = self._blocker.keys(records.columns, gone)
-        old_rids = gone[owners]
+    def _reindex(self, fold: Fold) -> tuple[Indices, Indices]:
+        """Store new values, bring index and edges up to date; return the pairs of records to compare, some twice."""
+        records, columns = self.records, self.records.columns
+        gone, ended = np.array(fold.replaced + fold.ended, np.int64), np.array(fold.ended, np.int64)
+        compared, rewritten = np.array(fold.compared, np.int64), np.array(fold.rewritten, np.int64)
         self._questions.asker.shields.forget(gone)
         rows = dict(zip(fold.compared, fold.rows, strict=True))
-        records.columns.append(
+        filled = columns.fill([rows.get(rid, records.blank) for rid in fold.rewritten])
+        former = self._keys.former(columns, rewritten, filled)
+        columns.overwrite(rewritten, filled)
+        columns.append(
             [rows.get(rid, records.blank) for rid in fold.inserted], [records.sources[rid] for rid in fold.inserted]
-        )
-        records.columns.overwrite(
-            np.array(fold.rewritten, np.int64), [rows.get(rid, records.blank) for rid in fold.rewritten]
         )
         self._edges.reserve(len(records))
         self._edges.drop(gone, records.content_versions)
         records.content_versions[compared] += 1
-        records.content_versions[fold.ended] += 1
-        owners, keys = self._blocker.keys(records.columns, compared)
-        rids = compared[owners]
-        if len(gone):
-            before, after = combine(mix(old_keys), _as_hashes(old_rids)), combine(mix(keys), _as_hashes(rids))
-            lost, won = ~np.isin(before, after), ~np.isin(after, before)
-            self._index.remove(old_keys[lost], old_rids[lost])
-            self._index.add(keys[won], rids[won])
-        else:
-            self._index.add(keys, rids)
-        return rids, keys
+        records.content_versions[ended] += 1
+        return self._keys.exchange(columns, compared, former)
 
-    def _compare(self, rids: Indices, keys: Hashes) -> _Found:
-        """Compare records with all that share a key with them; add edges for what reaches the review floor."""
+    def _compare(self, firsts: Indices, others: Indices) -> _Found:
+        """Compare pairs of records; add edges for what reaches the review floor."""
         records, model = self.records, self.model
-        at, others = self._index.candidates(keys)
-        firsts = rids[at]
         different = firsts != others
         codes = sorted_unique(encode_pairs(firsts[different], others[different]))
         left, right = decode_pairs(codes)
@@ -293,8 +281,3 @@ class ResidentOwner:
         later = compared[found.right]
         owners, others = np.where(later, found.right, found.left), np.where(later, found.left, found.right)
         return edge_bytes(owners, others, (found.weights, found.levels), self.records, self._tag)
-
-
-def _as_hashes(rids: Indices) -> Hashes:
-    """Return record numbers as distinct hashes, none of them missing."""
-    return rids.astype(np.uint64) + np.uint64(1)

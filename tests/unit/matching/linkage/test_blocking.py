@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matching.linkage.blocking import PARTS, Blocker, blocking_keys, soundex
+from matching.linkage.blocking import Blocker, blocking_keys
 from matching.linkage.candidates import candidate_pairs, decode_pairs, encode_pairs, oversize_keys
 from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.model import BlockingRule, LinkageModel
+from matching.linkage.part_hashes import PARTS, soundex
 from schemas.errors import ConfigurationError
 from tests.unit.matching.worlds import FIELDS, model, values
 

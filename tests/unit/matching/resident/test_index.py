@@ -41,6 +41,22 @@ def test_the_index_finds_what_was_added_and_not_removed(
         assert len(index) == len(held)
 
 
+@given(postings, st.sets(st.integers(0, 60)))
+def test_adding_some_and_finding_all_is_adding_and_then_finding(pairs: list[tuple[int, int]], there: set[int]) -> None:
+    one, other = BlockIndex(), BlockIndex()
+    keys, rids = arrays(pairs)
+    new = np.array([place not in there for place in range(len(pairs))], dtype=bool)
+    for index in (one, other):
+        index.add(keys[~new], rids[~new])
+    other.add(keys[new], rids[new])
+    at_once, after = (
+        sorted(zip(positions.tolist(), records.tolist(), strict=True))
+        for positions, records in (one.add_and_find(keys, rids, new), other.candidates(keys))
+    )
+    assert at_once == after
+    assert len(one) == len(other) == len(pairs)
+
+
 def test_the_index_grows_and_is_made_again_when_most_postings_are_gone() -> None:
     index = BlockIndex()
     rng = np.random.default_rng(1)
