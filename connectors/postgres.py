@@ -135,8 +135,15 @@ def take_ddl_turn(connection: psycopg.Connection[TupleRow]) -> None:
     connection.execute("select pg_advisory_xact_lock(hashtext('contactpoint.ddl'))")
 
 
-def apply_schema(settings: PostgresSettings, package: str, name: str = "schema") -> None:
-    """Run a whole SQL file in one transaction of its own. The file must be safe to run at every start."""
+def apply_schema(
+    settings: PostgresSettings, package: str, name: str = "schema", *, wait_seconds: float | None = None
+) -> None:
+    """Run a whole SQL file in one transaction of its own. The file must be safe to run at every start.
+
+    Raises RetriableError when another session keeps it waiting for longer than `wait_seconds`; None waits for ever.
+    """
     with connect(settings) as connection, wrap_errors(), connection.transaction():
+        if wait_seconds is not None:
+            connection.execute("select set_config('lock_timeout', %s, true)", [f"{1000 * wait_seconds:.0f}ms"])
         take_ddl_turn(connection)
         connection.execute(sql_script(package, name))

@@ -63,10 +63,11 @@ class SharedLinker:
         RetriableError when the database is away; the batch is then to be given again as a whole.
         """
         with wrap_errors():
-            announced = self.announce(changes, decisions)
+            announced: Announced | None = None
             learned, alone = NOBODY, False
             while True:
                 try:
+                    announced = announced or self.announce(changes, decisions)
                     return self.settle(announced, self.survey(announced, learned, alone=alone), moves, letters)
                 except ConflictError as conflict:
                     learned, alone = conflict.needed, alone or conflict.alone
@@ -75,7 +76,8 @@ class SharedLinker:
                 except errors.LockNotAvailable:
                     self._tables.end_silent_workers()
                 except FencedError:
-                    self._tables.forget_announcement(announced.own)
+                    if announced:
+                        self._tables.forget_announcement(announced.own)
                     raise
                 self.totals.conflicts += 1
 

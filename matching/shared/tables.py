@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Final, LiteralString, NamedTuple
 
 import msgspec
 import numpy as np
 import psycopg
+from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from connectors.kafka import Positions
-from connectors.postgres import apply_schema, wrap_errors
+from connectors.postgres import apply_schema, connect, sql_script, wrap_errors
 from matching.changes import ConflictState, RecordRow
 from matching.linkage.hashing import Hashes, Indices
 from matching.shared.binary import Int4s, Int8s, copy_block, register
@@ -26,7 +28,7 @@ from schemas.settings import PostgresSettings
 
 APPLICATION: Final = "contactpoint-matching-shared"
 HOLDER: Final = "shared workers"
-
+_PATIENCE: Final = 10.0  # seconds to wait for another worker's lock
 
 _CONFLICT: Final = msgspec.msgpack.Decoder(ConflictState)
 
@@ -41,20 +43,33 @@ class Move(NamedTuple):
 
 
 def create_tables(settings: PostgresSettings) -> None:
-    """Create what is missing of the tables that workers share, and of the matching stage's own."""
-    apply_schema(settings, "matching.sql")
-    apply_schema(settings, "matching.shared.sql")
+    """Create what is missing of the tables that workers share, and of the matching stage's own.
+
+    Nothing is touched when the schema's comment says that all is there: `create index if not exists` would wait for
+    every worker in the middle of a batch, and make all others wait behind it.
+    """
+    scripts = sql_script("matching.sql", "schema") + sql_script("matching.shared.sql", "schema")
+    made_by = "made by " + sha256(scripts.encode()).hexdigest()[:16]
+    with connect(settings, autocommit=True, application=APPLICATION) as connection, wrap_errors():
+        row = connection.execute(QUERIES["made_by"]).fetchone()
+        if row is None or row[0] != made_by:
+            apply_schema(settings, "matching.sql", wait_seconds=_PATIENCE)
+            apply_schema(settings, "matching.shared.sql", wait_seconds=_PATIENCE)
+            connection.execute(sql.SQL("comment on schema matching is {}").format(made_by))
 
 
 class Tables:
     """The shared tables over one connection in autocommit mode; the caller opens transactions."""
 
-    def __init__(self, connection: psycopg.Connection[TupleRow]) -> None:
+    def __init__(self, connection: psycopg.Connection[TupleRow], silent_seconds: float = 30.0) -> None:
         self.connection = connection
+        self._silent = silent_seconds
         self._worker = secrets.randbits(62)  # tells this worker's announcements from those of others
         register(connection)
         with wrap_errors():
             connection.execute(QUERIES["session"])
+            limits = {"silent": silent_seconds, "patience": min(_PATIENCE, silent_seconds / 3)}
+            connection.execute(QUERIES["limits"], {name: f"{1000 * each:.0f}ms" for name, each in limits.items()})
 
     def rids_of(self, keys: Iterable[str]) -> dict[str, int]:
         """Return the number of each record key, giving new ones to keys never heard of."""
@@ -232,8 +247,8 @@ class Tables:
         return bool(self._all("owner_state", {})[0][0])
 
     def end_silent_workers(self) -> None:
-        """End the sessions of workers that froze in the middle of a COPY."""
-        self._run("end_silent_workers", {"application": APPLICATION})
+        """End the sessions of workers that froze in the middle of a batch."""
+        self._run("end_silent_workers", {"application": APPLICATION, "silent": self._silent})
 
     def _run(self, name: str, values: dict[str, Any]) -> psycopg.Cursor[TupleRow]:
         return self.connection.execute(QUERIES[name], values)

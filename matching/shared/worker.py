@@ -69,14 +69,17 @@ class SharedWorker:
     def _work(self) -> None:
         """Open everything, follow the topics, close everything."""
         settings = self._settings
-        create_tables(settings.postgres)
         with ExitStack() as stack:
             connection = stack.enter_context(connect(settings.postgres, autocommit=True, application=APPLICATION))
-            tables = Tables(connection)
+            tables = Tables(connection, settings.silent_seconds)
+            with wrap_errors():
+                tables.end_silent_workers()
+            create_tables(settings.postgres)
             model = self._claim(tables)
             replaying.begin(tables, settings.kafka)
             linker = SharedLinker(tables, model, self.totals)
-            relay = Relay(RelaySettings.of(settings.postgres, settings.kafka, shared=True))
+            silent = settings.silent_seconds
+            relay = Relay(RelaySettings.of(settings.postgres, settings.kafka, shared=True, silent_seconds=silent))
             stack.callback(relay.end)
             reader = stack.enter_context(
                 GroupReader(

@@ -98,12 +98,14 @@ select batch, payload from matching.outbox order by batch limit %(limit)s
 select pg_try_advisory_lock(20090306)
 
 -- name: end_silent_relay
--- A relay asks for rows all the time; one that has not for so long is frozen, and would hold the lock for ever.
+-- A relay asks for rows all the time; one that has not for so long, or does not take the answer, is frozen and would hold
+-- the lock for ever.
 select pg_terminate_backend(a.pid)
 from pg_locks l
 join pg_stat_activity a on a.pid = l.pid
 where l.locktype = 'advisory' and l.granted and l.objid = 20090306 and a.datname = current_database()
-  and a.pid <> pg_backend_pid() and a.state = 'idle' and a.state_change < clock_timestamp() - interval '30 seconds'
+  and a.pid <> pg_backend_pid() and a.wait_event_type = 'Client'
+  and a.state_change < clock_timestamp() - %(silent)s * interval '1 second'
 
 -- name: count_outbox
 select count(*) from matching.outbox

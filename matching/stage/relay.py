@@ -41,21 +41,28 @@ _ROWS = 16  # outbox rows published between two flushes
 _LOOK_SECONDS = 1.0  # the outbox is looked at this often without being woken
 _SHARED_LOOK_SECONDS = 0.1  # the same where other workers fill it, who wake their own relays only
 _RETRY_SECONDS = 1.0
+_DELIVERED_WITHIN = 0.8  # of the silence after which another relay leads: what a frozen one had queued is too old then
 _GARBAGE = 200_000  # objects: an event makes twenty, none of them in a cycle
 _OUTGOING = msgspec.msgpack.Decoder(Outgoing)
 
 
 class RelaySettings(Settings):
-    """The first frame: where the outbox is, where it is published, and whether there are other relays."""
+    """The first frame: where the outbox is, where it is published, and whether there are other relays.
+
+    A relay that was silent for `silent_seconds` is taken for frozen by the others.
+    """
 
     dsn: str
     kafka: KafkaSettings
     shared: bool = False
+    silent_seconds: float = 30.0
 
     @classmethod
-    def of(cls, postgres: PostgresSettings, kafka: KafkaSettings, *, shared: bool = False) -> Self:
+    def of(
+        cls, postgres: PostgresSettings, kafka: KafkaSettings, *, shared: bool = False, silent_seconds: float = 30.0
+    ) -> Self:
         """Put the two addresses together; `shared` says that other workers have relays of the same outbox."""
-        return cls(dsn=postgres.dsn.get_secret_value(), kafka=kafka, shared=shared)
+        return cls(dsn=postgres.dsn.get_secret_value(), kafka=kafka, shared=shared, silent_seconds=silent_seconds)
 
 
 class Relay:
@@ -103,15 +110,23 @@ class Relay:
 class OutboxPublisher:
     """Publishes outbox rows in batch order, then deletes them."""
 
-    def __init__(self, connection: psycopg.Connection, producer: EventProducer, *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        connection: psycopg.Connection,
+        producer: EventProducer,
+        *,
+        shared: bool = False,
+        silent_seconds: float = 30.0,
+    ) -> None:
         self._connection = connection
         self._producer = producer
+        self._silent = silent_seconds
         self._leads = not shared
 
     def leads(self) -> bool:
         """Tell whether this relay may publish: of several, one does, so that a child's events stay in order."""
         if not self._leads:
-            self._connection.execute(QUERIES["end_silent_relay"])
+            self._connection.execute(QUERIES["end_silent_relay"], {"silent": self._silent})
             row = self._connection.execute(QUERIES["lead_relays"]).fetchone()
             self._leads = bool(row and row[0])
         return self._leads
@@ -172,8 +187,8 @@ def work(connection: Connection, inbox: SimpleQueue[bytes | None]) -> None:
 def _publisher(settings: RelaySettings) -> OutboxPublisher:
     postgres = PostgresSettings(dsn=SecretStr(settings.dsn))
     connection = connect(postgres, autocommit=True, application=APPLICATION)
-    producer = EventProducer(settings.kafka, linger_ms=5, delivery_seconds=30.0)
-    return OutboxPublisher(connection, producer, shared=settings.shared)
+    producer = EventProducer(settings.kafka, linger_ms=5, delivery_seconds=settings.silent_seconds * _DELIVERED_WITHIN)
+    return OutboxPublisher(connection, producer, shared=settings.shared, silent_seconds=settings.silent_seconds)
 
 
 def _next_frame(inbox: SimpleQueue[bytes | None], seconds: float, *, keep: bytes) -> bytes | None:

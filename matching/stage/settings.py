@@ -38,6 +38,14 @@ class MatchingSettings(Settings):
     lag_seconds: float = Field(default=30.0, gt=0.0)
     consumer_group: str = "contactpoint-matching"
 
+    @property
+    def silent_seconds(self) -> float:
+        """How long one of several workers may be silent amid a batch until the others take it for frozen and end it.
+
+        Long beside any batch; nothing that it had under way is lost, it starts afresh when it wakes.
+        """
+        return max(3 * self.lease_seconds, _SHORTEST_SILENCE)
+
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read the addresses, and CONTACTPOINT_MATCHING_* for what differs from the defaults.
@@ -55,6 +63,7 @@ class MatchingSettings(Settings):
             raise ConfigurationError(message) from None
 
 
+_SHORTEST_SILENCE = 6.0
 _OVERRIDES = (
     "model",
     "models",

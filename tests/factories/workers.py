@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from connectors.kafka import EventProducer, end_offsets
 from matching.features import ChangeReader
 from matching.linkage.model import dump_model
 from matching.resident.owner import ResidentOwner
+from matching.shared.tables import APPLICATION
 from matching.sql import QUERIES
 from matching.stage import replay
 from schemas.codec import encode
@@ -136,6 +138,16 @@ class Bench:
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
                 return []
             return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def frozen(self, statement: str) -> Iterator[psycopg.Connection[TupleRow]]:
+        """Yield a session of a worker that has begun a transaction with a statement, for the test to leave it there."""
+        connection = psycopg.connect(self.postgres.dsn.get_secret_value(), application_name=APPLICATION)
+        try:
+            connection.execute(f"set idle_in_transaction_session_timeout = '6s'; {statement}".encode())
+            yield connection
+        finally:
+            connection.close()
 
     def _is_drained(self, ends: Mapping[tuple[str, int], int]) -> bool:
         positions = {(topic, part): at for topic, part, at in self.query(QUERIES["read_positions"])}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import re
 import signal
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from connectors.kafka import end_offsets
@@ -18,6 +20,10 @@ from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import IDENTITIES
 from tests.factories.linkage import SourceEvent, history
 from tests.factories.workers import Bench, Worker, bench, undisturbed
+
+AMID_A_BATCH = """select a.client_port from pg_stat_activity a join pg_locks l on l.pid = a.pid
+    where l.relation = to_regclass('matching.position') and l.mode = 'RowExclusiveLock'
+    and a.wait_event = 'ClientRead'"""
 
 
 @pytest.fixture
@@ -83,22 +89,55 @@ def test_after_the_tables_are_dropped_a_replay_publishes_nothing_and_versions_go
     assert all(c.version > highest for n, c in read_published(line.kafka).items() if c != newest.get(n))
 
 
-# Once, on PostgreSQL 15, the other stood still for more than two minutes beside the frozen worker. Why was not found
-# (docs/decisions/0012); it stays here until it is.
-@pytest.mark.soak
-def test_a_frozen_worker_that_wakes_after_others_took_its_partitions_does_no_harm(line: Bench) -> None:
+def test_a_worker_that_freezes_amid_a_batch_and_wakes_after_others_took_its_partitions_does_no_harm(
+    line: Bench,
+) -> None:
     events = history(24, 1500)
-    workers = [line.start("--shared", batch_records=20) for _ in range(2)]
-    line.feed(events[:500])
-    line.wait_until(lambda: _records(line) > 100, "some batches to be committed")
-    workers[0].signal(signal.SIGSTOP)
-    line.feed(events[500:])
+    workers = [_started(line, 20) for _ in range(2)]
+    line.feed(events[:1200])
+    _freeze_amid_a_batch(line, workers[0])
+    line.feed(events[1200:])
     line.drain()
     workers[0].signal(signal.SIGCONT)
     line.feed(events[:100])
     line.drain()
     assert line.children() == line.published() == undisturbed(events)
     assert {worker.end() for worker in workers} == {0}
+
+
+def test_what_a_frozen_worker_holds_is_taken_from_it_wherever_it_froze(line: Bench) -> None:
+    """The sessions are those of workers that will never say another word, two of them not idle to the server."""
+    events = history(26, 400)
+    worker = _started(line, 50)
+    line.feed(events[:200])
+    line.drain()
+    with line.frozen(
+        "update matching.position set next_offset = next_offset where topic = 'source.schools'"
+    ) as amid_copy:
+        amid_copy.pgconn.send_query(b"copy matching.shared_neighbour from stdin (format binary)")
+        with line.frozen("lock table matching.outbox in share mode") as amid_answer:
+            amid_answer.pgconn.send_query(b"select repeat('x', 1000) from generate_series(1, 1000000)")
+            with line.frozen("select 1 from matching.shared_name for update"):
+                other = _started(line, 50)
+                line.feed(events[200:])
+                line.drain()
+    assert line.children() == line.published() == undisturbed(events)
+    assert {worker.end(), other.end()} == {0}
+
+
+def _freeze_amid_a_batch(line: Bench, worker: Worker) -> None:
+    """Stop a worker that has moved its positions and not committed."""
+    ports = {each.laddr.port for each in psutil.Process(worker.process.pid).net_connections()}
+
+    def frozen() -> bool:
+        worker.signal(signal.SIGSTOP)
+        time.sleep(0.02)
+        if any(port in ports for (port,) in line.query(AMID_A_BATCH)):
+            return True
+        worker.signal(signal.SIGCONT)
+        return False
+
+    line.wait_until(frozen, "the worker to be amid a batch")
 
 
 def _load_under_trouble(line: Bench, events: list[SourceEvent], *, seed: int, batch_records: int) -> None:

@@ -1,20 +1,31 @@
 -- name: session
--- Whatever the tables' statistics say, everything is found by index; a plan that flips costs ten times as much. A worker
--- that freezes inside a transaction is ended by the server, and nobody waits for a lock without end.
+-- Whatever the tables' statistics say, everything is found by index; a plan that flips costs ten times as much.
 set jit = off;
 set enable_hashjoin = off;
 set enable_mergejoin = off;
 set enable_seqscan = off;
-set plan_cache_mode = force_generic_plan;
-set idle_in_transaction_session_timeout = '30s';
-set lock_timeout = '10s'
+set plan_cache_mode = force_generic_plan
+
+-- name: limits
+-- A worker that freezes between two statements of a transaction is ended by the server, one whose host is gone too, and
+-- nobody waits for a lock without end.
+select set_config('idle_in_transaction_session_timeout', %(silent)s, false),
+    set_config('lock_timeout', %(patience)s, false),
+    set_config('tcp_keepalives_idle', '5', false),
+    set_config('tcp_keepalives_interval', '5', false),
+    set_config('tcp_keepalives_count', '3', false),
+    set_config('tcp_user_timeout', '20s', false)
 
 -- name: end_silent_workers
--- A worker that froze in the middle of a COPY is not idle to the server, which waits for its next rows for ever.
+-- A worker that froze in the middle of a COPY, or of an answer, is not idle to the server, which waits for it for ever.
 select pg_terminate_backend(pid)
 from pg_stat_activity
 where application_name = %(application)s and pid <> pg_backend_pid() and datname = current_database()
-  and state = 'active' and wait_event = 'ClientRead' and state_change < clock_timestamp() - interval '30 seconds'
+  and state <> 'idle' and wait_event_type = 'Client'
+  and state_change < clock_timestamp() - %(silent)s * interval '1 second'
+
+-- name: made_by
+select obj_description(to_regnamespace('matching'), 'pg_namespace')
 
 -- name: claim_tables
 -- The lease that never ends keeps every resident owner standing by. It is not taken from an owner that holds one.
@@ -27,8 +38,11 @@ returning model_id, batch
 select paused from matching.owner
 
 -- name: begin_partitions
+-- An insert would wait for a worker that is moving the position, and for one that froze while it did.
 insert into matching.position (topic, partition, next_offset)
 select * from unnest(%(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[])
+    as m(topic, partition, next_offset)
+where not exists (select from matching.position p where p.topic = m.topic and p.partition = m.partition)
 on conflict do nothing
 
 -- name: advance_positions
