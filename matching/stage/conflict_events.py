@@ -1,68 +1,79 @@
-"""Conflicts as events: from the owner's tuples to the bytes of the topic `conflicts`.
-
-The structs spell the current versions of the contracts in `schemas.conflicts`; a test decodes what they write.
-"""
+"""Conflicts as events: from the owner's tuples to bytes of the topic `conflicts`, and what was published of each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
-from matching.changes import ConflictChange
-from schemas.catalogue import CURRENT_VERSIONS
-from schemas.codec import EventView, encode_view
-from schemas.events import event_id
+from matching.changes import ConflictChange, ConflictState, EvidencePair
+from matching.stage.decided_event import Evidence, Stated, SubjectView, encode_decided, newest, spelt
+from schemas.conflicts import ConflictKind
 
 
-class _Evidence(msgspec.Struct, frozen=True, gc=False):
-    left: str
-    right: str
-    weight: int
-    levels: tuple[int, ...]
-
-
-class _Conflict(msgspec.Struct, frozen=True, gc=False):
-    kind: str
-    version: int
+class _Conflict(Stated, frozen=True, gc=False):
+    kind: ConflictKind
     records: tuple[str, ...]
     children: tuple[str, ...]
-    evidence: tuple[_Evidence, ...]
-    decisions: tuple[str, ...]
-    authority: str | msgspec.UnsetType
-    shielded: bool
-    model: str
+    evidence: tuple[Evidence, ...] = ()
+    decisions: tuple[str, ...] = ()
+    authority: str | msgspec.UnsetType = msgspec.UNSET
+    shielded: bool = False
+    model: str = ""
 
 
-class _ConflictEvent(EventView, frozen=True, gc=False, kw_only=True):
-    event_id: str
-    subject: str
-    decided_at: str
+class _ConflictView(SubjectView, frozen=True, gc=False):
     data: _Conflict
+
+
+class PublishedConflict(NamedTuple):
+    """The newest that was published about one conflict. Which child it holds is not part of it."""
+
+    version: int
+    is_open: bool
+    state: ConflictState
 
 
 def encode_conflicts(changes: Iterable[ConflictChange], model_id: str, decided_at: str) -> list[bytes]:
     """Return the value of one conflict event for each change, all decided at `decided_at` (RFC 3339)."""
-    return [encode_view(_event(change, model_id, decided_at)) for change in changes]
+    return [
+        encode_decided(f"conflict.{change.step}", change.conflict_id, decided_at, _data(change, model_id))
+        for change in changes
+    ]
 
 
-def _event(change: ConflictChange, model_id: str, decided_at: str) -> _ConflictEvent:
-    event_type, state = f"conflict.{change.step}", change.state
-    return _ConflictEvent(
-        event_id=event_id(change.conflict_id, event_type, change.version),
-        subject=change.conflict_id,
-        decided_at=decided_at,
-        event_type=event_type,
-        schema_version=CURRENT_VERSIONS[event_type],
-        data=_Conflict(
-            kind=state.kind,
-            version=change.version,
-            records=state.records,
-            children=state.children,
-            evidence=tuple([_Evidence(*pair) for pair in state.evidence]),
-            decisions=state.decisions,
-            authority=state.authority or msgspec.UNSET,
-            shielded=state.shielded,
-            model=model_id,
-        ),
+def published_conflicts(values: Iterable[bytes | None]) -> dict[str, PublishedConflict]:
+    """Return the newest state of each conflict, open or closed, among the values of the topic."""
+    return {
+        name: PublishedConflict(event.data.version, event.event_type != "conflict.closed", _state(event.data))
+        for name, event in newest(values, _ConflictView).items()
+    }
+
+
+def _data(change: ConflictChange, model_id: str) -> _Conflict:
+    state = change.state
+    return _Conflict(
+        kind=state.kind,
+        version=change.version,
+        records=state.records,
+        children=state.children,
+        evidence=spelt(state.evidence),
+        decisions=state.decisions,
+        authority=state.authority or msgspec.UNSET,
+        shielded=state.shielded,
+        model=model_id,
+    )
+
+
+def _state(data: _Conflict) -> ConflictState:
+    return ConflictState(
+        data.kind,
+        data.records,
+        data.children,
+        tuple(EvidencePair(each.left, each.right, each.weight, each.levels) for each in data.evidence),
+        data.decisions,
+        data.authority or "",
+        data.shielded,
+        "",
     )

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
 import psycopg
 
 from connectors.kafka import PartitionReader, end_offsets, watermarks
 from matching.changes import FormerChild, IdentityChange, IdentityKind
 from matching.sql import QUERIES
+from matching.stage.decided_event import Stated, SubjectView, newest
 from matching.stage.messages import ReplayTarget
-from schemas.codec import EventView, decode_as
-from schemas.errors import RejectedError
 from schemas.settings import KafkaSettings
 from schemas.topics import IDENTITIES
 
@@ -29,19 +27,17 @@ Members = tuple[str, ...]
 _NOBODY_HELD: Mapping[str, tuple[str, ...]] = {}
 
 
-class IdentityData(msgspec.Struct, frozen=True, gc=False):
+class IdentityData(Stated, frozen=True, gc=False):
     """What a comparison needs of an identity event's data."""
 
-    version: int
     members: tuple[str, ...]
     founder: str = ""
     held: bool = False
 
 
-class IdentityView(EventView, frozen=True, gc=False):
+class IdentityView(SubjectView, frozen=True, gc=False):
     """An identity event as far as a replay reads it."""
 
-    subject: str
     data: IdentityData
 
 
@@ -63,16 +59,10 @@ class Child(NamedTuple):
 
 def read_published(kafka: KafkaSettings) -> dict[str, Published]:
     """Read `identities` from its beginning to its present end; return the newest membership of each child number."""
-    newest: dict[str, Published] = {}
-    for value in values_of(kafka, IDENTITIES):
-        try:
-            event = decode_as(value, IdentityView)
-        except RejectedError:
-            continue  # not ours: nobody else should write here, and nothing it says can be ours to keep
-        data, before = event.data, newest.get(event.subject)
-        if before is None or before.version <= data.version:
-            newest[event.subject] = Published(data.version, data.members, data.founder, data.held)
-    return newest
+    return {
+        number: Published(event.data.version, event.data.members, event.data.founder, event.data.held)
+        for number, event in newest(values_of(kafka, IDENTITIES), IdentityView).items()
+    }
 
 
 def targets(kafka: KafkaSettings, topics: Sequence[str]) -> ReplayTarget:

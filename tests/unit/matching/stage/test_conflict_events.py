@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matching.changes import ConflictChange, ConflictState, EvidencePair
-from matching.stage.conflict_events import encode_conflicts
-from matching.stage.replay_conflicts import PublishedConflict, conflict_differences
+from matching.changes import ConflictChange, ConflictState, ConflictStep, EvidencePair
+from matching.stage.conflict_events import PublishedConflict, encode_conflicts, published_conflicts
+from matching.stage.replay_conflicts import conflict_differences
 from schemas.codec import decode
 from schemas.conflicts import Conflict, ConflictOpened
 from schemas.events import Evidence
@@ -32,6 +32,18 @@ def test_a_conflict_is_published_as_its_contract_says_and_says_not_whom_it_holds
         shielded=True,
         model="model",
     )
+
+
+@given(st.permutations([("opened", 1, STATE), ("changed", 2, STATE._replace(authority="")), ("closed", 3, STATE)]))
+def test_what_was_published_of_a_conflict_is_its_newest_event_in_any_order(
+    steps: list[tuple[ConflictStep, int, ConflictState]],
+) -> None:
+    changes = [ConflictChange(step, "id", version, state) for step, version, state in steps]
+    values = [None, b"not ours", *encode_conflicts(changes, "model", "2026-03-02T09:21:00Z")]
+    assert published_conflicts(values) == {"id": PublishedConflict(3, False, STATE._replace(held=""))}
+    assert published_conflicts(encode_conflicts(changes[:1], "m", "2026-03-02T09:21:00Z")) == {
+        "id": PublishedConflict(steps[0][1], steps[0][0] != "closed", steps[0][2]._replace(held=""))
+    }
 
 
 @given(before=states, now=states, closed=st.booleans())
