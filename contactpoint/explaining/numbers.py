@@ -8,8 +8,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from projections.audit_trail.lineage import Severance
 from projections.audit_trail.reader import AuditReader
-from projections.lineage import Severance
 from schemas.decisions import DecisionEvent, IdentitySevered, kind_of
 from schemas.errors import RejectedError
 from schemas.in_force import in_force

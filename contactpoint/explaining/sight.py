@@ -20,7 +20,7 @@ from contactpoint.explaining.numbers import severances
 from matching.linkage.explain import hidden_comparisons
 from matching.linkage.model import LinkageModel
 from matching.sql import QUERIES
-from projections.lineage import Severance
+from projections.audit_trail.lineage import Severance
 from projections.review.reader import ReviewReader
 from schemas.decisions import DecisionEvent, ShieldSet
 from schemas.errors import RejectedError

@@ -15,6 +15,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from projections.service.tokens import certificate_thumbprint
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -33,15 +45,15 @@ class Authority:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("ContactPoint demonstration authority")
-        made = self._builder(self._name, self._key.public_key()).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), critical=True
-        )
+        made = self._builder(self._name, self._key.public_key())
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        made = made.add_extension(_SIGNS_CERTIFICATES, critical=True)
         self.certificate = folder / "authority.pem"
         self.certificate.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
-    def server(self) -> Certificate:
+    def server(self, name: str = "server") -> Certificate:
         """Return a certificate for a server on this machine."""
-        return self._issue("server", ExtendedKeyUsageOID.SERVER_AUTH)
+        return self._issue(name, ExtendedKeyUsageOID.SERVER_AUTH)
 
     def client(self, name: str) -> Certificate:
         """Return a certificate for a client system."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from connectors.postgres import sql_blocks, wrap_errors
 from projections.audit_trail.explanation import EvidencePair, Explanation, PlainVocabulary, Vocabulary, explain
+from projections.audit_trail.lineage import Lineage, NumberStep, Severance, lineage
 from projections.base import Rows
-from projections.lineage import Lineage, NumberStep, Severance, lineage
 
 _SQL = sql_blocks("projections.audit_trail.sql", "reader")
 _CENTIBITS = 100
@@ -97,7 +97,7 @@ class AuditReader:
         return explain(child_number, last.members, pairs, vocabulary or PlainVocabulary())
 
     def lineage(self, child_number: str, severances: Sequence[Severance] = ()) -> Lineage:
-        """Say where a number leads, whenever it was issued; severed identities stay apart (`projections.lineage`)."""
+        """Say where a number leads, whenever it was issued; severed identities stay apart (module `lineage`)."""
         with wrap_errors():
             rows = self._connection.execute(_SQL["lineage"], (child_number,)).fetchall()
         return lineage(child_number, [_number_step(*row) for row in rows], severances)

@@ -1,10 +1,14 @@
-"""The lineage part of the directory's fold: which steps are published anew, and with which successors. Pure."""
+"""The lineage part of the directory's fold: which steps are published anew, and with which successors. Pure.
+
+A decision `decision.severed` names the records of a former identity and those of the new one. A step from a number is
+cut when its records are on one side and those of a successor on the other. While a successor of a named record is not
+known yet, nothing is shown.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from projections.directory.lineage import shown
 from projections.directory.overlay import Overlay
 from projections.directory.rulings import SEVERED, Ruling
 from projections.directory.state import (
@@ -15,6 +19,10 @@ from projections.directory.state import (
     ShownStep,
     Surroundings,
 )
+
+Sides = frozenset[tuple[str, str]]
+"""Sides of severances: the decision's event id and `former` or `current`."""
+_NONE: Sides = frozenset()
 
 
 def lineage_changes(
@@ -38,10 +46,10 @@ def lineage_changes(
     again = state.steps_of(children, decided.severed)
     for step in again:
         steps.setdefault(step.event_id, _scrub(step, decided.floors))
-    return _shown(steps, identities, decided, state)
+    return _with_successors(steps, identities, decided, state)
 
 
-def _shown(
+def _with_successors(
     steps: Mapping[str, LineageStep], fresh: Mapping[str, IdentityVersion], decided: Overlay, state: DirectoryState
 ) -> Sequence[ShownStep]:
     if not steps:
@@ -53,7 +61,7 @@ def _shown(
     theirs = [_scrub(step, decided.floors) for step in others.values() if step.child_number in successors]
     keys = {key for step in (*steps.values(), *theirs) for key in step.records}
     keys.update(key for identity in known.values() for key in identity.members)
-    return shown(steps.values(), known, theirs, _severances(keys, decided))
+    return _shown(steps.values(), known, theirs, _severances(keys, decided))
 
 
 def _identities(
@@ -73,3 +81,59 @@ def _scrub(step: LineageStep, floors: Mapping[str, int]) -> LineageStep:
     if not floors or floors.keys().isdisjoint(step.records):
         return step
     return step._replace(records=tuple(key for key in step.records if key not in floors))
+
+
+def _shown(
+    steps: Iterable[LineageStep],
+    identities: Mapping[str, IdentityVersion],
+    others: Iterable[LineageStep],
+    severances: Sequence[Ruling],
+) -> list[ShownStep]:
+    """Return the steps as they are published.
+
+    `identities` are the numbers that the steps name, `others` the steps of their successors, `severances` those in
+    force that name any record of either.
+    """
+    if not severances:
+        return [ShownStep(step, step.successors) for step in steps]
+    sides = _sides(severances)
+    left: dict[str, Sides] = {}
+    for step in others:
+        left[step.child_number] = left.get(step.child_number, _NONE) | _of(step.records, sides)
+    return [_shown_step(step, identities, left, sides) for step in steps]
+
+
+def _shown_step(
+    step: LineageStep, identities: Mapping[str, IdentityVersion], left: Mapping[str, Sides], sides: Mapping[str, Sides]
+) -> ShownStep:
+    own = identities.get(step.child_number)
+    here = _of(step.records, sides) | _of(own.members if own else (), sides)
+    if not here:
+        return ShownStep(step, step.successors)
+    kept = []
+    for successor in step.successors:
+        there = identities.get(successor)
+        if there is None:
+            continue
+        now = _of(there.members, sides) or left.get(successor, _NONE)
+        if not any((event, _other(side)) in now for event, side in here):
+            kept.append(successor)
+    return ShownStep(step, tuple(kept))
+
+
+def _sides(severances: Iterable[Ruling]) -> Mapping[str, Sides]:
+    found: dict[str, set[tuple[str, str]]] = {}
+    for ruling in severances:
+        for side, keys in (("former", ruling.records), ("current", ruling.current)):
+            for key in keys:
+                found.setdefault(key, set()).add((ruling.event_id, side))
+    return {key: frozenset(pairs) for key, pairs in found.items()}
+
+
+def _of(records: Iterable[str], sides: Mapping[str, Sides]) -> Sides:
+    found = [sides[key] for key in records if key in sides]
+    return frozenset().union(*found) if found else _NONE
+
+
+def _other(side: str) -> str:
+    return "current" if side == "former" else "former"

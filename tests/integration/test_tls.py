@@ -15,13 +15,13 @@ from aiokafka.errors import KafkaError
 from connectors.kafka import EventProducer, create_topics, end_offsets
 from connectors.kafka.aio import aiokafka_security
 from connectors.postgres import connect
+from contactpoint.issuer.certificates import Authority, Certificate
 from contactpoint.stack import temporary_stack
 from contactpoint.stack.kafka import KafkaCluster, free_ports
 from contactpoint.stack.local import LocalStack
 from matching.stage.app import kafka_credentials
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import MATCHING_CONTROL
-from tests.factories.certificates import Authority, Files
 from tests.integration.conftest import stack_config
 
 pytestmark = pytest.mark.integration
@@ -35,16 +35,18 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="module")
 def secured(authority: Authority) -> Iterator[str]:
     """Yield the address of a broker that talks to clients with a certificate of the authority only."""
-    server, port = authority.make("broker"), free_ports(1)[0]
+    server, port = authority.server("broker"), free_ports(1)[0]
     with temporary_stack(stack_config()) as stack:
         assert stack.kafka is not None
         restart_secured(stack.kafka, authority, server, port)
         yield f"localhost:{port}"
 
 
-def restart_secured(cluster: KafkaCluster, authority: Authority, server: Files, port: int) -> None:
+def restart_secured(cluster: KafkaCluster, authority: Authority, server: Certificate, port: int) -> None:
     node = next(iter(cluster.nodes.values()))
     plain, controller = node.node.port, node.node.controller_port
+    keystore = server.certificate.with_name("broker-keystore.pem")  # Kafka wants the key and the certificate in one
+    keystore.write_bytes(server.key.read_bytes() + server.certificate.read_bytes())
     overrides = {
         "listeners": f"PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},SSL://127.0.0.1:{port}",
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{plain},SSL://localhost:{port}",
@@ -52,9 +54,9 @@ def restart_secured(cluster: KafkaCluster, authority: Authority, server: Files, 
         "ssl.client.auth": "required",
         "ssl.enabled.protocols": "TLSv1.3,TLSv1.2",
         "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(server.both),
+        "ssl.keystore.location": str(keystore),
         "ssl.truststore.type": "PEM",
-        "ssl.truststore.location": str(authority.file),
+        "ssl.truststore.location": str(authority.certificate),
     }
     cluster.stop()
     node.config = node.config.model_copy(update={"overrides": overrides})
@@ -62,12 +64,12 @@ def restart_secured(cluster: KafkaCluster, authority: Authority, server: Files, 
     cluster.wait_until_ready()
 
 
-def settings(address: str, authority: Authority, client: Files | None) -> KafkaSettings:
+def settings(address: str, authority: Authority, client: Certificate | None) -> KafkaSettings:
     """Return the settings as they come from the environment, with or without a client's certificate."""
     environment = {
         "CONTACTPOINT_KAFKA": address,
         "CONTACTPOINT_KAFKA_SECURITY_PROTOCOL": "SSL",
-        "CONTACTPOINT_KAFKA_SSL_CA_LOCATION": str(authority.file),
+        "CONTACTPOINT_KAFKA_SSL_CA_LOCATION": str(authority.certificate),
     }
     if client is not None:
         environment["CONTACTPOINT_KAFKA_SSL_CERTIFICATE_LOCATION"] = str(client.certificate)
@@ -92,7 +94,7 @@ async def first_value(kafka: KafkaSettings) -> bytes | None:
 
 
 def test_events_go_over_tls_with_a_client_certificate(secured: str, authority: Authority) -> None:
-    kafka = settings(secured, authority, authority.make("client"))
+    kafka = settings(secured, authority, authority.client("client"))
     create_topics(kafka)
     producer = EventProducer(kafka, linger_ms=0)
     producer.send(MATCHING_CONTROL, b"test", b"{}", [])
@@ -112,13 +114,13 @@ def test_a_client_without_a_certificate_is_turned_away(secured: str, authority: 
 def test_postgresql_is_reached_over_tls_and_knows_the_client(
     stack: LocalStack, postgres: PostgresSettings, authority: Authority
 ) -> None:
-    server, client = authority.make("database"), authority.make("contactpoint")
+    server, client = authority.server("database"), authority.client("contactpoint")
     assert stack.postgres is not None
     folder = stack.postgres.config.data
     for name, source in {
         "server.crt": server.certificate,
         "server.key": server.key,
-        "root.crt": authority.file,
+        "root.crt": authority.certificate,
     }.items():
         owned_copy(source, folder / name, folder)
     with connect(postgres, autocommit=True) as connection:
@@ -128,7 +130,9 @@ def test_postgresql_is_reached_over_tls_and_knows_the_client(
             connection.execute(f"alter system set {name} = '{value}'".encode())
         connection.execute("select pg_reload_conf()")
     try:
-        proofs = f"sslmode=verify-full sslrootcert={authority.file} sslcert={client.certificate} sslkey={client.key}"
+        proofs = (
+            f"sslmode=verify-full sslrootcert={authority.certificate} sslcert={client.certificate} sslkey={client.key}"
+        )
         plain = psycopg.conninfo.make_conninfo(postgres.dsn.get_secret_value(), host="localhost")
         secure = PostgresSettings.model_validate({"dsn": f"{psycopg.conninfo.make_conninfo(plain)} {proofs}"})
         with connect(secure) as connection:

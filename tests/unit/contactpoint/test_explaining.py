@@ -25,7 +25,7 @@ from matching.linkage.components import connected_components
 from matching.linkage.constraints import constrain
 from matching.linkage.evidence import evidence_among
 from matching.linkage.explain import explain_pair
-from projections.lineage import Severance
+from projections.audit_trail.lineage import Severance
 from schemas.decisions import AnyDecisionEvent
 from schemas.errors import RejectedError
 from schemas.in_force import in_force

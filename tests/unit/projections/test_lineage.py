@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.lineage import Lineage, NumberStep, Severance, lineage
+from projections.audit_trail.lineage import Lineage, NumberStep, Severance, lineage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
