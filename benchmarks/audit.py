@@ -57,9 +57,11 @@ def _append(postgres: PostgresSettings) -> dict[str, Measure]:
         connection.execute("create table plain (id bigint generated always as identity primary key, entry jsonb)")
 
     def audited(connection: psycopg.Connection) -> None:
+        """Append an entry to the trail."""
         connection.execute("select audit.append(%s::jsonb), audit.trouble()", [f"[{document}]"])
 
     def plain(connection: psycopg.Connection) -> None:
+        """Insert the same document into a plain table."""
         connection.execute("insert into plain (entry) values (%s::jsonb)", [document])
 
     pairs = [(_rate(postgres, audited), _rate(postgres, plain)) for _ in range(RUNS)]
@@ -73,6 +75,7 @@ def _rate(postgres: PostgresSettings, once: Callable[[psycopg.Connection], None]
     stop = threading.Event()
 
     def work(lane: int) -> None:
+        """Append, one entry after another, until told to stop."""
         with connect(postgres, autocommit=True) as connection:
             while not stop.is_set():
                 once(connection)

@@ -66,6 +66,7 @@ class _Sender(threading.Thread):
         self.sent: dict[str, float] = {}
 
     def run(self) -> None:
+        """Send the events at the rate asked for."""
         begun = time.perf_counter()
         done = 0
         with EventProducer(self._kafka, linger_ms=5) as producer:

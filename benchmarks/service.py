@@ -142,6 +142,7 @@ async def _timed(ask: Callable[[], Awaitable[Ask]], count: int) -> Run:
     times: list[float] = []
 
     async def client(one: Ask) -> None:
+        """Ask one request after another, and note how long each took."""
         for n in waiting:
             began = time.perf_counter()
             await one(n)
@@ -157,6 +158,7 @@ async def _raw(postgres: PostgresSettings, asked: Sequence[dict[str, str]]) -> R
     opened: list[psycopg.AsyncConnection[tuple[object, ...]]] = []
 
     async def connected() -> Ask:
+        """Return what asks on a connection of its own to the database."""
         connection = await psycopg.AsyncConnection.connect(postgres.dsn.get_secret_value(), autocommit=True)
         opened.append(connection)
 
@@ -205,6 +207,7 @@ async def _service(port: int, messages: Sequence[bytes]) -> Run:
     writers: list[asyncio.StreamWriter] = []
 
     async def connected() -> Ask:
+        """Return what asks on a connection of its own to the service."""
         reader, writer = await _open_connection(port)
         writers.append(writer)
 

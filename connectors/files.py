@@ -150,11 +150,13 @@ class _Pending:
         self.failures: list[FileFailure] = []
 
     def add(self, item: Item) -> None:
+        """Add an item to what the next batch holds."""
         self.items.append(item)
         if not isinstance(item, SnapshotEnd):
             self.size += len(item.original)
 
     def take(self, *current: FileProgress) -> Batch:
+        """Return what was gathered as a batch, with how far its files and `current` ones are read; begin anew."""
         batch = Batch(tuple(self.items), (*self.progress, *current), tuple(self.failures))
         self.items, self.size, self.progress, self.failures = [], 0, [], []
         return batch

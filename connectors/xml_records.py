@@ -44,6 +44,7 @@ class _Rewound:
         self._stream = stream
 
     def read(self, size: int, /) -> bytes:
+        """Return the bytes that were read ahead, then those of the stream."""
         first, self._first = self._first, b""
         return first or self._stream.read(size)
 
@@ -88,6 +89,7 @@ class _Cutter:
         self._before_comment: Literal["head", "between"] = "head"
 
     def cut(self, chunks: Iterator[bytes]) -> Iterator[Piece]:
+        """Yield the pieces as their bytes arrive."""
         buffer = b""
         for chunk in chunks:
             buffer += chunk

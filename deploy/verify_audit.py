@@ -3,7 +3,7 @@ r"""Verify an exported audit trail, or one proof, without trusting whoever expor
     python verify_audit.py trail FOLDER --log LOG.vkey --witness WITNESS.vkey [--seen NOTE] [--copy TRAIL.jsonl]
     python verify_audit.py proof PROOF ENTRY --log LOG.vkey --witness WITNESS.vkey
 
-Needs Python 3.11 and the package `cryptography`, and nothing of the system that made the trail. The two public keys
+Needs this one file, Python 3.11 and `cryptography`, and nothing of the system that made the trail. The two public keys
 must come from somewhere else than the export: the witness's from the witness. NOTE is the newest checkpoint as the
 witness gives it (its `GET /`): without it a trail that was rolled back as a whole cannot be told from a younger one.
 TRAIL.jsonl is an older export or another copy: with it a fork is found to the leaf.

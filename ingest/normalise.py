@@ -92,6 +92,7 @@ class _Normaliser:
         self._notes: list[str] = []
 
     def run(self, raw: RawPerson) -> Normalised:
+        """Return the permitted items, cleaned, and notes of what was left out."""
         born, basis, note = clean_birth_date(raw.birth_date or "", self._said_on)
         self._note("birth_date", note)
         items: dict[str, Any] = {

@@ -91,6 +91,7 @@ class _Judge:
         self.shielded[self.cluster[shielded]] = True
 
     def judgement(self) -> Judgement:
+        """Return the identities and conflicts that follow from the clusters."""
         number = {founder: child_number(self.keys[founder]) for founder in self.members}
         states = {}
         for each in [*self._questions(), *self._contradicted()]:

@@ -57,9 +57,11 @@ def curve(title: str, description: str, points: Sequence[tuple[float, float, flo
     height, left, right = 260.0, 60.0, _WIDTH - 30.0
 
     def x(threshold: float) -> float:
+        """Return where a threshold stands."""
         return left + (threshold - low) / ((high - low) or 1.0) * (right - left)
 
     def line(column: int, colour: str) -> str:
+        """Return the curve of one column of the points."""
         path = " ".join(f"{x(p[0]):.1f},{_TOP + (1 - p[column]) * height:.1f}" for p in points)
         return f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{path}"/>'
 
@@ -84,6 +86,7 @@ def _rows(
     scale = (_WIDTH - _LABELS - 90) / ((high - low) or 1.0)
 
     def x(weight: float) -> float:
+        """Return where a weight stands."""
         return _LABELS + (weight - low) * scale
 
     bottom = _TOP + _ROW * len(bars)

@@ -17,6 +17,8 @@ def publish_keys(issuer: Issuer) -> Iterator[str]:
     """Serve the key set on a free port while the block runs; yield its address."""
 
     class Handler(BaseHTTPRequestHandler):
+        """Answers every GET with the issuer's public keys."""
+
         def do_GET(self) -> None:
             body = json.dumps(issuer.jwks()).encode()
             self.send_response(200)

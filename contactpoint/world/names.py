@@ -95,9 +95,11 @@ class _Vocabulary:
         self._codes: dict[str, int] = {}
 
     def codes(self, words: list[str]) -> Codes:
+        """Return the code of each word; a new word gets the next one."""
         return np.array([self._codes.setdefault(word, len(self._codes)) for word in words], np.int32)
 
     def strings(self) -> Strings:
+        """Return the words in the order of their codes."""
         return np.array(list(self._codes), dtype=object)
 
 

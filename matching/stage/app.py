@@ -135,6 +135,7 @@ def make_app(settings: MatchingSettings, data: Path) -> faust.App:
 
     @app.agent(control, name="control")
     async def control_commands(commands: faust.StreamT[bytes]) -> None:
+        """Obey the commands on the control topic, one by one."""
         async for key, value in commands.items():
             await _obey(settings, key, value)
 

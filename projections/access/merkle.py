@@ -176,6 +176,7 @@ def fetch_from(stored: Callable[[int, int, int], Sequence[bytes]]) -> Fetch:
     """Return a Fetch over stored levels: `stored(level, first, count)` gives hashes of level 0, 8, 16 ... in order."""
 
     def fetch(level: int, index: int) -> bytes:
+        """Return one node: stored, or hashed from the stored level below."""
         below = level - level % STEP
         hashes = list(stored(below, index << (level - below), 1 << (level - below)))
         while len(hashes) > 1:

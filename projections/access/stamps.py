@@ -42,6 +42,7 @@ def http_authority(url: str) -> Ask:
     """Return an Ask that posts to a time stamping authority (RFC 3161 §3.4)."""
 
     def ask(request: bytes) -> bytes:
+        """Return the authority's reply to a time stamp request."""
         reply = exchange(url, request, {"Content-Type": "application/timestamp-query"})
         if reply.status != HTTPStatus.OK:
             raise RetriableError(f"the time stamping authority answers with status {reply.status}")

@@ -66,6 +66,7 @@ def stored_hashes(connection: Connection) -> Fetch:
     """Return a Fetch for proofs over the stored leaves and nodes; FatalError when some are missing."""
 
     def stored(level: int, first: int, count: int) -> list[bytes]:
+        """Return consecutive hashes of one level; raise when one is missing."""
         name = "read_nodes" if level else "read_leaf_hashes"
         rows = connection.execute(QUERIES[name], {"level": level, "first": first, "count": count}).fetchall()
         if len(rows) != count:

@@ -51,6 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _SECONDS
 
     def do_POST(self) -> None:
+        """Cosign the checkpoint that is sent, or say why not."""
         length = self.headers.get("Content-Length", "")
         if self.path != "/add-checkpoint" or not length.isdigit() or int(length) > LARGEST_REQUEST:
             self.close_connection = True
@@ -62,6 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(reply)
 
     def do_GET(self) -> None:
+        """Answer with the newest checkpoint that was cosigned."""
         self._send(Reply(HTTPStatus.OK, self.server.witness.latest()))
 
     def log_message(self, *_: object) -> None:

@@ -148,12 +148,15 @@ class _Sources:
         self._numbers: dict[str, int] = {}
 
     def item(self, claim: Claim | None) -> Sourced | None:
+        """Return the value of a claim with its source, None for no claim."""
         return Sourced(claim.value, self._number(claim.record)) if claim else None
 
     def items(self, claims: Sequence[Claim]) -> list[Sourced]:
+        """Return the value of each claim with its source."""
         return [Sourced(claim.value, self._number(claim.record)) for claim in claims]
 
     def decided(self, value: Any, by: Standing) -> Sourced:
+        """Return a value that a decision states, with the decision as its source."""
         self.listed.append(Source(by.ruling.event_id, "decision", by.ruling.decided_at.date()))
         return Sourced(value, len(self.listed) - 1)
 
