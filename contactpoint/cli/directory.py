@@ -107,7 +107,7 @@ def try_command(
     with practice(addresses(), stack_config().folder / "service", stack_config().folder) as service:
         while True:
             for path in ("/v1/open", "/v1/who-else", "/v1/lineage"):
-                print(service.curl(path, child_number=number))  # noqa: T201 - to be pasted: no wrapping, no colours
+                typer.echo(service.curl(path, child_number=number))  # to be pasted: no wrapping, no colours
             console.print("a token lasts ten minutes; Enter prints the requests with a new one, Ctrl-C ends")
             input()
 

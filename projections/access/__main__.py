@@ -135,7 +135,7 @@ def main(env: Mapping[str, str]) -> int:
     try:
         run(AuditSettings.from_env(env))
     except ContactPointError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line that the user sees
+        sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
 

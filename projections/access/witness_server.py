@@ -125,7 +125,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         serve(Path(arguments[0]), int(arguments[1]))
     except (ContactPointError, IndexError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line that the user sees
+        sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
 

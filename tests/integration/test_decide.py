@@ -111,7 +111,7 @@ def _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line: Line, number
 def _the_queue(line: Line, one: str, other: str) -> None:
     before = ask(line, "conflicts", "--with-right", "shielded")
     hidden = conflict("opened", 50_000, (one, "school-1:none"), shielded=True, kind="shield_in_doubt")
-    seen = conflict("opened", 50_000, tuple(sorted((one, other))), authority="E08000001")  # type: ignore[arg-type]
+    seen = conflict("opened", 50_000, (min(one, other), max(one, other)), authority="E08000001")
     with EventProducer(line.kafka) as producer:
         for event in (hidden, seen):
             producer.send_event(CONFLICTS, encode(event))

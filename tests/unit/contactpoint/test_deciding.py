@@ -28,6 +28,7 @@ from schemas.decisions import (
     Erasure,
     ErasureOrdered,
     EvidenceSeen,
+    MustLinkDecided,
     Retraction,
 )
 from schemas.errors import RejectedError
@@ -57,7 +58,8 @@ def test_a_decision_names_its_records_in_order_and_what_the_person_saw() -> None
     seen = EvidenceSeen(model="m", weight=640, levels=(3, 0))
     event = decide_link("must_link", (B, A), ONE, state(), seen=seen, expires=date(2027, 1, 1))
     assert decode(encode(event).value) == event
-    assert (event.subject, event.data.records, event.data.seen) == (B, (B, A), seen)  # type: ignore[union-attr]
+    assert isinstance(event, MustLinkDecided)
+    assert (event.subject, event.data.records, event.data.seen) == (B, (B, A), seen)
 
 
 @pytest.mark.parametrize(

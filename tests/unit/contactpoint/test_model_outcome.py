@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from contactpoint.model_tools.outcome import Outcome, child_changes, told, workload
 from matching.changes import ConflictState
+from schemas.conflicts import ConflictKind
 from schemas.identity import child_number
 
 KEYS = tuple(f"school-1:{number}" for number in range(8))
@@ -23,8 +24,8 @@ def memberships(draw: st.DrawFn) -> dict[str, tuple[str, ...]]:
     return {child_number(group[0]): group for group in groups}
 
 
-def conflict(kind: str, *records: str, authority: str = "E1") -> ConflictState:
-    return ConflictState(kind, records, (), (), (), authority, shielded=False, held="")  # type: ignore[arg-type]
+def conflict(kind: ConflictKind, *records: str, authority: str = "E1") -> ConflictState:
+    return ConflictState(kind, records, (), (), (), authority, shielded=False, held="")
 
 
 @given(memberships(), memberships())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -93,9 +94,9 @@ def test_pair_counts_agree_with_counting_pairs_one_by_one(labels: list[tuple[int
 
 @given(LABELS, st.randoms(use_true_random=False))
 def test_the_order_of_records_and_the_names_of_labels_change_nothing(
-    labels: list[tuple[int, int]], rng: object
+    labels: list[tuple[int, int]], rng: Random
 ) -> None:
-    shuffled = sorted(labels, key=lambda _: rng.random())  # type: ignore[attr-defined]
+    shuffled = sorted(labels, key=lambda _: rng.random())
     one = measure_labels(*zip(*labels, strict=True))
     other = measure_labels([f"c{c}" for c, _ in shuffled], [f"p{p}" for _, p in shuffled])
     assert one == other

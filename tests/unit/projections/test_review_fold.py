@@ -14,6 +14,7 @@ from projections.review.memory import InMemoryReview
 from projections.review.views import ConflictView, DecisionView
 from schemas.catalogue import AnyEvent
 from schemas.codec import decode_as, encode
+from schemas.conflicts import ConflictEvent
 from tests.unit.projections.reviews import RECORDS, START, conflict, decision, review_history
 
 A, B, C = RECORDS[:3]
@@ -56,7 +57,7 @@ def test_a_question_is_in_one_queue_that_of_its_newest_state(seed: int) -> None:
     events = review_history(seed, 40)
     state = folded(*[[event] for event in events])
     assert not state.ordinary.keys() & state.shielded.keys()
-    shielded = {e.subject: e.data.shielded for e in events if e.event_type.startswith("conflict.")}  # type: ignore[union-attr]
+    shielded = {e.subject: e.data.shielded for e in events if isinstance(e, ConflictEvent)}
     assert {name for name, hidden in shielded.items() if hidden} == set(state.shielded)
 
 
