@@ -51,21 +51,6 @@ class Producer(Protocol):
         ...
 
 
-class DiscardingProducer:
-    """A producer for dry runs: takes everything and sends nothing."""
-
-    def send(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
-    ) -> None:
-        """Take one message."""
-
-    def send_event(self, topic: str, event: EncodedEvent) -> None:
-        """Take one encoded event."""
-
-    def flush(self) -> None:
-        """Return at once."""
-
-
 @dataclass(frozen=True, slots=True)
 class FeedCheck:
     """A dry run over everything in a feed: what stops it, what would happen, and the first refused items."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -61,6 +61,17 @@ class Namespace:
         if table.area is not None:
             return self.areas[table.area]
         return self.published if table.published else self.working
+
+
+def fold_each(messages: Iterable[ReadMessage], add: Callable[[ReadMessage], None]) -> list[Refused]:
+    """Add each message to a batch; return those that `add` rejects."""
+    refused: list[Refused] = []
+    for message in messages:
+        try:
+            add(message)
+        except RejectedError as error:
+            refused.append(Refused(message, error))
+    return refused
 
 
 class Projection(Protocol):

@@ -14,9 +14,9 @@ from schemas.settings import KafkaSettings
 
 
 class Lag(NamedTuple):
-    """One partition as one projection has read it; `lag` is the number of messages still to fold."""
+    """One partition as one stage, such as a projection, has read it: the next offset to read, and where it ends."""
 
-    projection: str
+    stage: str
     topic: str
     partition: int
     position: int
@@ -24,7 +24,7 @@ class Lag(NamedTuple):
 
     @property
     def lag(self) -> int:
-        """Return how many messages are still to fold."""
+        """Messages still to read."""
         return max(0, self.end - self.position)
 
 

@@ -79,7 +79,7 @@ def lag_command(output: OutputOption = Output.TABLE) -> None:
         rows = stage_lags(where.kafka_settings(), connection)
         waiting = outbox_rows(connection)
     if output is Output.JSON:
-        partitions = [asdict(row) | {"lag": row.lag} for row in rows]
+        partitions = [row._asdict() | {"lag": row.lag} for row in rows]
         show(output, {"partitions": partitions, "outbox_batches": waiting})
         return
     totals: dict[tuple[str, str], list[int]] = {}

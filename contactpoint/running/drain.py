@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 
 from psycopg import Connection, errors
 from psycopg.rows import TupleRow
@@ -16,7 +15,7 @@ from matching.sql import QUERIES
 from matching.stage.messages import Position
 from matching.stage.store import read_positions
 from projections.registry import PROJECTIONS
-from projections.status import lags_to
+from projections.status import Lag, lags_to
 from schemas.errors import RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DECISIONS, SOURCE_TOPICS
@@ -25,40 +24,21 @@ MATCHING_TOPICS = (*SOURCE_TOPICS, DECISIONS)
 _PAUSE = 0.1  # seconds between two looks
 
 
-@dataclass(frozen=True, slots=True)
-class StageLag:
-    """One stage and partition: the next offset to read, the end, and how many messages lie between."""
-
-    stage: str
-    topic: str
-    partition: int
-    position: int
-    end: int
-
-    @property
-    def lag(self) -> int:
-        """Messages still to read."""
-        return max(0, self.end - self.position)
-
-
-def stage_lags(kafka: KafkaSettings, connection: Connection[TupleRow]) -> list[StageLag]:
+def stage_lags(kafka: KafkaSettings, connection: Connection[TupleRow]) -> list[Lag]:
     """Return the lag of matching and of each projection, a row a partition; a stage that never ran stands at 0."""
     return _lags(kafka, connection, _matching(connection))
 
 
-def _lags(kafka: KafkaSettings, connection: Connection[TupleRow], matching: list[Position]) -> list[StageLag]:
+def _lags(kafka: KafkaSettings, connection: Connection[TupleRow], matching: list[Position]) -> list[Lag]:
     projections = PROJECTIONS.values()
     ends = end_offsets(kafka, {*MATCHING_TOPICS, *(topic for each in projections for topic in each.topics)})
     stored = {(position.topic, position.partition): position.next_offset for position in matching}
     rows = [
-        StageLag("matching", topic, partition, stored.get((topic, partition), 0), end)
+        Lag("matching", topic, partition, stored.get((topic, partition), 0), end)
         for (topic, partition), end in sorted(ends.items())
         if topic in MATCHING_TOPICS
     ]
-    return rows + [
-        StageLag(row.projection, row.topic, row.partition, row.position, row.end)
-        for row in lags_to(connection, ends, projections)
-    ]
+    return [*rows, *lags_to(connection, ends, projections)]
 
 
 def outbox_rows(connection: Connection[TupleRow]) -> int:

@@ -12,8 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from matching.linkage.hashing import Indices
 from matching.linkage.marks import Bools
 from matching.linkage.model import CENTIBITS, LinkageModel
@@ -142,9 +140,3 @@ def authority_of(records: Iterable[int], authorities: Mapping[int, str] | list[s
     named = [authorities[record] for record in records]
     counts = {name: named.count(name) for name in named if name}
     return min(counts, key=lambda name: (-counts[name], name), default="")
-
-
-def answered_pairs(cannot_link: Indices, clusters: Indices) -> set[tuple[int, int]]:
-    """Return the pairs (lower, higher) of clusters between which a cannot-link stands, given as row numbers."""
-    sides = np.sort(clusters[cannot_link], axis=1)
-    return {(low, high) for low, high in sides.tolist() if low != high}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -89,8 +88,3 @@ def make_leaf(number: int, pending: Pending, key: ChildKey | None, signer: Signe
 def utc(at: datetime) -> str:
     """Return a time as the trail writes it: UTC, microseconds, Z."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def signature_text(row: LeafRow) -> str:
-    """Return the signature in base64, as it is exported."""
-    return base64.b64encode(row.signature).decode("ascii")

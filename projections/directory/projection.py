@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from connectors.kafka import ReadMessage
 from connectors.postgres import sql_script
-from projections.base import Namespace, Refused, Rows
+from projections.base import Namespace, Refused, Rows, fold_each
 from projections.directory.fold import add_decision, add_identity, add_record, changes
 from projections.directory.layout import TABLES
 from projections.directory.rulings import view_of
@@ -16,7 +17,6 @@ from projections.directory.views import IdentityView, RecordView
 from projections.schema import create_tables
 from projections.text import refuse_nul
 from schemas.codec import decode_as
-from schemas.errors import RejectedError
 from schemas.topics import DECISIONS, IDENTITIES, SOURCE_KINDS, SOURCE_TOPICS, source_topic
 
 _PACKAGE = "projections.directory.sql"
@@ -47,12 +47,7 @@ class DirectoryProjection:
     def apply(self, connection: Rows, messages: Sequence[ReadMessage]) -> list[Refused]:
         """Fold the messages into rows in the caller's transaction; return those that cannot be read."""
         batch = Batch()
-        refused: list[Refused] = []
-        for message in messages:
-            try:
-                _add(batch, message)
-            except RejectedError as error:
-                refused.append(Refused(message, error))
+        refused = fold_each(messages, partial(_add, batch))
         state = DirectoryTables(connection)
         state.save(changes(batch, state))
         return refused

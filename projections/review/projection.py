@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from connectors.kafka import ReadMessage
-from projections.base import Namespace, Refused, Rows, Table
+from projections.base import Namespace, Refused, Rows, Table, fold_each
 from projections.review.fold import (
     LINK_DECISIONS,
     Batch,
@@ -52,12 +53,7 @@ class ReviewProjection:
     def apply(self, connection: Rows, messages: Sequence[ReadMessage]) -> list[Refused]:
         """Fold the messages into rows in the caller's transaction; return those that cannot be read."""
         batch = Batch()
-        refused: list[Refused] = []
-        for message in messages:
-            try:
-                _add(batch, message)
-            except RejectedError as error:
-                refused.append(Refused(message, error))
+        refused = fold_each(messages, partial(_add, batch))
         state = ReviewTables(connection)
         state.save(changes(batch, state))
         return refused
