@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 from connectors.kafka import EventProducer, PartitionReader, watermarks
+from connectors.vault import KeyVault, Plain, Sealer
 from schemas.catalogue import AnyEvent
-from schemas.codec import decode, encode
+from schemas.codec import EncodedEvent, as_sealed, decode, encode
 from schemas.decisions import DecisionEvent
-from schemas.errors import RejectedError, RetriableError
+from schemas.directory_decisions import CorrectionMade
+from schemas.errors import ConfigurationError, RejectedError, RetriableError
 from schemas.settings import KafkaSettings
 from schemas.topics import DECISIONS
 
@@ -18,13 +20,35 @@ _PATIENCE = 15.0
 
 
 def publish_decision(kafka: KafkaSettings, event: AnyEvent, *, seconds: float = 30.0) -> None:
-    """Return once every in-sync broker holds the decision.
+    """Return once every in-sync broker holds the decision, sealed if it states values of a child.
 
     Publishing it again changes nothing: its id is a function of what it says. Raises RetriableError when the brokers do
     not answer in time; the decision may then be published or not, and the same event is to be tried again.
     """
+    if isinstance(event, CorrectionMade):
+        _publish_sealed(kafka, event, seconds)
+    else:
+        _publish(kafka, encode(event), seconds)
+
+
+def key_name(decision_id: str) -> str:
+    """Return the name of the data key under which a decision that states values is sealed."""
+    return f"decision:{decision_id}"
+
+
+def _publish_sealed(kafka: KafkaSettings, event: AnyEvent, seconds: float) -> None:
+    if kafka.vault is None:
+        message = "CONTACTPOINT_KEK is not set: a decision that states values of a child has to be sealed"
+        raise ConfigurationError(message)
+    encoded = encode(event)
+    with KeyVault(kafka.vault) as vault, vault.publishing():
+        value = Sealer(vault).seal([Plain(key_name(event.event_id), encoded.key, encoded.value)])[0]
+        _publish(kafka, as_sealed(encoded, value), seconds)
+
+
+def _publish(kafka: KafkaSettings, encoded: EncodedEvent, seconds: float) -> None:
     with EventProducer(kafka, linger_ms=0, delivery_seconds=seconds) as producer:
-        producer.send_event(DECISIONS, encode(event))
+        producer.send_event(DECISIONS, encoded)
         producer.flush(seconds)
 
 

@@ -23,9 +23,10 @@ from contactpoint.cli.output import Output, console, progress, show
 from contactpoint.explaining.entry import entry_lines
 from contactpoint.explaining.words import explain_child
 from contactpoint.model_tools.memberships import measure_memberships
+from contactpoint.running.audit_parts import audit_parts
 from contactpoint.running.drain import wait_until_drained
 from contactpoint.running.practice import practice
-from contactpoint.running.supervisor import STAGES, Supervisor
+from contactpoint.running.supervisor import RETENTION, STAGES, Supervisor
 from contactpoint.stack import ConsoleReporter, StackAddresses, StackConfig, down, reset, up
 from contactpoint.world import WorldSettings, WorldSummary, simulate
 from ingest.seals import Seals
@@ -114,8 +115,8 @@ def _show_the_line(demo: _Demo, children: int, seed: int) -> None:
 
 @contextmanager
 def _stages(demo: _Demo) -> Iterator[None]:
-    env = {**os.environ, **demo.where.as_env()}
-    with Supervisor(STAGES, env, demo.folder / "logs"):
+    env = {**os.environ, **demo.where.as_env(), **audit_parts(os.environ, demo.config.folder).as_env()}
+    with Supervisor((*STAGES, RETENTION), env, demo.folder / "logs"):
         yield
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Self
 
 from connectors.base import Batch
-from connectors.vault import KeyVault, Plain, RecordKeys, Sealer
+from connectors.vault import KeyVault, Plain, RecordKeys, Sealer, letter_key
 from connectors.vault.record_keys import PURPOSE
 from schemas.codec import EncodedEvent, as_sealed
 from schemas.dead_letter import DeadLetter
@@ -49,7 +49,7 @@ class Seals:
     def sealed(
         self, events: Sequence[EncodedEvent], letters: Sequence[DeadLetter]
     ) -> tuple[list[EncodedEvent], list[DeadLetter]]:
-        """Return events and dead letters sealed, a record's under its data key, a nameless letter under its own."""
+        """Return events and dead letters sealed, a record's under its data key, each letter under one of its own."""
         plains = [Plain(event.key.decode(), event.key, event.value) for event in events]
         plains += [Plain(_owner(letter), letter.key, letter.value) for letter in letters]
         values = self._sealer.seal(plains)
@@ -60,4 +60,4 @@ class Seals:
 
 
 def _owner(letter: DeadLetter) -> str:
-    return letter.key.decode() if letter.key else f"letter:{letter.letter_id}"
+    return letter_key(letter.letter_id, letter.key.decode() if letter.key else "")

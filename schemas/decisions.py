@@ -117,16 +117,22 @@ class ErasedRecord(Contract):
 
 
 class Erasure(Contract):
-    """The records of a child whose data keys are destroyed."""
+    """The records of a child whose data keys are destroyed.
+
+    `child_numbers` are all that the child ever had: what the trail of access says under them is destroyed, too.
+    `decisions` are those that state values of the child and of nobody else (corrections): their keys are destroyed.
+    """
 
     records: tuple[ErasedRecord, ...] = Field(min_length=1, max_length=200)
+    child_numbers: tuple[Key, ...] = Field(default=(), max_length=200)
+    decisions: tuple[str, ...] = Field(default=(), max_length=1000)
 
 
 class ErasureOrdered(DecisionEvent):
     """What these records stated up to these versions is as if it had never been said, also when it is sent again."""
 
     event_type: Literal["erasure.ordered"] = "erasure.ordered"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     data: Erasure
 
 

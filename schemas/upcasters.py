@@ -21,9 +21,15 @@ def identity_v1_v2(document: Document) -> Document:
     return document | {"data": document["data"] | {"held": False, "conflicts": [], "decisions": []}}
 
 
+def erasure_v1_v2(document: Document) -> Document:
+    """Version 1 named records alone."""
+    return document | {"data": document["data"] | {"child_numbers": [], "decisions": []}}
+
+
 # (event type, version it lifts from) -> step.
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
-    (f"identity.{kind}", 1): identity_v1_v2 for kind in ("created", "changed", "merged", "split", "retired")
+    **{(f"identity.{kind}", 1): identity_v1_v2 for kind in ("created", "changed", "merged", "split", "retired")},
+    ("erasure.ordered", 1): erasure_v1_v2,
 }
 
 

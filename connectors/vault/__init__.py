@@ -6,8 +6,8 @@ log, its copies and the dead letters unreadable for that child.
 
 from __future__ import annotations
 
-from connectors.vault.keys import ERASED, KeyVault
+from connectors.vault.keys import ERASED, KeyVault, letter_key
 from connectors.vault.record_keys import RecordKeys, record_keys
 from connectors.vault.sealer import Plain, Sealer
 
-__all__ = ["ERASED", "KeyVault", "Plain", "RecordKeys", "Sealer", "record_keys"]
+__all__ = ["ERASED", "KeyVault", "Plain", "RecordKeys", "Sealer", "letter_key", "record_keys"]

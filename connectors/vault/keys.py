@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final, Self
 
 import psycopg
@@ -22,6 +23,12 @@ _SQL = sql_blocks(_PACKAGE)
 _WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + 16  # with the tag
 _PACKED = KEY_ID_BYTES + _WRAPPED_BYTES
 _DESTROYED = bytes(_WRAPPED_BYTES)
+
+
+def letter_key(letter_id: str, record_key: str = "") -> str:
+    """Return the name of a dead letter's own data key; it is destroyed in time, or with its record's."""
+    return f"letter:{record_key}#{letter_id}"
+
 
 ERASED: Final = b""
 """Stands for a key that was destroyed."""
@@ -92,9 +99,25 @@ class KeyVault:
             if self._run("is_carried_out", event_id)[0][0]:
                 return False
             also()
-            self._run("destroy", list(names))
+            self._destroy(names)
             self._run("note_carried_out", event_id)
         return True
+
+    def destroy(self, names: Collection[str]) -> None:
+        """Destroy the keys of these names; nothing is published under them meanwhile."""
+        with wrap_errors(), self._connection.transaction():
+            self._run("exclude")
+            self._destroy(names)
+
+    def destroy_letters(self, before: datetime) -> int:
+        """Destroy the keys of dead letters that were sealed before this time; return how many there were."""
+        with wrap_errors(), self._connection.transaction():
+            self._run("exclude")
+            return self._connection.execute(_SQL["destroy_letters"], [before]).rowcount
+
+    def made_at(self, key_ids: Collection[bytes]) -> Mapping[bytes, datetime]:
+        """Return when each of these keys was made; those that were destroyed, or are of no vault, are left out."""
+        return {bytes(row[0]): row[1] for row in self._run("made_at", list(key_ids))}
 
     def close(self) -> None:
         """Give the connection back."""
@@ -105,6 +128,9 @@ class KeyVault:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _destroy(self, names: Collection[str]) -> None:
+        self._connection.execute(_SQL["destroy"], {"names": list(names)})
 
     def _by_name(self, names: Collection[str]) -> dict[str, DataKey]:
         rows = self._run("by_name", list(names))

@@ -177,27 +177,6 @@ def report_command(
     show(output, [asdict(line) for line in lines], "who looked")
 
 
-@app.command("erase")
-@grouped
-def erase_command(
-    numbers: Annotated[list[str], typer.Argument(help="All numbers that the child ever had.")],
-    who: Acting,
-) -> None:
-    """Destroy the keys that seal what the trail says about a child. Its proofs still hold; there is no way back."""
-    from projections.access.deed import Deed, done
-    from projections.access.reader import POLICY
-    from projections.access.sealing import SealingKey
-    from projections.access.store import erase_keys
-
-    sealing = SealingKey.read(_parts().keys / "seal.key")
-    with (
-        connected() as connection,
-        done(connection, Deed("destroyed_keys", who.person("management_team"), POLICY, new_request())),
-    ):
-        count = erase_keys(connection, sealing, [number.upper() for number in numbers])
-    show(Output.TABLE, {"keys destroyed": count})
-
-
 @app.command("restore")
 def restore_command() -> None:
     """Make the trail's tables again from the topic `access`, after the database was lost. They must be empty."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import threading
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,18 +21,25 @@ from contactpoint.cli.environment import addresses, number_of, stack_config
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.cli.why import RightOption
-from contactpoint.erasing.order import REASONS, RETENTION_OVER, Approval, enforce, erase
+from contactpoint.erasing.keeper import Keeper, KeeperSettings, day_begun
+from contactpoint.erasing.order import REASONS, RETENTION_OVER, Approval
+from contactpoint.erasing.places import Surroundings, enforce, erase
 from contactpoint.erasing.proof import read_values, traces
+from contactpoint.erasing.state import Erased, orders
+from contactpoint.erasing.state import prepare as prepare_orders
+from contactpoint.running.audit_parts import audit_parts
 from contactpoint.stack.postgres import find_binaries
+from projections.access.sealing import SealingKey
 from projections.directory.entry import Authority
 from projections.directory.explanation import Statement
 from projections.directory.reader import DirectoryReader
 from projections.directory.retention import PERIODS
-from schemas.decisions import Clock, ClockAdvanced
-from schemas.events import event_id
+from schemas.errors import ConfigurationError
 from schemas.sealing import KEY_BYTES
 
 app = typer.Typer(help="The life of a record: archive, closing, erasure.", no_args_is_help=True)
+OURS = "contactpoint"
+Organisation = Annotated[str, typer.Option(help="Whom you work for: it is in the trail's entry.")]
 
 
 def register(root: typer.Typer) -> None:
@@ -40,7 +51,14 @@ def register(root: typer.Typer) -> None:
 @app.command("rules")
 def rules_command(output: OutputOption = Output.TABLE) -> None:
     """Show each rule: the period, the law that it rests on, since when, and why."""
-    show(output, [asdict(period) | {"effective": period.effective.isoformat()} for period in PERIODS], "retention")
+    rows = [asdict(period) | {"effective": period.effective.isoformat()} for period in PERIODS]
+    show(output, rows, "retention")
+    if output is not Output.JSON:
+        settings = KeeperSettings.from_env(os.environ)
+        console.print(
+            f"Own choice: a dead letter can be read for {settings.letter_days} days; what a search asked that found no "
+            f"child stays sealed in the trail of access for {settings.query_years} years."
+        )
 
 
 @app.command("advance")
@@ -67,22 +85,49 @@ def erase_command(
     by: Annotated[str, typer.Option(help="Your account.", show_default=False)],
     approved_by: Annotated[str, typer.Option(help="The second person's account.", show_default=False)],
     reason: Annotated[str, typer.Option(help=f"One of {', '.join(REASONS)}.")] = RETENTION_OVER,
+    organisation: Organisation = OURS,
+    output: OutputOption = Output.TABLE,
 ) -> None:
-    """Erase a child: every stage forgets it, and the keys of its records are destroyed. Nothing brings it back."""
-    where = addresses()
-    with connect(where.postgres_settings(), autocommit=True) as connection:
+    """Erase a child everywhere, for good, and prove it; status 1 when the proof still finds something.
+
+    Whatever interrupts it, `contactpoint run` or `contactpoint retention enforce` goes on where it stopped.
+    """
+    around = _surroundings(organisation, dump=True)
+    with connect(around.postgres, autocommit=True) as connection:
         number = number_of(DirectoryReader(connection), who)
-    event = erase(where.kafka_settings(), where.postgres_settings(), number, Approval(by, approved_by, reason))
-    console.print(f"child {number} is erased: {len(event.data.records)} records, event {event.event_id}")
-    console.print(f"the trail of access has a key of its own for the child: contactpoint audit erase {number} ...")
+    _tell([erase(around, number, Approval(by, approved_by, reason))], output)
 
 
 @app.command("enforce")
-def enforce_command() -> None:
-    """Carry out every erasure that was ordered and is not done in this vault: after a crash or a restored backup."""
-    where = addresses()
-    done = enforce(where.kafka_settings(), where.postgres_settings())
-    console.print(f"{done} erasures were carried out now")
+def enforce_command(organisation: Organisation = OURS, output: OutputOption = Output.TABLE) -> None:
+    """Carry out every erasure that was ordered and is not done here: after a crash or a restored backup."""
+    _tell(enforce(_surroundings(organisation, dump=True)), output)
+
+
+@app.command("orders")
+def orders_command(
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50, output: OutputOption = Output.TABLE
+) -> None:
+    """List the erasures, the newest first: how far each is, and where its proof has found something."""
+    settings = addresses().postgres_settings()
+    prepare_orders(settings)
+    with connect(settings, autocommit=True) as connection:
+        rows = [asdict(row) for row in orders(connection, limit)]
+    show(output, rows, "erasures")
+
+
+@app.command("run")
+def run_command(organisation: Organisation = OURS) -> None:
+    """Let days begin and purge what is due, until told to stop. A second one stands by and takes over.
+
+    Settings: CONTACTPOINT_RETENTION_LETTER_DAYS, _QUERY_YEARS, _MOST_DAYS_AHEAD, _EVERY_SECONDS and others in
+    contactpoint/erasing/keeper.py.
+    """
+    settings = KeeperSettings.from_env(os.environ)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Keeper(_surroundings(organisation), settings).run(stop)
 
 
 @app.command("prove")
@@ -127,16 +172,30 @@ def field_command(
         show(output, [_authority(each) for each in found.authorities], "responsible, one after another")
 
 
-def day_begun(today: date, by: str) -> ClockAdvanced:
-    """Return the event that this day has begun; published twice it is the same."""
-    return ClockAdvanced(
-        event_id=event_id("clock.advanced", today.isoformat()),
-        subject="clock",
-        decided_at=datetime(today.year, today.month, today.day, tzinfo=UTC),
-        by=by,
-        reason="day_begun",
-        data=Clock(today=today),
-    )
+def _surroundings(organisation: str, *, dump: bool = False) -> Surroundings:
+    config, where = stack_config(), addresses()
+    sealing = SealingKey.read(audit_parts(os.environ, config.folder).keys / "seal.key")
+    pg_dump = None
+    if dump:
+        with contextlib.suppress(ConfigurationError):  # a server elsewhere: its tables are searched all the same
+            pg_dump = find_binaries(config.postgres_bin) / "pg_dump"
+    return Surroundings(where.kafka_settings(), where.postgres_settings(), sealing, organisation, pg_dump)
+
+
+def _tell(erased: Sequence[Erased], output: Output) -> None:
+    rows = [
+        {
+            "event": each.event.event_id,
+            "records": len(each.event.data.records),
+            "done": each.finished,
+            "values searched for": each.searched,
+            "found in": list(each.found),
+        }
+        for each in erased
+    ]
+    show(output, rows, "erasures carried out now")
+    if not all(each.finished for each in erased):
+        raise typer.Exit(1)
 
 
 def _statement(each: Statement) -> dict[str, str]:

@@ -16,7 +16,7 @@ from contactpoint.cli.output import Output, messages, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.running.audit_parts import audit_parts
 from contactpoint.running.drain import wait_until_drained
-from contactpoint.running.supervisor import STAGES, Supervisor
+from contactpoint.running.supervisor import RETENTION, STAGES, Supervisor
 from projections.rebuild import rebuild, verify
 from projections.registry import PROJECTIONS, projection
 
@@ -120,14 +120,17 @@ def register(root: typer.Typer) -> None:
 def run_command(
     logs: Annotated[Path | None, typer.Option(help="Folder for one log file a stage.", show_default=False)] = None,
 ) -> None:
-    """Run matching, all projections, the audit trail and its witness; start again whatever crashes, until Ctrl-C."""
+    """Run matching, all projections, the trail of access, its witness and the keeper of retention, until Ctrl-C.
+
+    Whatever crashes is started again.
+    """
     where = addresses()
     create_topics(where.kafka_settings())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     audit = audit_parts(os.environ, stack_config().folder)
-    commands = (*STAGES, *audit.commands())
+    commands = (*STAGES, *audit.commands(), RETENTION)
     with Supervisor(commands, {**stage_environment(), **audit.as_env()}, logs):
         messages.print(f"{', '.join(stage.name for stage in commands)} run; Ctrl-C stops them in order")
         stop.wait()

@@ -35,21 +35,31 @@ class Trace(NamedTuple):
 
 
 class Needles:
-    """Values to look for: as text, and as PostgreSQL writes bytes."""
+    """Values to look for: as text, in capitals or not, with spaces or without, and as PostgreSQL writes bytes."""
 
     def __init__(self, values: Sequence[str]) -> None:
         short = [number for number, value in enumerate(values) if len(value) < _SHORTEST]
         if short or not values:
             message = f"give values of {_SHORTEST} characters or more; too short: {short or 'there is none'}"
             raise ConfigurationError(message)
-        self._bytes = [value.encode() for value in values]
-        self._hex = [value.hex().encode() for value in self._bytes]
+        forms = [_forms(value) for value in values]
+        self._texts = [tuple({form.encode().lower() for form in each}) for each in forms]
+        self._hex = [tuple({form.encode().hex().encode() for form in each}) for each in forms]
 
     def found_in(self, place: str, content: bytes, *, dumped: bool = False) -> Iterator[Trace]:
         """Yield a trace for each value that the content holds; `dumped`: bytes may stand there in hexadecimal."""
-        for number, value in enumerate(self._bytes):
-            if value in content or (dumped and self._hex[number] in content):
+        folded = content.lower()
+        for number, texts in enumerate(self._texts):
+            wanted = (*texts, *self._hex[number]) if dumped else texts
+            if any(text in folded for text in wanted):
                 yield Trace(place, number)
+
+
+def _forms(value: str) -> set[str]:
+    """Return the spellings in which stages keep a value: linkage folds case and closes up postcodes and numbers."""
+    closed = value.replace(" ", "")
+    kept = {value, closed} if len(closed) >= _SHORTEST and any(map(str.isalpha, closed)) else {value}
+    return {form for each in kept for form in (each, each.lower(), each.upper(), each.casefold())}
 
 
 def traces(

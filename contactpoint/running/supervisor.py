@@ -34,6 +34,7 @@ MATCHING = StageCommand("matching", ("matching", "run"))
 DIRECTORY = StageCommand("directory", ("projections", "run", "directory"))
 AUDIT_TRAIL = StageCommand("audit_trail", ("projections", "run", "audit_trail"))
 REVIEW = StageCommand("review", ("projections", "run", "review"))
+RETENTION = StageCommand("retention", ("retention", "run"))
 STAGES: tuple[StageCommand, ...] = (MATCHING, DIRECTORY, AUDIT_TRAIL, REVIEW)
 
 

@@ -30,6 +30,8 @@ select * from unnest(
 on conflict (key) do update set
     version = excluded.version, fingerprint = excluded.fingerprint, status = excluded.status,
     content = excluded.content, seen = excluded.seen
+-- A batch that had read the row before it was erased must not write back what it says.
+where record.status <> 'erased' or record.version < excluded.version
 
 -- name: add_totals
 insert into ingest.feed (feed, received, accepted, unchanged, out_of_scope, rejected)

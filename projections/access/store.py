@@ -103,6 +103,11 @@ def _month_key(connection: Connection, sealing: SealingKey, month: date) -> Chil
     return ChildKey(row[0], sealing.unwrap(bytes(row[1])))
 
 
+def forget_queries(connection: Connection, before: date) -> int:
+    """Destroy the keys of months that ended before this day: what searches that found no child asked in them."""
+    return connection.execute(QUERIES["forget_months"], [before.replace(day=1)]).rowcount
+
+
 def erase_keys(connection: Connection, sealing: SealingKey, children: Sequence[str]) -> int:
     """Destroy the keys of these children in the caller's transaction; return how many there were.
 

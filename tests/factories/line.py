@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from connectors.postgres import connect
 from connectors.vault import RecordKeys, record_keys
 from contactpoint.model_tools.memberships import memberships
+from contactpoint.running.audit_parts import AuditParts, make_parts
 from contactpoint.running.drain import wait_until_drained
 from contactpoint.running.supervisor import AUDIT_TRAIL, DIRECTORY, MATCHING, STAGES, StageCommand, Supervisor
 from contactpoint.world import WorldSettings, WorldSummary, simulate
@@ -55,6 +56,13 @@ class Line:
     def __post_init__(self) -> None:
         """Seal what this line publishes, as the local stack does."""
         self.kafka = sealed(self.kafka, self.postgres)
+        if not self.trail_keys.exists():
+            make_parts(self.trail_keys, self.folder / "audit" / "witness")
+
+    @property
+    def trail_keys(self) -> Path:
+        """The folder of the keys of this line's trail of access; its witness is away."""
+        return self.folder / "audit" / "log"
 
     def record_keys(self) -> RecordKeys:
         """Return the maker of the record keys that stand for the sources' own ids."""
@@ -68,6 +76,7 @@ class Line:
             "CONTACTPOINT_POSTGRES_DSN": self.postgres.dsn.get_secret_value(),
             "CONTACTPOINT_MATCHING_LEASE_SECONDS": "1.5",
             "CONTACTPOINT_KEK": KEK,
+            **AuditParts(self.trail_keys, "http://127.0.0.1:9").as_env(),
         }
         return {**os.environ, **addresses, **overrides}
 

@@ -17,6 +17,7 @@ from contactpoint.running.audit_parts import audit_parts, make_parts
 from projections.access.keys import read_log_keys, read_signer
 from projections.access.log import append, create_tables
 from projections.access.sequencer import Sequencer
+from projections.access.store import erase_keys
 from projections.access.witness import Witness
 from projections.access.witness_server import HttpWitness, WitnessServer
 from schemas.errors import ConfigurationError, RejectedError, RetriableError
@@ -95,8 +96,11 @@ def test_an_auditor_searches_and_gets_tables_json_or_fhir(trail: psycopg.Connect
     assert looks == (2,)
 
 
-def test_an_erased_child_is_unreadable_in_the_trail_and_the_trail_still_verifies(trail: psycopg.Connection) -> None:
-    assert run("erase", "1P363AQQSXXVB", *WHO[:4]).exit_code == 0
+def test_an_erased_child_is_unreadable_in_the_trail_and_the_trail_still_verifies(
+    trail: psycopg.Connection, tmp_path: Path
+) -> None:
+    sealing = read_log_keys(tmp_path / "log").sealing
+    assert erase_keys(trail, sealing, ["1P363AQQSXXVB"]) == 1
     rows = json.loads(run("search", *WHO, "--output", "json").stdout)
     assert {row["child"] for row in rows} == {"(erased)"}
     assert run("verify").exit_code == 0

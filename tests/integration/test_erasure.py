@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,22 @@ from connectors.kafka import EventProducer, PartitionReader, ReadMessage, end_of
 from connectors.postgres import connect
 from contactpoint.erasing.proof import Trace, traces
 from contactpoint.stack.postgres import find_binaries
+from ingest.seals import Seals
+from projections.access.keys import read_log_keys
+from projections.access.log import append, create_tables
+from projections.access.sequencer import Sequencer
+from schemas.access import AccessEntry, Person
 from schemas.codec import decode, encode
+from schemas.dead_letter import dead_letter, to_headers
+from schemas.errors import RejectedError
 from schemas.events import RecordObserved
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import SOURCE_TOPICS
 from tests.factories.line import DATABASE_SCHEMAS, Line
 
 SHORT = 6  # letters: shorter values are other children's too
+TWO = ("--by", "a", "--approved-by", "b")
+WHO = ("--by", "auditor-1", "--organisation", "LA-BOLTON", "--reason", "complaint 12")
 
 
 @pytest.fixture
@@ -36,18 +45,22 @@ def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_eve
     with line.stages():
         line.drain()
         number, members = max(line.outcome().memberships.items(), key=lambda child: len(child[1]))
-        values, older = values_of(line, members)
+        said, older = values_of(line, members)
+        values = [*said, *use(line, number, members[0])]
         places = {trace.place.partition(".")[0] for trace in found(line, values)}
         assert {"table directory", "table projection", "table matching", "pg_dump"} <= places, "the search finds"
+        assert places.isdisjoint({"table audit", "table vault"}), "what the trail says of the child is sealed"
         assert not any(place.startswith("topic") for place in places), "what is published is sealed"
         refused = line.run("retention", "erase", number, "--by", "a", "--approved-by", "b")
         assert "six years" in refused.stderr
-        done = line.run("retention", "erase", number, "--by", "a", "--approved-by", "b", "--reason", "court_order")
-        assert done.returncode == 0, done.stderr
-        line.drain()
+        (done,) = line.ask("retention", "erase", number, *TWO, "--reason", "court_order")
+        assert (done["done"], done["found in"]) == (True, [])
+        assert done["values searched for"] >= 3
         assert found(line, values) == []
         answer = line.ask("child", number)
         assert (answer["entries"], [step["kind"] for step in answer["lineage"]]) == ([], ["retired"])
+        assert opened(line, "decisions") == opened(line, "dead-letters") == []
+        assert {row["child"] for row in line.ask("audit", "search", *WHO)} >= {"(erased)"}
     drop_all_tables_but_the_ledger_and_the_vault(line)
     with line.stages():
         line.drain()
@@ -56,7 +69,45 @@ def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_eve
         publish(line, older)
         line.drain()
         assert live_keys(line).isdisjoint(members)
-    assert line.run("retention", "enforce").stdout.startswith("0 ")
+    assert "none" in line.run("retention", "enforce").stdout
+
+
+def use(line: Line, number: str, record: str) -> list[str]:
+    """Use the system about a child in every way that leaves something; return what of it must not outlive the child."""
+    create_tables(line.postgres)
+    who = Person(user="nurse-7", role="nurse", organisation="RMC01")
+    common: dict[str, Any] = {"decision": "permitted", "who": who, "policy": "p", "request": "r", "child": number}
+    deeds = [
+        AccessEntry(action="searched", query={"family": "Quillfeather"}, **common),
+        AccessEntry(action="opened", reason="asked for Quillfeather by her aunt", **common),
+    ]
+    with connect(line.postgres, autocommit=True) as connection:
+        append(connection, deeds)
+        Sequencer(connection, read_log_keys(line.trail_keys), no_witness).number()
+    items = line.folder / "right.toml"
+    items.write_text('names = [{given = "Quenby", family = "Quillfeather"}]\n')
+    line.ask("decide", "correct", number, str(items), "--by", "a", "--reason", "certificate", "--wait")
+    ask = ("--gateway", "court_order", "--recipient", "court-7", "--item", "names", "--requested-by", "b")
+    assert line.run("disclose", "authorise", number, *ask, "--proportionality", "ordered_items", *WHO[:4]).stdout
+    error = RejectedError("row_invalid", "a column is missing")
+    letter = dead_letter(
+        stage="ingest", origin="f", place="f:1", key=record.encode(), value=b"QUILLFEATHER;?;", error=error
+    )
+    with Seals.of(line.kafka) as seals, EventProducer(line.kafka) as producer:
+        (closed,) = seals.sealed([], [letter])[1]
+        producer.send("dead-letters", closed.key, closed.value, to_headers(closed))
+    assert len(opened(line, "decisions")) == len(opened(line, "dead-letters")) == 1
+    return ["Quillfeather", "Quenby"]
+
+
+def no_witness(_: bytes, /) -> str:
+    """Refuse to cosign: no checkpoint is made here."""
+    raise AssertionError
+
+
+def opened(line: Line, topic: str) -> list[bytes]:
+    """Return the values of a topic that can be opened and that name the child."""
+    return [each.value for each in read(line.kafka, [topic]) if each.value and b"quillfeather" in each.value.lower()]
 
 
 def values_of(line: Line, members: tuple[str, ...]) -> tuple[list[str], list[RecordObserved]]:
@@ -82,9 +133,9 @@ def texts(event: Any) -> Iterator[str]:
             waiting.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
 
 
-def read(kafka: KafkaSettings) -> list[ReadMessage]:
-    """Return every message of the source topics, open."""
-    ends = end_offsets(kafka, SOURCE_TOPICS)
+def read(kafka: KafkaSettings, topics: Sequence[str] = SOURCE_TOPICS) -> list[ReadMessage]:
+    """Return every message of these topics, open."""
+    ends = end_offsets(kafka, topics)
     messages: list[ReadMessage] = []
     with PartitionReader(kafka, dict.fromkeys(ends, 0)) as reader:
         while len(messages) < sum(ends.values()):

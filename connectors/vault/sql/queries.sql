@@ -17,9 +17,24 @@ select * from unnest(%s::text[], %s::bytea[], %s::bytea[])
 on conflict (name) do nothing;
 
 -- name: destroy
+-- With a record's key go those of the dead letters about it: `letter:<record key>#<letter id>`.
 update vault.data_key
 set wrapped = null, name = null, destroyed_at = now()
-where name = any(%s::text[]);
+where key_id in (
+    select key_id from vault.data_key where name = any(%(names)s::text[])
+    union all
+    select letter.key_id
+    from unnest(%(names)s::text[]) as about
+    join vault.data_key as letter on letter.name >= 'letter:' || about || '#' and letter.name < 'letter:' || about || '$'
+);
+
+-- name: destroy_letters
+update vault.data_key
+set wrapped = null, name = null, destroyed_at = now()
+where name >= 'letter:' and name < 'letter;' and created_at < %s;
+
+-- name: made_at
+select key_id, created_at from vault.data_key where key_id = any(%s::bytea[]) and wrapped is not null;
 
 -- name: secret
 select wrapped from vault.secret where name = %s;

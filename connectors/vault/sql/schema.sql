@@ -12,7 +12,8 @@ exception when duplicate_object or unique_violation then
 end
 $$;
 
--- `name` is what the key is for: a record key, or `letter:<id>` for a dead letter without one. A destroyed key leaves
+-- `name` is what the key is for: a record key, `decision:<event id>`, or for a dead letter `letter:<record key>#<id>`, the
+-- record key being empty where none could be told. A destroyed key leaves
 -- its id alone, so that a reader can tell an erased value from one of another vault.
 create table if not exists vault.data_key (
     key_id bytea primary key,

@@ -4,18 +4,32 @@ select exists (
     where closed.child_number = %s and closed.until <= clock.today
 );
 
--- name: records
--- Every record that the child, or a number that led to it, ever had and that is with no other child now.
+-- name: due
+select closed.child_number
+from archive.closed_entry as closed, projection.clock as clock
+where closed.until <= clock.today
+order by closed.until, closed.child_number
+limit %s;
+
+-- name: newest_day
+select today from projection.clock;
+
+-- name: numbers
+-- All numbers that the child ever had: its own, and those that were merged into it.
 with recursive numbers as (
     select %(child)s::text collate "C" as child_number
     union
     select step.child_number
     from projection.lineage_step as step join numbers on numbers.child_number = any(step.successors)
     where step.kind = 'merged'
-),
-ever as (
+)
+select child_number from numbers order by child_number;
+
+-- name: records
+-- Every record that the child, under any of its numbers, ever had and that is with no other child now.
+with ever as (
     select unnest(event.members) as record_key
-    from audit.identity_event as event join numbers using (child_number)
+    from audit.identity_event as event where event.child_number = any(%(numbers)s::text[])
     union
     select record_key from projection.membership where child_number = %(child)s
 )
@@ -30,3 +44,98 @@ where not exists (
 and (heard.key is not null or known.record_key is not null)
 and heard.status is distinct from 'erased'
 order by ever.record_key;
+
+-- name: corrections
+-- Decisions that state values and are about these records and no others.
+select ruling.event_id
+from projection.ruling as ruling
+where ruling.kind = 'correction.made'
+    and exists (
+        select from projection.ruling_record as named
+        where named.event_id = ruling.event_id and named.record_key = any(%(keys)s::text[])
+    )
+    and not exists (
+        select from projection.ruling_record as named
+        where named.event_id = ruling.event_id and named.record_key <> all(%(keys)s::text[])
+    )
+order by ruling.event_id;
+
+-- name: statements
+-- What is said of the child, as JSON.
+select person from projection.record_version where record_key = any(%(keys)s::text[]) and person is not null
+union all
+select document from projection.ruling where event_id = any(%(decisions)s::text[]);
+
+-- name: of_others
+-- Those of these texts that something says which is not erased here, in capitals or not.
+select distinct wanted.said
+from unnest(%(values)s::text[]) as wanted (said)
+where exists (
+    select from projection.record_version as said
+    where said.person is not null and said.record_key <> all(%(keys)s::text[])
+        and strpos(lower(said.person), lower(wanted.said)) > 0
+)
+or exists (
+    select from projection.ruling as said
+    where said.event_id <> all(%(decisions)s::text[]) and strpos(lower(said.document), lower(wanted.said)) > 0
+);
+
+-- name: register
+insert into retention.erasure (event_id, document, sealed_values) values (%s, %s, %s) on conflict do nothing;
+
+-- name: unfinished
+select event_id, document, sealed_values
+from retention.erasure
+where finished_at is null and (%(again)s or found = '{}')
+order by registered_at, event_id;
+
+-- name: known
+select event_id from retention.erasure;
+
+-- name: steps
+select event_id, place from retention.step where event_id = any(%s::text[]);
+
+-- name: step
+insert into retention.step (event_id, place) values (%s, %s) on conflict do nothing;
+
+-- name: finish
+-- What was looked for is not needed any more.
+update retention.erasure
+set finished_at = clock_timestamp(), found = '{}', searched = %(searched)s, sealed_values = null
+where event_id = %(event)s;
+
+-- name: found
+update retention.erasure set found = %(found)s, searched = %(searched)s where event_id = %(event)s;
+
+-- name: outcome
+select finished_at is not null, searched, found from retention.erasure where event_id = %s;
+
+-- name: take_turn
+-- One process at a time carries erasures out; the lock ends with the connection.
+select pg_advisory_lock(hashtext('contactpoint.erasing'));
+
+-- name: has_directory
+select to_regclass('projection.record_version') is not null and to_regclass('projection.ruling') is not null
+    and to_regclass('projection.clock') is not null and to_regclass('archive.closed_entry') is not null;
+
+-- name: orders
+select erasure.event_id, erasure.registered_at, erasure.finished_at, erasure.searched, erasure.found,
+       erasure.document::json ->> 'reason', coalesce(array_agg(step.place order by step.done_at)
+           filter (where step.place is not null), '{}')
+from retention.erasure as erasure left join retention.step as step using (event_id)
+group by erasure.event_id
+order by erasure.registered_at desc, erasure.event_id
+limit %s;
+
+-- name: has_exports
+select to_regclass('export.member') is not null and to_regclass('export.ledger') is not null;
+
+-- name: forget_in_exports
+-- The tokens behind published cells still count for later releases, and nobody can make them from the number any more.
+update export.member as member
+set token = replacement.token
+from unnest(%(numbers)s::text[], %(tokens)s::text[]) as replacement (child_number, token), export.ledger as ledger
+where member.token = export.mac(ledger.inner_pad, ledger.outer_pad, replacement.child_number);
+
+-- name: try_lead
+select pg_try_advisory_lock(hashtext('contactpoint.retention'));

@@ -81,6 +81,9 @@ insert into audit.stamp (size, authority, response, at) values (%s, %s, %s, cloc
 -- name: erase_keys
 delete from vault.audit_key where child_number = any(%s);
 
+-- name: forget_months
+delete from vault.audit_key where month < %s;
+
 -- name: remember_erased
 insert into vault.audit_erased (tag) select unnest(%s::bytea[]) on conflict do nothing;
 
