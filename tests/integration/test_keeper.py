@@ -1,0 +1,145 @@
+"""The keeper and the restart of erasures: killed anywhere, restored from anything, each child is erased once."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from connectors.decisions import read_decisions
+from connectors.postgres import connect
+from contactpoint.stack.postgres import find_binaries
+from schemas.decisions import ClockAdvanced, ErasureOrdered
+from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.line import DATABASE_SCHEMAS, Line, kill
+from tests.integration.test_erasure import TWO, drop_all_tables_but_the_ledger_and_the_vault, found, read, values_of
+
+pytestmark = pytest.mark.integration
+
+QUICK = {"CONTACTPOINT_RETENTION_EVERY_SECONDS": "0.2", "CONTACTPOINT_RETENTION_STANDBY_SECONDS": "0.2"}
+FAR = "2055-01-01"  # everybody has been in the archive for six years
+PLACES = ["log", "data_keys", "access_trail", "exports", "stages"]
+
+
+@pytest.fixture
+def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Line]:
+    yield Line(kafka, postgres, tmp_path)
+    for log in (*sorted((tmp_path / "logs").glob("*.log")), tmp_path / "retention.log"):
+        if log.exists():
+            print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Line) -> None:
+    line.ingest(line.world(6))
+    with line.stages():
+        line.drain()
+        children = line.outcome().memberships
+        keeper = line.start("retention", "run", **QUICK)
+        wait_for(lambda: newest_day(line) == datetime.now(UTC).date(), "today has begun")
+        assert not line.ask("retention", "orders"), "nothing is due today"
+        line.run("retention", "advance", FAR)
+        for steps in (1, 8, 15):
+            wait_for_steps(line, steps)
+            kill(keeper)
+            keeper = line.start("retention", "run", **QUICK)
+        second = line.start("retention", "run", **QUICK)
+        wait_for(lambda: len(finished(line)) == len(children), "everybody is erased")
+        for each in (keeper, second):
+            each.terminate()
+            assert each.wait(20) == 0
+        line.drain()
+        before = line.outcome()
+    assert before.memberships == {}
+    assert {tuple(row["done"]) for row in finished(line)} == {tuple(PLACES)}
+    orders = {each.event_id: each for each in read_decisions(line.kafka) if isinstance(each, ErasureOrdered)}
+    assert {each.by for each in orders.values()} == {"retention-run"}
+    erased = Counter(number for each in orders.values() for number in each.data.child_numbers)
+    assert dict(erased) == dict.fromkeys(children, 1)
+    drop_all_tables_but_the_ledger_and_the_vault(line)
+    with line.stages():
+        line.drain()
+        assert line.outcome().settled == before.settled
+
+
+def test_killed_erasures_are_finished_and_a_restored_backup_is_erased_again(line: Line) -> None:
+    line.ingest(line.world(16))
+    with line.stages():
+        line.drain()
+        chosen = sorted(line.outcome().memberships.items(), key=lambda child: -len(child[1]))[:3]
+        values = [value for _, members in chosen for value in values_of(line, members)[0]]
+        backup = dump(line)
+        for at, (number, _) in enumerate(chosen):
+            process = line.start("retention", "erase", number, *TWO, "--reason", "court_order")
+            wait_for_steps(line, 2 * at + 1)
+            kill(process)
+        assert all(row["done"] for row in line.ask("retention", "enforce"))
+        assert len(finished(line)) == len(chosen)
+        assert found(line, values) == []
+    restore(line, backup)
+    assert found(line, values), "the backup brings the child back"
+    assert openable(line, chosen[0][1])
+    with line.stages():
+        assert [row["done"] for row in line.ask("retention", "enforce")] == [True] * len(chosen)
+        line.drain()
+        assert found(line, values) == []
+    assert not any(openable(line, members) for _, members in chosen)
+
+
+def newest_day(line: Line) -> date | None:
+    days = [each.data.today for each in read_decisions(line.kafka) if isinstance(each, ClockAdvanced)]
+    return max(days, default=None)
+
+
+def done_steps(line: Line) -> int:
+    with connect(line.postgres, autocommit=True) as connection:
+        there = connection.execute("select to_regclass('retention.step') is not null").fetchone()
+        if not there or not there[0]:
+            return 0
+        row = connection.execute("select count(*) from retention.step").fetchone()
+        return int(row[0]) if row else 0
+
+
+def finished(line: Line) -> list[dict[str, list[str]]]:
+    return [row for row in line.ask("retention", "orders") if row["finished_at"]]
+
+
+def openable(line: Line, members: tuple[str, ...]) -> int:
+    """Return how many events of these records can be opened."""
+    keys = {key.encode() for key in members}
+    return sum(message.value is not None for message in read(line.kafka) if message.key in keys)
+
+
+def wait_for(done: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until, f"waited in vain: {what}"
+        time.sleep(0.05)
+
+
+def wait_for_steps(line: Line, steps: int) -> None:
+    wait_for(lambda: done_steps(line) >= steps, f"{steps} steps are done")
+
+
+def dump(line: Line) -> bytes:
+    command = [str(find_binaries(None) / "pg_dump"), "--no-owner", line.postgres.dsn.get_secret_value()]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def restore(line: Line, backup: bytes) -> None:
+    """Put the database back to what the backup holds, vault and ledger too."""
+    with connect(line.postgres, autocommit=True) as connection:
+        for name in (*DATABASE_SCHEMAS, "ingest", "vault", "retention", "service", "directory_api"):
+            connection.execute(f"drop schema if exists {name} cascade".encode())
+    command = [
+        str(find_binaries(None) / "psql"),
+        "--quiet",
+        "-v",
+        "ON_ERROR_STOP=1",
+        line.postgres.dsn.get_secret_value(),
+    ]
+    subprocess.run(command, input=backup, check=True, capture_output=True)
