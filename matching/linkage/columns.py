@@ -108,6 +108,10 @@ class RecordColumns:
         """Return all values of rows, a list a row."""
         return [row.split(SEPARATOR) for row in self._rows.rows(rids)]
 
+    def flat(self, rids: Indices) -> list[str]:
+        """Return all values of rows in one list, row after row."""
+        return self._rows.joined(rids, SEPARATOR).split(SEPARATOR) if len(rids) else []
+
     def spread(self) -> None:
         """Lay hashes and texts out by column, for the comparison of a whole table. Ends at the next change."""
         if self._spread is None:

@@ -169,7 +169,7 @@ class _Pairs:
 
     def __init__(self, columns: RecordColumns, left: Indices, right: Indices) -> None:
         self._columns = columns
-        self._values: list[list[str]] | None = None
+        self._values: list[str] | None = None
         if columns.whole is not None:
             self._rids = np.arange(len(columns), dtype=np.int64)
             self.left, self.right = left, right
@@ -191,9 +191,8 @@ class _Pairs:
         if self._columns.whole is not None:
             return self._columns.texts(rows, field)
         if self._values is None:  # split once, however many comparisons read them
-            self._values = self._columns.values(self._rids)
-        values = self._values
-        return [values[row][field] for row in rows.tolist()]
+            self._values = self._columns.flat(self._rids)
+        return list(map(self._values.__getitem__, (rows * self._columns.n_fields + field).tolist()))
 
 
 def _same_source(pairs: _Pairs) -> Levels:
@@ -256,15 +255,19 @@ def _over_alternates(kind: ComparisonKind, left: list[str], right: list[str]) ->
     owners: list[int] = []
     firsts: list[str] = []
     seconds: list[str] = []
+    same: list[int] = []
     for i, (a, b) in enumerate(zip(left, right, strict=True)):
-        for x in a.split(ALTERNATE):
-            for y in b.split(ALTERNATE):
+        some, others = a.split(ALTERNATE), b.split(ALTERNATE)
+        if not set(some).isdisjoint(others):
+            same.append(i)
+            continue
+        for x in some:
+            for y in others:
                 owners.append(i)
                 firsts.append(min(x, y))
                 seconds.append(max(x, y))
-    equal = np.array([x == y for x, y in zip(firsts, seconds, strict=True)], dtype=bool)
     codes = np.full(len(owners), DIFFERENT, np.int8) if kind.kernel is None else kind.kernel(firsts, seconds)
-    codes[equal] = kind.equal
     levels = np.full(len(left), DIFFERENT, np.int8)
     np.maximum.at(levels, np.array(owners, np.int64), codes)
+    levels[same] = kind.equal
     return levels

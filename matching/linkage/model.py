@@ -206,6 +206,11 @@ class LinkageModel:
         return {f.name: i for i, f in enumerate(self.fields)}
 
     @cached_property
+    def level_weights(self) -> tuple[tuple[int, ...], ...]:
+        """The match weight of each level of each comparison, in centibits."""
+        return tuple(tuple(level.match_weight for level in each.levels) for each in self.comparisons)
+
+    @cached_property
     def prior_weight(self) -> int:
         """Centibits of the prior odds: what a pair weighs before any comparison."""
         prior = self.probability_two_random_records_match

@@ -60,6 +60,12 @@ class RowTexts:
         ends = (starts + self._sizes[rids]).tolist()
         return [data[start:end].decode() for start, end in zip(starts.tolist(), ends, strict=True)]
 
+    def joined(self, rids: Indices, separator: str) -> str:
+        """Return the texts of rows as one, with a separator between each two."""
+        data, starts = self._data, self._starts[rids]
+        ends = (starts + self._sizes[rids]).tolist()
+        return separator.encode().join([data[start:end] for start, end in zip(starts.tolist(), ends)]).decode()
+
     def _put(self, rids: Indices, block: bytes, sizes: Sequence[int]) -> None:
         if not len(sizes):
             return

@@ -24,8 +24,8 @@ Weights = npt.NDArray[np.int64]
 def weight_table(model: LinkageModel) -> npt.NDArray[np.int64]:
     """Return the match weight of each level code, shape (comparisons, MAX_LEVELS); codes not in use have 0."""
     table = np.zeros((len(model.comparisons), MAX_LEVELS), np.int64)
-    for row, comparison in zip(table, model.comparisons, strict=True):
-        row[: len(comparison.levels)] = [level.match_weight for level in comparison.levels]
+    for row, weights in zip(table, model.level_weights, strict=True):
+        row[: len(weights)] = weights
     return table
 
 
