@@ -16,7 +16,7 @@ import msgspec
 
 from matching.changes import ChangeKind, SourceChange
 from matching.linkage.model import LinkageModel
-from matching.linkage.normalise import FOLDERS, join_alternates
+from matching.linkage.normalise import ALTERNATE, FOLDERS, fold_full_name, join_alternates
 from schemas.codec import EventView, decode_as
 from schemas.errors import ConfigurationError, RejectedError
 
@@ -90,7 +90,6 @@ _DATE = FOLDERS["date"]
 _SEX = lru_cache(maxsize=16)(FOLDERS["sex"])
 _POSTCODE = FOLDERS["postcode"]
 _ADDRESS = FOLDERS["address"]
-_CARER = FOLDERS["short_string"]
 _IDENTIFIER = FOLDERS["identifier"]
 
 FIELDS: Final[Mapping[str, str]] = {
@@ -110,28 +109,33 @@ FIELDS: Final[Mapping[str, str]] = {
 def person_values(data: DataView) -> tuple[str, ...]:
     """Return the folded values of a person, one for each of FIELDS: "" for missing, alternates joined.
 
-    Runs for every record: plain loops, because a comprehension of mostly one item costs more than the item.
+    Runs for every record: plain loops and few calls, because a call costs as much as what most of them would do.
     """
-    given = surname = carer = nhs = upn = ""
+    given = surname = carer = nhs = upn = postcode = place = ""
     for name in data.names:
-        given = _and(given, _GIVEN(name.given)) if name.given else given
-        surname = _and(surname, _SURNAME(name.family)) if name.family else surname
+        if name.given:
+            given = _and(given, _GIVEN(name.given)) if given else _GIVEN(name.given)
+        if name.family:
+            surname = _and(surname, _SURNAME(name.family)) if surname else _SURNAME(name.family)
     for each in data.carers:
-        carer = _and(carer, _CARER(f"{each.name.given or ''} {each.name.family or ''}"))
+        spelled = fold_full_name(each.name.given or "", each.name.family or "")
+        carer = _and(carer, spelled) if carer else spelled
     for identifier in data.identifiers:
         if identifier.scheme == "nhs":
-            nhs = _and(nhs, _number(identifier))
+            nhs = _and(nhs, _number(identifier)) if nhs else _number(identifier)
         elif identifier.scheme in _UPN_SCHEMES:
-            upn = _and(upn, _number(identifier))
-    address = data.whereabouts.address if data.whereabouts else None
+            upn = _and(upn, _number(identifier)) if upn else _number(identifier)
+    if data.whereabouts is not None and (address := data.whereabouts.address) is not None:
+        postcode = _POSTCODE(address.postcode) if address.postcode else ""
+        place = _ADDRESS(f"{' '.join(address.lines)} {address.town or ''}")
     return (
         given,
         surname,
         # An expected date of delivery says when a mother is due, not when a child was born.
         _DATE(data.birth_date) if data.birth_date and data.birth_date_basis != "expected" else "",
         _SEX(data.sex) if data.sex else "",
-        _POSTCODE(address.postcode) if address and address.postcode else "",
-        _ADDRESS(" ".join([*address.lines, address.town or ""])) if address else "",
+        postcode,
+        place,
         carer,
         nhs,
         upn,
@@ -141,7 +145,11 @@ def person_values(data: DataView) -> tuple[str, ...]:
 def verified_marks(identifiers: tuple[IdentifierView, ...]) -> int:
     """Return which of `marks.VERIFIED` a person has exactly one number of, and that one verified: a bit each."""
     marks = 0
-    if any([identifier.verification == "verified" for identifier in identifiers]):  # noqa: C419  a list is faster
+    if len(identifiers) == 1:  # most have one
+        only = identifiers[0]
+        if only.verification == "verified" and _number(only):
+            marks = 1 if only.scheme == "nhs" else 2 if only.scheme in _UPN_SCHEMES else 0
+    elif any([identifier.verification == "verified" for identifier in identifiers]):  # noqa: C419  a list is faster
         for bit, schemes in enumerate((("nhs",), _UPN_SCHEMES)):
             of_scheme = [each for each in identifiers if each.scheme in schemes]
             numbers = {_number(each) for each in of_scheme} - {""}
@@ -164,8 +172,11 @@ def _number(identifier: IdentifierView) -> str:
 
 
 def _and(before: str, more: str) -> str:
-    """Return a field's value with one more alternate; the first is itself."""
-    return join_alternates((before, more)) if before else more
+    """Return a field's value with one more alternate."""
+    if not more or more == before:
+        return before
+    plain = ALTERNATE not in before and ALTERNATE not in more
+    return f"{before}{ALTERNATE}{more}" if plain else join_alternates((before, more))
 
 
 _KINDS: Final[Mapping[str, ChangeKind]] = {
@@ -191,7 +202,7 @@ class ChangeReader:
     def read(self, value: bytes | None) -> SourceChange:
         """Return the change that a source event makes; raise RejectedError (a code, no content) when it is not one."""
         event = decode_as(value, RecordEventView)
-        kind = _KINDS.get(event.event_type)
+        kind, data = _KINDS.get(event.event_type), event.data
         if kind is None:
             raise RejectedError("event_type_unexpected", "the event is not about a source record")
         _check_names(event)
@@ -203,10 +214,10 @@ class ChangeReader:
             event.fingerprint,
             round(event.ingested_at.timestamp() * 1_000_000),
             event.event_id,
-            self.values(event.data) if kind == "observed" else None,
+            self.values(data) if kind == "observed" else None,
             _survivor(event) if kind == "merged" else None,
-            event.data.responsible_authority or "",
-            verified_marks(event.data.identifiers) if event.data.identifiers else 0,
+            data.responsible_authority or "",
+            verified_marks(data.identifiers) if data.identifiers else 0,
         )
 
     def values(self, data: DataView) -> tuple[str, ...]:

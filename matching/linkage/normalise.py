@@ -49,6 +49,9 @@ _PLACEHOLDER_DATES: Final = frozenset(
 _PLACEHOLDER_PLACES: Final = re.compile(
     r"(?:NFA|NO FIXED (?:ABODE|ADDRESS)|HOMELESS|UNKNOWN|NOT KNOWN|NK|NONE|NULL|ADDRESS UNKNOWN)"
 )
+# With what letters placeholders begin: a look at the first one spares most values the pattern.
+_NOBODYS_INITIALS: Final = frozenset(word[0] for word in _NOBODY.split("|"))
+_NOWHERES_INITIALS: Final = frozenset("NHUA")
 _SEX: Final = {"M": "M", "MALE": "M", "1": "M", "BOY": "M", "F": "F", "FEMALE": "F", "2": "F", "GIRL": "F"}
 _CACHE: Final = 1 << 14
 _FEW: Final = 1 << 12  # texts that come again soon or never: those of one household
@@ -68,8 +71,10 @@ def _plain(text: str) -> str:
 def _spellings(text: str, separators: re.Pattern[str]) -> tuple[str, ...]:
     """Fold to capitals in the plain form and, where it differs, the form of ICAO Doc 9303 (MÜLLER: MULLER, MUELLER)."""
     if text.isascii():
-        signs = _ASCII_LETTERS if separators is _NOT_LETTERS else _ASCII_ALNUM
-        return (" ".join(text.upper().translate(signs).split()),)
+        capitals = text.upper()
+        if capitals.isalpha():
+            return (capitals,)
+        return (" ".join(capitals.translate(_ASCII_LETTERS if separators is _NOT_LETTERS else _ASCII_ALNUM).split()),)
     capitals = unicodedata.normalize("NFKC", text).upper()
     forms = (capitals,) if capitals.isascii() else (_plain(capitals), _plain(capitals.translate(_ICAO)))
     return tuple(separators.sub(" ", _APOSTROPHES.sub("", form)).strip() for form in forms)
@@ -129,7 +134,7 @@ def fold_postcode(text: str) -> str:
 def fold_address(text: str) -> str:
     """Fold an address or place: capitals, digits and single spaces; "no fixed abode" and "unknown" are missing."""
     folded = _spellings(text, _NOT_ALNUM)[0]
-    return "" if _PLACEHOLDER_PLACES.fullmatch(folded) else folded
+    return "" if folded[:1] in _NOWHERES_INITIALS and _PLACEHOLDER_PLACES.fullmatch(folded) else folded
 
 
 def fold_identifier(text: str) -> str:
@@ -141,8 +146,21 @@ def fold_identifier(text: str) -> str:
 @lru_cache(maxsize=_FEW)
 def fold_short_string(text: str) -> str:
     """Fold any other short text: capitals, digits and single spaces; words for "unknown" are missing."""
-    folded = _spellings(text, _NOT_ALNUM)[0]
-    return "" if _PLACEHOLDER_SURNAME.fullmatch(folded) else folded
+    return _unless_nobody(_spellings(text, _NOT_ALNUM)[0])
+
+
+def fold_full_name(given: str, family: str) -> str:
+    """Fold a forename and a surname as one short text: what `fold_short_string` gives, but each name is folded once."""
+    return _unless_nobody(f"{_fold_word(given)} {_fold_word(family)}".strip(" "))
+
+
+@lru_cache(maxsize=_CACHE)
+def _fold_word(text: str) -> str:
+    return _spellings(text, _NOT_ALNUM)[0]
+
+
+def _unless_nobody(folded: str) -> str:
+    return "" if folded[:1] in _NOBODYS_INITIALS and _PLACEHOLDER_SURNAME.fullmatch(folded) else folded
 
 
 def fold_exact(text: str) -> str:

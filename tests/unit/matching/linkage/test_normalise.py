@@ -164,3 +164,9 @@ def test_text_without_accents_is_folded_by_the_same_rule_as_any_other(text: str)
     plain = re.sub(r"['`.]", "", f"AB {text}".upper())
     assert n.fold_surname(f"AB {text}") == re.sub(r"[\W\d_]+", " ", plain).strip()
     assert n.fold_address(f"AB {text}") == re.sub(r"[\W_]+", " ", plain).strip()
+
+
+@given(st.text(max_size=12), st.sampled_from(["NOT", "KNOWN", "Zoë", "O'Neil", "x", ""]), st.booleans())
+def test_a_full_name_is_folded_as_one_short_text(one: str, other: str, forward: bool) -> None:  # noqa: FBT001
+    names = (one, other) if forward else (other, one)
+    assert n.fold_full_name(*names) == n.fold_short_string(" ".join(names))
