@@ -89,6 +89,10 @@ class RecordColumns:
         """Return the values of a row, joined by SEPARATOR."""
         return self._rows.row(rid)
 
+    def encoded(self, rids: Indices) -> list[bytes]:
+        """Return the values of rows, joined by SEPARATOR, in UTF-8."""
+        return self._rows.encoded(rids)
+
     def hashes(self, rids: Indices) -> Hashes:
         """Return the value hashes of rows, shape (rows, fields)."""
         return self._hashes[rids]

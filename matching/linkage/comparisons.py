@@ -6,10 +6,12 @@ values once. A field with alternates (a former name) takes the closest agreement
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from matching.linkage import similarity as sim
 from matching.linkage.columns import RecordColumns, vague, with_alternates
@@ -19,6 +21,7 @@ from matching.linkage.normalise import ALTERNATE
 from matching.linkage.similarity import DIFFERENT, Kernel, Levels
 from schemas.errors import ConfigurationError
 
+_LONG: Final = ("address", "short_string")
 _FEW: Final = 256  # so few pairs are compared one by one: finding the unique ones would take longer
 
 
@@ -157,11 +160,50 @@ def compare(columns: RecordColumns, left: Indices, right: Indices, model: Linkag
     pairs = _Pairs(columns, left, right)
     levels = np.empty((len(model.comparisons), len(left)), np.int8)
     for i, comparison in enumerate(model.comparisons):
-        positions = tuple(model.field_index[f] for f in comparison.fields)
-        levels[i] = (
-            _same_source(pairs) if comparison.kind == "source" else _agreement(pairs, KINDS[comparison.kind], positions)
-        )
+        levels[i] = _levels(pairs, comparison, model)
     return levels.T
+
+
+def compare_what_can_reach(
+    columns: RecordColumns, left: Indices, right: Indices, model: LinkageModel, missing: npt.NDArray[np.int64]
+) -> tuple[Indices, Levels]:
+    """Return which pairs can have the weight that they are `missing` (beyond the prior's), and their level codes.
+
+    Long texts are compared last, and only those of pairs that can still have it: most pairs of a large block agree in
+    little more than its key.
+    """
+    pairs, at = _Pairs(columns, left, right), np.arange(len(left))
+    levels = np.zeros((len(model.comparisons), len(left)), np.int8)
+    late = [i for i, comparison in enumerate(model.comparisons) if comparison.kind in _LONG]
+    most = np.full(len(left), sum(max(0, each.weight) for each in model.adjustments), np.int64)
+    for i, comparison in enumerate(model.comparisons):
+        weights = model.level_weights[i]
+        if i in late:
+            most += _most(pairs, model.field_index[comparison.fields[0]], weights)
+        else:
+            levels[i] = _levels(pairs, comparison, model)
+            most += np.array(weights)[levels[i]]
+    if late:
+        at = np.flatnonzero(most >= missing)
+        pairs, levels = pairs.only(at), levels[:, at]
+    for i in late:
+        levels[i] = _levels(pairs, model.comparisons[i], model)
+    return at, levels.T
+
+
+def _most(pairs: _Pairs, field: int, weights: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return the highest weight that a comparison can give, seen from which values are equal and which are missing."""
+    left, right = pairs.hashes(field)
+    several = with_alternates(pairs.flags, field)
+    alike = np.where(several[pairs.left] | several[pairs.right], max(weights[1:]), max(weights[1:-1]))
+    return np.where((left == 0) | (right == 0), weights[NULL_LEVEL], np.where(left == right, max(weights), alike))
+
+
+def _levels(pairs: _Pairs, comparison: Comparison, model: LinkageModel) -> Levels:
+    """Return the level codes of one comparison."""
+    if comparison.kind == "source":
+        return _same_source(pairs)
+    return _agreement(pairs, KINDS[comparison.kind], tuple(model.field_index[f] for f in comparison.fields))
 
 
 class _Pairs:
@@ -180,6 +222,12 @@ class _Pairs:
             self._hashes = np.asfortranarray(columns.hashes(self._rids))
         self.sources = columns.sources[self._rids]
         self.flags = columns.flags(self._rids)
+
+    def only(self, at: Indices) -> _Pairs:
+        """Return some of the pairs, over the same rows."""
+        some = copy(self)
+        some.left, some.right = self.left[at], self.right[at]
+        return some
 
     def hashes(self, field: int) -> tuple[Hashes, Hashes]:
         """Return the hashes of one field on both sides of each pair."""

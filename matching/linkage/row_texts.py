@@ -56,15 +56,20 @@ class RowTexts:
 
     def rows(self, rids: Indices) -> list[str]:
         """Return the texts of rows."""
-        data, starts = self._data, self._starts[rids]
-        ends = (starts + self._sizes[rids]).tolist()
-        return [data[start:end].decode() for start, end in zip(starts.tolist(), ends, strict=True)]
+        return [text.decode() for text in self._slices(rids)]
+
+    def encoded(self, rids: Indices) -> list[bytes]:
+        """Return the texts of rows in UTF-8."""
+        return list(map(bytes, self._slices(rids)))
 
     def joined(self, rids: Indices, separator: str) -> str:
         """Return the texts of rows as one, with a separator between each two."""
+        return separator.encode().join(self._slices(rids)).decode()
+
+    def _slices(self, rids: Indices) -> list[bytearray]:
         data, starts = self._data, self._starts[rids]
         ends = (starts + self._sizes[rids]).tolist()
-        return separator.encode().join([data[start:end] for start, end in zip(starts.tolist(), ends)]).decode()
+        return [data[start:end] for start, end in zip(starts.tolist(), ends, strict=True)]
 
     def _put(self, rids: Indices, block: bytes, sizes: Sequence[int]) -> None:
         if not len(sizes):

@@ -47,19 +47,20 @@ class Regrouping:
                 del self.moved[origin]
 
 
-class ChildNumbers:
+class ChildNumbers(dict[int, str]):
     """Child numbers by founder, each worked out once a batch."""
 
     def __init__(self, key_of: Callable[[int], str]) -> None:
+        super().__init__()
         self._key_of = key_of
-        self._known: dict[int, str] = {}
+
+    def __missing__(self, founder: int) -> str:
+        number = self[founder] = child_number(self._key_of(founder))
+        return number
 
     def __call__(self, founder: int) -> str:
         """Return the child number of the cluster with this founder."""
-        number = self._known.get(founder)
-        if number is None:
-            number = self._known[founder] = child_number(self._key_of(founder))
-        return number
+        return self[founder]
 
 
 def identity_changes(change: Regrouping, keys: list[str], numbers: ChildNumbers, batch: int) -> list[IdentityChange]:

@@ -225,11 +225,9 @@ class BlockIndex:
         order = np.argsort(home, kind="stable")
         keys, heads, steps = keys[order], heads[order], np.arange(len(keys))
         slots = np.maximum.accumulate(home[order] - steps) + steps
-        fits = slots < n_slots
-        self._keys[slots[fits]], self._heads[slots[fits]] = keys[fits], heads[fits]
-        self._used = int(fits.sum())
-        beyond = keys[~fits]
-        self._heads[self._take(beyond, ~self._find(beyond))] = heads[~fits]
+        fit = self._used = int(np.searchsorted(slots, n_slots))
+        self._keys[slots[:fit]], self._heads[slots[:fit]] = keys[:fit], heads[:fit]
+        self._heads[self._take(keys[fit:], ~self._find(keys[fit:]))] = heads[fit:]
 
     def _compact(self) -> None:
         """Make the index again without the postings that are gone."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from matching.changes import ConflictState, Delta, DeltaCounts, IdentityChange, RecordRow, SourceChange
 from matching.linkage.blocking import Blocker
 from matching.linkage.candidates import decode_pairs, encode_pairs
-from matching.linkage.comparisons import check_kinds, compare
+from matching.linkage.comparisons import check_kinds, compare, compare_what_can_reach
 from matching.linkage.constraints import SourceRules
 from matching.linkage.decisions import Decision, DecisionBook
 from matching.linkage.edges import model_tag
@@ -48,6 +48,9 @@ from matching.resident.rows import (
 )
 from matching.resident.statements import Stated, Statements
 from schemas.identity import child_number
+
+_ANYTHING: Final = -(1 << 40)
+"""A weight that any pair reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +196,15 @@ class ResidentOwner:
         records, model = self.records, self.model
         different = firsts != others
         codes = sorted_unique(encode_pairs(firsts[different], others[different]))
+        n_pairs = len(codes)
         left, right = decode_pairs(codes)
-        levels = compare(records.columns, left, right, model)
+        shared = self._questions.asker.verified.shared(records.columns, records.verified, left, right)
+        missing = np.where(shared, _ANYTHING, model.review_floor - model.prior_weight)
+        at, levels = compare_what_can_reach(records.columns, left, right, model, missing)
         weights = total_weights(levels, model)
-        kept = weights >= model.review_floor
-        low = np.flatnonzero(~kept)
-        kept[low] = self._questions.asker.verified.shared(records.columns, records.verified, left[low], right[low])
-        found = _Found(codes[kept], left[kept], right[kept], weights[kept], levels[kept], len(codes))
+        kept = (weights >= model.review_floor) | shared[at]
+        at, levels, weights = at[kept], levels[kept], weights[kept]
+        found = _Found(codes[at], left[at], right[at], weights, levels, n_pairs)
         self._edges.add(found.left, found.right, found.weights, records.content_versions)
         return found
 

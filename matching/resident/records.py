@@ -180,7 +180,8 @@ class RecordTable:
             self.ingested[rid] = state.first_ingested.ingested_at
             events.append(state.first_ingested.event_id)
             fold.refounded.append(rid)
-        row, marks = self.columns.row(rid), (self.authorities[rid], int(self.verified[rid]))
+        before = row = self.columns.row(rid)
+        marks = (self.authorities[rid], int(self.verified[rid]))
         stored = (int(self.versions[rid]), self.fingerprints[rid], not was_live)
         if _order(change) > stored:
             self.versions[rid], self.fingerprints[rid] = change.version, change.fingerprint
@@ -192,7 +193,7 @@ class RecordTable:
             return
         fold.events[rid] = tuple(dict.fromkeys(events))
         live = bool(self.live[rid])
-        same = row == self.columns.row(rid) and marks == (self.authorities[rid], self.verified[rid])
+        same = row == before and marks == (self.authorities[rid], self.verified[rid])
         if live and (merged or erasure or not was_live or not same):
             # What is not compared can change the durable row as well, whose edges are not in memory: compare again.
             fold.compared.append(rid)

@@ -46,7 +46,6 @@ def whole_rows(
     at = np.array(rids, np.int64)
     merges = [records.merges.get(rid, NO_MERGE) for rid in rids] if records.merges else [NO_MERGE] * len(rids)
     live = records.live[at].tolist()
-    row = records.columns.row
     # In the order of RecordRow's fields; zipped at once because this runs for every record of every batch.
     columns = zip(
         rids,
@@ -59,7 +58,7 @@ def whole_rows(
         *zip(*merges, strict=True),
         records.content_versions[at].tolist(),
         [None if founder == NO_CLUSTER else numbers(founder) for founder in records.founders[at].tolist()],
-        [row(rid).encode() if is_live else b"" for rid, is_live in zip(rids, live, strict=True)],
+        [row if is_live else b"" for row, is_live in zip(records.columns.encoded(at), live, strict=True)],
         [edges.get(rid, b"") for rid in rids],
         [records.authorities[rid] for rid in rids],
         records.verified[at].tolist(),

@@ -167,6 +167,6 @@ def test_text_without_accents_is_folded_by_the_same_rule_as_any_other(text: str)
 
 
 @given(st.text(max_size=12), st.sampled_from(["NOT", "KNOWN", "Zoë", "O'Neil", "x", ""]), st.booleans())
-def test_a_full_name_is_folded_as_one_short_text(one: str, other: str, forward: bool) -> None:  # noqa: FBT001
+def test_a_full_name_is_folded_as_one_short_text(one: str, other: str, forward: bool) -> None:
     names = (one, other) if forward else (other, one)
     assert n.fold_full_name(*names) == n.fold_short_string(" ".join(names))
