@@ -6,7 +6,6 @@ values once. A field with alternates (a former name) takes the closest agreement
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,9 +14,10 @@ import numpy.typing as npt
 
 from matching.linkage import similarity as sim
 from matching.linkage.columns import RecordColumns, vague, with_alternates
-from matching.linkage.hashing import Hashes, Indices, combine_unordered, sorted_unique
+from matching.linkage.hashing import Hashes, Indices, combine_unordered
 from matching.linkage.model import NULL_LEVEL, Comparison, ComparisonLevel, LinkageModel
 from matching.linkage.normalise import ALTERNATE
+from matching.linkage.row_pairs import RowPairs
 from matching.linkage.similarity import DIFFERENT, Kernel, Levels
 from schemas.errors import ConfigurationError
 
@@ -157,7 +157,7 @@ def check_kinds(model: LinkageModel) -> None:
 
 def compare(columns: RecordColumns, left: Indices, right: Indices, model: LinkageModel) -> Levels:
     """Return the level codes of pairs of rows, shape (pairs, comparisons); left and right may change places."""
-    pairs = _Pairs(columns, left, right)
+    pairs = RowPairs(columns, left, right)
     levels = np.empty((len(model.comparisons), len(left)), np.int8)
     for i, comparison in enumerate(model.comparisons):
         levels[i] = _levels(pairs, comparison, model)
@@ -172,7 +172,7 @@ def compare_what_can_reach(
     Long texts are compared last, and only those of pairs that can still have it: most pairs of a large block agree in
     little more than its key.
     """
-    pairs, at = _Pairs(columns, left, right), np.arange(len(left))
+    pairs, at = RowPairs(columns, left, right), np.arange(len(left))
     levels = np.zeros((len(model.comparisons), len(left)), np.int8)
     late = [i for i, comparison in enumerate(model.comparisons) if comparison.kind in _LONG]
     most = np.full(len(left), sum(max(0, each.weight) for each in model.adjustments), np.int64)
@@ -191,7 +191,7 @@ def compare_what_can_reach(
     return at, levels.T
 
 
-def _most(pairs: _Pairs, field: int, weights: tuple[int, ...]) -> npt.NDArray[np.int64]:
+def _most(pairs: RowPairs, field: int, weights: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """Return the highest weight that a comparison can give, seen from which values are equal and which are missing."""
     left, right = pairs.hashes(field)
     several = with_alternates(pairs.flags, field)
@@ -199,56 +199,19 @@ def _most(pairs: _Pairs, field: int, weights: tuple[int, ...]) -> npt.NDArray[np
     return np.where((left == 0) | (right == 0), weights[NULL_LEVEL], np.where(left == right, max(weights), alike))
 
 
-def _levels(pairs: _Pairs, comparison: Comparison, model: LinkageModel) -> Levels:
+def _levels(pairs: RowPairs, comparison: Comparison, model: LinkageModel) -> Levels:
     """Return the level codes of one comparison."""
     if comparison.kind == "source":
         return _same_source(pairs)
     return _agreement(pairs, KINDS[comparison.kind], tuple(model.field_index[f] for f in comparison.fields))
 
 
-class _Pairs:
-    """The rows that a set of pairs touches, their hashes gathered once; of a spread table simply all rows."""
-
-    def __init__(self, columns: RecordColumns, left: Indices, right: Indices) -> None:
-        self._columns = columns
-        self._values: list[str] | None = None
-        if columns.whole is not None:
-            self._rids = np.arange(len(columns), dtype=np.int64)
-            self.left, self.right = left, right
-            self._hashes = columns.whole[0]
-        else:
-            self._rids = sorted_unique(np.concatenate([left, right]))
-            self.left, self.right = np.searchsorted(self._rids, left), np.searchsorted(self._rids, right)
-            self._hashes = np.asfortranarray(columns.hashes(self._rids))
-        self.sources = columns.sources[self._rids]
-        self.flags = columns.flags(self._rids)
-
-    def only(self, at: Indices) -> _Pairs:
-        """Return some of the pairs, over the same rows."""
-        some = copy(self)
-        some.left, some.right = self.left[at], self.right[at]
-        return some
-
-    def hashes(self, field: int) -> tuple[Hashes, Hashes]:
-        """Return the hashes of one field on both sides of each pair."""
-        column = self._hashes[:, field]
-        return column[self.left], column[self.right]
-
-    def texts(self, rows: Indices, field: int) -> list[str]:
-        """Return the values of one field of rows (as in `left` and `right`)."""
-        if self._columns.whole is not None:
-            return self._columns.texts(rows, field)
-        if self._values is None:  # split once, however many comparisons read them
-            self._values = self._columns.flat(self._rids)
-        return list(map(self._values.__getitem__, (rows * self._columns.n_fields + field).tolist()))
-
-
-def _same_source(pairs: _Pairs) -> Levels:
+def _same_source(pairs: RowPairs) -> Levels:
     same = pairs.sources[pairs.left] == pairs.sources[pairs.right]
     return np.where(same, np.int8(sim.SAME), np.int8(DIFFERENT))
 
 
-def _agreement(pairs: _Pairs, kind: ComparisonKind, fields: tuple[int, ...]) -> Levels:
+def _agreement(pairs: RowPairs, kind: ComparisonKind, fields: tuple[int, ...]) -> Levels:
     """Return the level codes of one comparison."""
     left, right = pairs.hashes(fields[0])
     missing = (left == 0) | (right == 0)
@@ -268,7 +231,9 @@ def _agreement(pairs: _Pairs, kind: ComparisonKind, fields: tuple[int, ...]) -> 
     return levels
 
 
-def _closest(pairs: _Pairs, kind: ComparisonKind, field: int, which: Indices, hashes: tuple[Hashes, Hashes]) -> Levels:
+def _closest(
+    pairs: RowPairs, kind: ComparisonKind, field: int, which: Indices, hashes: tuple[Hashes, Hashes]
+) -> Levels:
     """Return the levels of the pairs `which`, whose values are present and unequal as a whole."""
     several = with_alternates(pairs.flags, field)
     either = several[pairs.left[which]] | several[pairs.right[which]]
@@ -287,7 +252,7 @@ def _closest(pairs: _Pairs, kind: ComparisonKind, field: int, which: Indices, ha
 
 
 def _by_unique_values(
-    kernel: Kernel, pairs: _Pairs, field: int, rows: tuple[Indices, Indices], hashes: tuple[Hashes, Hashes]
+    kernel: Kernel, pairs: RowPairs, field: int, rows: tuple[Indices, Indices], hashes: tuple[Hashes, Hashes]
 ) -> Levels:
     """Run the kernel once for each different pair of values."""
     if len(rows[0]) < _FEW:

@@ -1,0 +1,47 @@
+"""Pairs of rows to be compared, with what comparisons read of them: hashes gathered once, texts split once."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import numpy as np
+
+from matching.linkage.columns import RecordColumns
+from matching.linkage.hashing import Hashes, Indices, sorted_unique
+
+
+class RowPairs:
+    """The rows that a set of pairs touches, their hashes gathered once; of a spread table simply all rows."""
+
+    def __init__(self, columns: RecordColumns, left: Indices, right: Indices) -> None:
+        self._columns = columns
+        self._values: list[str] | None = None
+        if columns.whole is not None:
+            self._rids = np.arange(len(columns), dtype=np.int64)
+            self.left, self.right = left, right
+            self._hashes = columns.whole[0]
+        else:
+            self._rids = sorted_unique(np.concatenate([left, right]))
+            self.left, self.right = np.searchsorted(self._rids, left), np.searchsorted(self._rids, right)
+            self._hashes = np.asfortranarray(columns.hashes(self._rids))
+        self.sources = columns.sources[self._rids]
+        self.flags = columns.flags(self._rids)
+
+    def only(self, at: Indices) -> RowPairs:
+        """Return some of the pairs, over the same rows."""
+        some = copy(self)
+        some.left, some.right = self.left[at], self.right[at]
+        return some
+
+    def hashes(self, field: int) -> tuple[Hashes, Hashes]:
+        """Return the hashes of one field on both sides of each pair."""
+        column = self._hashes[:, field]
+        return column[self.left], column[self.right]
+
+    def texts(self, rows: Indices, field: int) -> list[str]:
+        """Return the values of one field of rows (as in `left` and `right`)."""
+        if self._columns.whole is not None:
+            return self._columns.texts(rows, field)
+        if self._values is None:  # split once, however many comparisons read them
+            self._values = self._columns.flat(self._rids)
+        return list(map(self._values.__getitem__, (rows * self._columns.n_fields + field).tolist()))
