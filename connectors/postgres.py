@@ -36,6 +36,9 @@ _CONFIGURATION = (
     errors.UndefinedTable,
 )
 
+# The server ended a session that was silent amid a transaction, or the transaction: psycopg counts them as internal.
+_TIMED_OUT = (errors.IdleInTransactionSessionTimeout, errors.TransactionTimeout)
+
 
 def connect(
     settings: PostgresSettings, *, autocommit: bool = False, application: str = "contactpoint"
@@ -81,9 +84,9 @@ def open_pool(
 def wrap_errors() -> Iterator[None]:
     """Turn psycopg's errors into ours; the driver's error stays as the cause.
 
-    Messages name the kind of error only: PostgreSQL's own text can quote a row. Lost connections, deadlocks and
-    serialization failures become RetriableError, a value that PostgreSQL refuses RejectedError, missing rights, tables
-    and databases ConfigurationError, anything else (a constraint, a mistake in SQL) FatalError.
+    Messages name the kind of error only: PostgreSQL's own text can quote a row. Lost connections, time-outs, deadlocks
+    and serialization failures become RetriableError, a value that PostgreSQL refuses RejectedError, missing rights,
+    tables and databases ConfigurationError, anything else (a constraint, a mistake in SQL) FatalError.
     """
     try:
         yield
@@ -98,7 +101,7 @@ def translate(error: psycopg.Error | PoolTimeout) -> ContactPointError:
         return ConfigurationError(
             f"PostgreSQL refused the request ({what}): check the account's rights and the database"
         )
-    if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+    if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, *_TIMED_OUT)):
         return RetriableError(f"PostgreSQL is unavailable ({what})")
     if isinstance(error, psycopg.DataError):
         return RejectedError("database_refused_value", f"PostgreSQL refused a value ({what})")

@@ -19,6 +19,7 @@ from schemas.settings import PostgresSettings
         pytest.param(errors.DeadlockDetected(), RetriableError, id="deadlock"),
         pytest.param(errors.SerializationFailure(), RetriableError, id="serialization"),
         pytest.param(errors.AdminShutdown(), RetriableError, id="server-stops"),
+        pytest.param(errors.IdleInTransactionSessionTimeout(), RetriableError, id="frozen-too-long"),
         pytest.param(psycopg.InterfaceError(), RetriableError, id="connection-closed"),
         pytest.param(errors.UntranslatableCharacter(), RejectedError, id="nul-character"),
         pytest.param(errors.InsufficientPrivilege(), ConfigurationError, id="no-right"),
