@@ -2,6 +2,7 @@
 
     python -m benchmarks.shared [base ...] [--records 10000] [--workers 2] [--batch 1000] [--runs 3]
 
+The base is linked by a resident owner and handed over, as an operator may do: the workers' index is made from its rows.
 Each worker is a process with its own connection and its own share of the records, as a consumer group would give them;
 Kafka's part is left out, as in the benchmark of the resident stage. Limit of the same run: COPY of the same rows into a
 table with the same indexes, by one connection. CPU seconds are those of the workers and of PostgreSQL's processes.
@@ -27,14 +28,16 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 import psutil
+import psycopg
 from pydantic import SecretStr
 
 from benchmarks.feed import Feed, write_feed
 from benchmarks.measures import Measure, alone, beside_limit
-from benchmarks.stage import copy_limit
+from benchmarks.stage import copy_limit, start_engine, step
 from connectors.postgres import connect
 from contactpoint.stack import StackConfig, temporary_stack
 from matching.features import ChangeReader
+from matching.shared.indexing import ensure_index
 from matching.shared.linker import SharedLinker
 from matching.shared.tables import Tables, create_tables
 from matching.stage.model_file import read_model
@@ -42,7 +45,7 @@ from schemas.settings import PostgresSettings
 
 BASES: Final = (10_000, 100_000)
 LOAD_BATCH: Final = 2000
-LOAD_CHUNK: Final = 100_000
+WARM_UP: Final = 2000
 SUBJECT: Final = re.compile(rb'"subject":"([^"]+)"')
 SIZE: Final = """select sum(pg_total_relation_size(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'matching' and c.relkind = 'r' and c.relname not in ('outbox', 'copied')"""
@@ -73,7 +76,7 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         for base in bases:
             timed = records or min(20_000, max(4_000, base // 10))
-            path = write_feed(Path(folder) / str(base), base + runs * timed)
+            path = write_feed(Path(folder) / str(base), base + WARM_UP + runs * timed)
             measures |= _at_base(settings, path, base, timed, (workers, batch, runs))
             path.unlink()
     return measures
@@ -86,16 +89,12 @@ def _at_base(
     with connect(settings, autocommit=True) as connection:
         connection.execute("drop schema if exists matching cascade")
     create_tables(settings)
-    with connect(settings, autocommit=True) as connection:
-        Tables(connection).claim(read_model(None).model_id)
-    with Crew(settings, workers) as crew, closing(Feed(path)) as feed, connect(settings, autocommit=True) as connection:
-        begun = time.perf_counter()
-        for values in feed.batches(base, LOAD_CHUNK):
-            crew.run(values, LOAD_BATCH)
-        loading = base / (time.perf_counter() - begun)
-        connection.execute("truncate matching.outbox")
-        connection.execute("vacuum analyze")
-        results = [crew.run(feed.take(records), batch) for _ in range(runs)]
+    with closing(Feed(path)) as feed, connect(settings, autocommit=True) as connection:
+        loading = base / _load(settings, connection, feed, base)
+        taking_over = base / _take_over(connection)
+        with Crew(settings, workers) as crew:
+            crew.run(feed.take(WARM_UP), batch)
+            results = [crew.run(feed.take(records), batch) for _ in range(runs)]
         copying = [copy_limit(connection, records) for _ in range(runs)]
         size = connection.execute(SIZE).fetchone()
     assert size is not None
@@ -108,13 +107,42 @@ def _at_base(
         f"{name}, event bytes to commit (copy of the same rows)": beside_limit(
             [run.rate for run in results], copying, "records/s"
         ),
-        f"{name}, load": alone([loading], "records/s"),
+        f"{name}, load by a resident owner": alone([loading], "records/s"),
+        f"{name}, making the index of its rows": alone([taking_over], "records/s"),
         f"{name}, CPU of the workers": alone([run.worker_cpu for run in results], "ms per 1000 records"),
         f"{name}, CPU of PostgreSQL": alone([run.postgres_cpu for run in results], "ms per 1000 records"),
         f"{name}, batches begun again": alone([float(run.conflicts) for run in results], "a run"),
         **steps,
-        f"{name}, tables": alone([float(size[0]) / (base + runs * records)], "bytes per record"),
+        f"{name}, tables": alone([float(size[0]) / (base + WARM_UP + runs * records)], "bytes per record"),
     }
+
+
+def _load(settings: PostgresSettings, connection: psycopg.Connection, feed: Feed, base: int) -> float:
+    """Link the base as a resident owner does, without a relay; return the seconds."""
+    begun = time.perf_counter()
+    engine, committer = start_engine(connection, settings)
+    try:
+        for values in feed.batches(base, LOAD_BATCH):
+            step(engine, values)
+        engine.settle(0)
+    finally:
+        committer.end()
+    connection.execute("truncate matching.outbox")
+    connection.execute("update matching.owner set holder = null, expires_at = '-infinity'")
+    return time.perf_counter() - begun
+
+
+def _take_over(connection: psycopg.Connection) -> float:
+    """Let shared workers have the owner's tables; return the seconds until they could begin."""
+    model = read_model(None)
+    begun = time.perf_counter()
+    tables = Tables(connection)
+    tables.claim(model.model_id)
+    assert ensure_index(tables, model)
+    seconds = time.perf_counter() - begun
+    connection.execute("reset all")
+    connection.execute("vacuum analyze")
+    return seconds
 
 
 class Crew:

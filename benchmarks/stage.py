@@ -151,7 +151,7 @@ def _load(engine: Engine, feed: Feed, base: int, publishing: RelaySettings) -> f
     try:
         begun = time.perf_counter()
         for values in feed.batches(base, _LOAD_BATCH):
-            if _step(engine, values):
+            if step(engine, values):
                 relay.wake()
         engine.settle(0)
         assert relay.drain(_DRAIN_SECONDS), "the relay did not publish everything"
@@ -165,14 +165,14 @@ def timed(engine: Engine, values: Sequence[bytes]) -> Run:
     before = asdict(engine.totals)
     begun = time.perf_counter()
     for first in range(0, len(values), _BATCH):
-        _step(engine, values[first : first + _BATCH])
+        step(engine, values[first : first + _BATCH])
     engine.settle(0)
     seconds = time.perf_counter() - begun
     after = asdict(engine.totals)
     return Run(len(values) / seconds, {step: (after[step] - before[step]) / len(values) * 1e6 for step in STEPS})
 
 
-def _step(engine: Engine, values: Sequence[bytes]) -> bool:
+def step(engine: Engine, values: Sequence[bytes]) -> bool:
     """Hand one micro-batch to the engine; tell whether a commit left something to publish."""
     first = engine.totals.records + engine.totals.rejected
     return engine.step({PARTITION: [Bytes(first + place, b"", value) for place, value in enumerate(values)]})

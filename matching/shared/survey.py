@@ -72,7 +72,9 @@ class Surveyor:
 
     def index_keys(self, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
         """Return all keys by which contents are to be found: record, key."""
-        pairs = [self.keys(contents), self.shield_keys(contents)]
+        columns = self._columns(contents)
+        rows = np.arange(len(columns), dtype=np.int64)
+        pairs = [self._blocker.keys(columns, rows), self._shield_blocker.keys(columns, rows)]
         at, keys = (np.concatenate(column) for column in zip(*pairs, strict=True))
         return np.array([content.rid for content in contents], np.int64)[at], keys
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, LiteralString, NamedTuple
 
@@ -56,6 +56,15 @@ def create_tables(settings: PostgresSettings) -> None:
             apply_schema(settings, "matching.sql", wait_seconds=_PATIENCE)
             apply_schema(settings, "matching.shared.sql", wait_seconds=_PATIENCE)
             connection.execute(sql.SQL("comment on schema matching is {}").format(made_by))
+
+
+class Indexed(NamedTuple):
+    """What of a record's row the index is made from."""
+
+    rid: int
+    source: str
+    features: bytes
+    edges: bytes
 
 
 class Tables:
@@ -229,9 +238,37 @@ class Tables:
         rows = self._all("claim_tables", {"holder": HOLDER, "model_id": model_id})
         return str(rows[0][0]) if rows else None
 
-    def made_by_an_owner(self) -> bool:
-        """Tell whether a resident owner has numbered the records: its first one is 0, which no shared worker gives."""
-        return bool(self.records(np.zeros(1, np.int64)))
+    def index_is_whole(self) -> bool:
+        """Tell whether blocks and neighbours are there: not before they were made, nor after a crash of the server."""
+        return bool(self._all("index_is_whole", {})[0][0])
+
+    def begin_index(self) -> None:
+        """Empty the index, and number the records and batches that somebody else has made; call it alone."""
+        self.connection.execute(QUERIES["begin_index"])
+
+    def indexed_records(self, size: int) -> Iterator[list[Indexed]]:
+        """Yield all live records in chunks."""
+        after = -1
+        with self.connection.cursor(binary=True) as cursor:
+            while rows := cursor.execute(QUERIES["indexed_records"], {"after": after, "size": size}).fetchall():
+                yield list(map(Indexed._make, rows))
+                after = rows[-1][0]
+
+    def fill_blocks(self, keys: Hashes, rids: Indices) -> None:
+        """Add blocking keys, after `begin_index` in its transaction."""
+        self._copy(QUERIES["fill_blocks"], [keys, rids.astype(np.int32)])
+
+    def fill_neighbours(self, rows: Neighbours) -> None:
+        """Add neighbours likewise."""
+        self._copy(QUERIES["fill_neighbours"], [column.astype(np.int32) for column in rows])
+
+    def end_index(self) -> None:
+        """Make what was filled findable, note which records sources have merged, and mark the index whole."""
+        self.connection.execute(QUERIES["end_index"])
+
+    def children_with(self, keys: Sequence[str]) -> list[Content]:
+        """Return the contents of all records of the children that have these record keys."""
+        return [Content._make(row) for row in self._all("children_with", {"keys": list(keys)})]
 
     def positions(self, partitions: Sequence[tuple[str, int]], beginnings: Mapping[tuple[str, int], int]) -> Positions:
         """Return where partitions are to be read from on; those never read get their beginning as position."""

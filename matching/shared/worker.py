@@ -20,6 +20,7 @@ from connectors.postgres import connect, wrap_errors
 from matching.features import ChangeReader
 from matching.linkage.model import LinkageModel
 from matching.shared import replaying
+from matching.shared.indexing import ensure_index
 from matching.shared.linker import SharedLinker
 from matching.shared.steps import Totals
 from matching.shared.tables import APPLICATION, Move, Tables, create_tables
@@ -76,6 +77,7 @@ class SharedWorker:
                 tables.end_silent_workers()
             create_tables(settings.postgres)
             model = self._claim(tables)
+            ensure_index(tables, model)
             replaying.begin(tables, settings.kafka)
             linker = SharedLinker(tables, model, self.totals)
             silent = settings.silent_seconds
@@ -106,11 +108,6 @@ class SharedWorker:
         model, _ = self._library.in_force(decisions)
         with wrap_errors():
             made_with = tables.claim(model.model_id)
-            if tables.made_by_an_owner():
-                raise ConfigurationError(
-                    "the matching tables were made by a resident owner: run `contactpoint matching run` without "
-                    "--shared, or drop the database schema `matching` so that they are made again from the topics"
-                )
         if made_with is None:
             raise RetriableError("a resident owner holds the matching tables")
         if made_with != model.model_id:

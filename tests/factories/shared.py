@@ -12,16 +12,18 @@ import msgspec
 import numpy as np
 
 from connectors.postgres import connect
-from matching.changes import ConflictState, SourceChange
+from matching.changes import ConflictState, Delta, SourceChange
 from matching.linkage.blocking import Blocker
 from matching.linkage.columns import SEPARATOR, columns_of
 from matching.linkage.decisions import Decision
 from matching.linkage.model import LinkageModel
+from matching.resident.owner import ResidentOwner
+from matching.shared.indexing import ensure_index
 from matching.shared.linker import SharedLinker
 from matching.shared.steps import Announced, ConflictError, Surveyed
 from matching.shared.tables import Move, Tables, create_tables
 from matching.stage import store
-from matching.stage.messages import Outgoing
+from matching.stage.messages import Batch, Outgoing
 from matching.stage.replay import IdentityView
 from schemas.codec import decode_as
 from schemas.settings import PostgresSettings
@@ -33,8 +35,9 @@ WORKERS = 3
 EMPTY = (
     "truncate matching.record, matching.outbox, matching.position, matching.shared_name, matching.shared_incoming, "
     "matching.shared_block, matching.shared_neighbour, matching.shared_question, matching.shared_covered, "
-    "matching.decision, matching.conflict restart identity"
+    "matching.decision, matching.conflict, matching.shared_whole restart identity"
 )
+CRASH = "truncate matching.shared_incoming, matching.shared_block, matching.shared_neighbour, matching.shared_whole"
 
 
 @dataclass(slots=True)
@@ -67,30 +70,39 @@ class SharedStore:
             for connection in connections:
                 connection.close()
 
-    def empty(self, model: LinkageModel) -> list[SharedLinker]:
-        """Empty the tables; return a linker for each worker."""
+    def empty(self, model: LinkageModel, owned: Sequence[list[Event]] = ()) -> list[SharedLinker]:
+        """Empty the tables and let an owner link batches; return a linker for each worker that goes on from there."""
         self._connection.execute(EMPTY)
+        owner = ResidentOwner(model)
+        for number, batch in enumerate(owned, 1):
+            self._write(owner.apply(*_sorted(batch, number)))
+        self._connection.execute("update matching.owner set batch = %s", [len(owned)])
+        ensure_index(self._tables[0], model)
         self._connection.execute("update matching.shared_decided set stamp = stamp + 1")
         self._connection.execute("update matching.owner set model_id = %s", [model.model_id])
         self._model = model
         return [SharedLinker(tables, model) for tables in self._tables]
 
     def run(self, model: LinkageModel, batches: Sequence[list[Event]], rng: random.Random) -> None:
-        """Link batches from empty tables: each step by a worker drawn at random, some of which die and are replaced."""
-        hands = [Hand(linker) for linker in self.empty(model)]
-        waiting = list(reversed(batches))
+        """Link batches from empty tables: each step by a worker drawn at random, some of which die and are replaced.
+
+        Now and then an owner has linked the first batches, and the server crashes.
+        """
+        owned = rng.choice([0, 0, len(batches) // 2])
+        hands = [Hand(linker) for linker in self.empty(model, batches[:owned])]
+        waiting = list(reversed(batches[owned:]))
         while waiting or any(hand.batch is not None for hand in hands):
             hand = rng.choice(hands)
-            if hand.batch is None:
+            if rng.random() < 0.02:
+                self._crash(model, hands, waiting)
+            elif hand.batch is None:
                 hand.batch = waiting.pop() if waiting else None
             elif rng.random() < 0.05:
                 waiting.append(hand.batch)
                 hand.batch = hand.announced = hand.surveyed = None
             elif hand.announced is None:
-                changes = [each for each in hand.batch if isinstance(each, SourceChange)]
-                hand.announced = hand.linker.announce(
-                    changes, [each for each in hand.batch if isinstance(each, Decision)]
-                )
+                changes, _, decisions = _sorted(hand.batch, 0)
+                hand.announced = hand.linker.announce(changes, decisions)
             elif hand.surveyed is None:
                 hand.surveyed = hand.linker.survey(hand.announced)
             else:
@@ -120,6 +132,34 @@ class SharedStore:
         """Return the open conflicts."""
         return dict(store.read_conflicts(self._connection))
 
+    def _crash(self, model: LinkageModel, hands: list[Hand], waiting: list[list[Event]]) -> None:
+        """Lose what a crash of the server loses; the first worker that is back makes the index again."""
+        for hand in hands:
+            if hand.batch is not None:
+                waiting.append(hand.batch)
+            hand.batch = hand.announced = hand.surveyed = None
+        self._connection.execute(CRASH)
+        assert ensure_index(self._tables[0], model)
+
+    def _write(self, delta: Delta) -> None:
+        written = Batch(
+            epoch=0,
+            batch=delta.batch,
+            model_id=delta.model_id,
+            decided_at="2026-11-28T00:00:00Z",
+            inserted=delta.inserted,
+            rewritten=delta.rewritten,
+            relabelled=delta.relabelled,
+            identities=delta.identities,
+            letters=[],
+            positions=[],
+            decisions=delta.decisions,
+            conflicts=delta.conflicts,
+        )
+        store.prepare_writer(self._connection)
+        with self._connection.transaction():
+            store.write_changes(self._connection, written)
+
     def _settle(self, hand: Hand, announced: Announced, surveyed: Surveyed) -> None:
         moves: list[Move] = []
         try:
@@ -140,3 +180,9 @@ class SharedStore:
         found = self._connection.execute("select key, rid from matching.shared_block order by key, rid").fetchall()
         assert found == expected
         assert not self._connection.execute("select 1 from matching.shared_incoming").fetchall()
+
+
+def _sorted(batch: list[Event], number: int) -> tuple[list[SourceChange], int, list[Decision]]:
+    """Return what an owner takes: changes, the batch's number, decisions."""
+    changes = [each for each in batch if isinstance(each, SourceChange)]
+    return changes, number, [each for each in batch if isinstance(each, Decision)]

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from connectors.kafka import end_offsets
+from contactpoint.stack import LocalStack
 from matching.stage.control import send_command
 from matching.stage.replay import read_published
 from schemas.settings import KafkaSettings, PostgresSettings
@@ -53,6 +54,24 @@ def test_a_resident_owner_stands_by_while_shared_workers_have_the_tables(line: B
     line.wait_until(lambda: owner.says("standing_by"), "the owner to stand by")
     assert line.children() == line.published() == undisturbed(events)
     assert not owner.says("lease_taken")
+
+
+def test_workers_go_on_where_an_owner_stopped_and_where_the_server_crashed(line: Bench, stack: LocalStack) -> None:
+    events = history(27, 900)
+    owner = line.start()
+    line.feed(events[:300])
+    line.drain()
+    assert owner.end() == 0
+    workers = [line.start("--shared", batch_records=20) for _ in range(2)]
+    line.feed(events[300:])
+    line.wait_until(lambda: _records(line) > 400, "some batches to be committed")
+    assert stack.postgres is not None
+    stack.postgres.kill()
+    stack.postgres.start()
+    line.drain()
+    assert line.children() == line.published() == undisturbed(events)
+    assert {worker.end() for worker in workers} == {0}
+    assert sum(worker.count("index_made") for worker in workers) == 2
 
 
 def test_paused_workers_read_nothing_until_they_are_resumed(line: Bench) -> None:

@@ -92,6 +92,53 @@ join matching.shared_covered c on c.key = k.key and c.rid <> k.rid
 join matching.record r on r.rid = c.rid
 where r.live
 
+-- name: index_is_whole
+select exists (select from matching.shared_whole)
+
+-- name: begin_index
+-- Tables emptied in the same transaction may be filled frozen, which spares each row's first reader a look at the heap.
+set local enable_hashjoin = on;
+set local enable_mergejoin = on;
+set local enable_seqscan = on;
+truncate matching.shared_incoming, matching.shared_block, matching.shared_neighbour, matching.shared_question,
+    matching.shared_whole;
+drop index matching.shared_block_key, matching.shared_neighbour_rid;
+insert into matching.shared_name (rid, key) overriding system value
+select r.rid, r.key from matching.record r
+where not exists (select from matching.shared_name n where n.rid = r.rid);
+select setval('matching.shared_name_rid_seq',
+    (select greatest(coalesce(max(n.rid), 0), max(s.last_value)) + 1
+        from matching.shared_name_rid_seq s left join matching.shared_name n on true), false);
+select setval('matching.shared_batch', (select greatest(o.batch, s.last_value) + 1
+    from matching.owner o, matching.shared_batch s), false)
+
+-- name: indexed_records
+-- No cursor: an open one would forbid filling frozen.
+select rid, source, features, edges from matching.record where live and rid > %(after)s order by rid limit %(size)s
+
+-- name: fill_blocks
+copy matching.shared_block (key, rid) from stdin (format binary, freeze)
+
+-- name: fill_neighbours
+copy matching.shared_neighbour (rid, other, weight) from stdin (format binary, freeze)
+
+-- name: end_index
+create index shared_block_key on matching.shared_block (key) include (rid);
+create index shared_neighbour_rid on matching.shared_neighbour (rid) include (other, weight);
+insert into matching.shared_name (key)
+select distinct r.merged_into from matching.record r
+where r.merged_into <> '' and not exists (select from matching.shared_name n where n.key = r.merged_into);
+insert into matching.shared_neighbour (rid, other, weight)
+select case when d then r.rid else n.rid end, case when d then n.rid else r.rid end, 2147483647
+from matching.record r join matching.shared_name n on n.key = r.merged_into, (values (true), (false)) as direction(d)
+where r.merged_into <> '';
+insert into matching.shared_whole default values
+
+-- name: children_with
+select m.rid, '' as event_id, m.source, m.features
+from matching.record m
+where m.child_number in (select r.child_number from matching.record r where r.key = any(%(keys)s))
+
 -- name: take_turn
 -- Batches with records take turns together, one with decisions alone.
 select pg_advisory_xact_lock_shared(20090307)

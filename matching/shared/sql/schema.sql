@@ -20,8 +20,14 @@ create unlogged table if not exists matching.shared_incoming (
 );
 create index if not exists shared_incoming_rid on matching.shared_incoming (rid);
 
+-- The three tables below follow from the records, and are made again from them when the mark that they are whole is gone
+-- with them (matching/shared/indexing.py): so they need no log of their own, which costs more than all the rest.
+create unlogged table if not exists matching.shared_whole (
+    single boolean primary key default true check (single)
+);
+
 -- Blocking keys of announced and of linked contents, those of the model's shield rules among them.
-create table if not exists matching.shared_block (
+create unlogged table if not exists matching.shared_block (
     key bigint not null,
     rid integer not null
 );
@@ -29,7 +35,7 @@ create index if not exists shared_block_key on matching.shared_block (key) inclu
 
 -- Which records have to be looked at together, in both directions: a superset of the edges that hold. `weight` is the
 -- edge's, or one of the marks in matching/shared/neighbours.py.
-create table if not exists matching.shared_neighbour (
+create unlogged table if not exists matching.shared_neighbour (
     rid integer not null,
     other integer not null,
     weight integer not null
