@@ -88,9 +88,10 @@ class SharedLinker:
         named = [key for each in decisions for key in (*each.left, *each.right)]
         rid_of = self._tables.rids_of([*(change.key for change in changes), *(into for _, into in merges), *named])
         contents = newest_contents(changes, rid_of)
-        at, keys = self._surveyor.keys(contents)
+        columns = self._surveyor.columns(contents)
+        at, keys = self._surveyor.keys(columns)
         rids = np.array([content.rid for content in contents], np.int64)
-        shield_at, shield_keys = self._surveyor.shield_keys(contents)
+        shield_at, shield_keys = self._surveyor.shield_keys(columns)
         pairs = np.array([(rid_of[key], rid_of[into]) for key, into in merges], np.int64).reshape(-1, 2)
         with self._tables.connection.transaction():
             self._tables.take_turn(alone=False)
@@ -100,7 +101,7 @@ class SharedLinker:
         own = np.array(sorted({rid_of[change.key] for change in changes}), np.int64)
         merged = both_ways(pairs[:, 0], pairs[:, 1], np.full(len(pairs), STATED))
         stated = joined([merged, pairs_named(decisions, rid_of)])
-        return Announced(changes, rid_of, contents, at, keys, rids[at], own, stated, decisions)
+        return Announced(changes, rid_of, contents, columns, at, keys, rids[at], own, stated, decisions)
 
     def survey(self, announced: Announced, learned: Indices = NOBODY, *, alone: bool = False) -> Surveyed:
         """Compare the batch's contents with all others that share a key, linked or announced. Reserves nothing.
@@ -111,7 +112,7 @@ class SharedLinker:
         found = self._tables.candidates(announced.keys, announced.at, announced.key_rids)
         own = set(announced.own.tolist())
         others = [candidate for candidate in found if candidate.rid not in own]
-        findings = self._surveyor.compare(announced.contents, others)
+        findings = self._surveyor.compare(announced.contents, announced.columns, others)
         expected = self._reserver.expect(announced, findings, learned)
         self.totals.surveying += perf_counter() - begun
         return Surveyed(findings, expected, alone or bool(announced.decisions))

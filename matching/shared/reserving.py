@@ -18,7 +18,8 @@ from matching.linkage.decisions import Decision
 from matching.linkage.hashing import Indices, sorted_unique
 from matching.linkage.model import LinkageModel
 from matching.shared.decided import Decided
-from matching.shared.neighbours import ALL, ANNOUNCED, Neighbours
+from matching.shared.neighbours import ANNOUNCED, Neighbours
+from matching.shared.reach import Reach
 from matching.shared.steps import Announced, ConflictError, Reserved, Surveyed
 from matching.shared.survey import Content, Findings, Surveyor, contents_of
 from matching.shared.tables import Tables
@@ -37,8 +38,9 @@ class Reserver:
     def expect(self, announced: Announced, findings: Findings, learned: Indices) -> Indices:
         """Return what a batch will have to reserve, as things stand before it reserves anything."""
         linked = findings.linked_with(self._threshold)
-        region, others = self._reached(_union(announced.own, announced.stated.rids, linked, learned))
-        return self._with_clusters(region, _union(others, findings.others, self._tables.questioned_with(region)))
+        reach = Reach(self._tables, self._threshold)
+        region, others = reach.reached(_union(announced.own, announced.stated.rids, linked, learned))
+        return reach.with_clusters(region, _union(others, findings.others, self._tables.questioned_with(region)))
 
     def reserve(self, announced: Announced, surveyed: Surveyed) -> Reserved:
         """Reserve everything that the outcome depends on, and read it. Raises ConflictError.
@@ -50,20 +52,23 @@ class Reserver:
         tables.reserve(reserved)
         hints = self._hints(findings)
         own, shields = self._concerned(announced)
-        neighbours = tables.neighbours(own, ALL)
+        reach = Reach(tables, self._threshold)
+        reach.read(reserved)
+        neighbours = reach.of(own)
         seeds = _union(own, announced.stated.rids, findings.linked_with(self._threshold), neighbours.others)
         while True:
-            region, others = self._reached(seeds)
+            region, others = reach.reached(seeds)
             if not surveyed.alone and len(np.intersect1d(region, shields)):
                 raise ConflictError(reserved, alone=True)
             asked = tables.questioned_with(region)
-            near = _union(others, findings.others, asked, self._in_doubt(announced, region, shields))
-            needed = self._with_clusters(region, near)
+            near = _union(others, findings.others, asked, self._in_doubt(announced, region, shields, reach))
+            needed = reach.with_clusters(region, near)
             more = np.setdiff1d(needed, reserved)
             if not len(more):
                 break
             self._reserve_more(more, reserved)
             reserved = np.concatenate([reserved, more])
+            reach.forget(more)
         rows = tables.records(needed)
         decisions = self._decisions(announced, rows, needed)
         return Reserved(
@@ -86,7 +91,7 @@ class Reserver:
         marks = np.full(int(waiting.sum()), ANNOUNCED, np.int64)
         return Neighbours(findings.others[waiting], findings.own[waiting], marks)
 
-    def _in_doubt(self, announced: Announced, region: Indices, shields: Indices) -> Indices:
+    def _in_doubt(self, announced: Announced, region: Indices, shields: Indices, reach: Reach) -> Indices:
         """Return the records outside that only a shield rule connects with the region: duplicates of shielded children.
 
         Against the region stand all that are covered by a shield; against the shielded ones in it stands everybody.
@@ -99,12 +104,12 @@ class Reserver:
         doubts = [self._doubts(contents, everybody=False)]
         protected = np.intersect1d(region, shields)
         if len(protected):
-            shielded = set(self._reached(protected)[0].tolist())
+            shielded = set(reach.reached(protected)[0].tolist())
             doubts.append(self._doubts([each for each in contents if each.rid in shielded], everybody=True))
         return _union(*doubts)
 
     def _doubts(self, contents: Sequence[Content], *, everybody: bool) -> Indices:
-        at, keys = self._surveyor.shield_keys(contents)
+        at, keys = self._surveyor.shield_keys(self._surveyor.columns(contents))
         if not len(keys):
             return NOBODY
         rids = np.array([content.rid for content in contents], np.int64)[at]
@@ -128,20 +133,6 @@ class Reserver:
                 self._tables.reserve_at_once(more)
         except errors.LockNotAvailable:
             raise ConflictError(_union(reserved, more)) from None
-
-    def _with_clusters(self, region: Indices, near: Indices) -> Indices:
-        """Return a region, what is near it, and the whole clusters of both."""
-        return _union(region, self._reached(np.setdiff1d(near, region))[0])
-
-    def _reached(self, seeds: Indices) -> tuple[Indices, Indices]:
-        """Return the records that can be reached from these over neighbours that may be linked, and all neighbours."""
-        reached, frontier, others = seeds, seeds, [NOBODY]
-        while len(frontier):
-            found = self._tables.neighbours(frontier, ALL)
-            others.append(found.others)
-            frontier = np.setdiff1d(found.others[found.weights >= self._threshold], reached)
-            reached = np.concatenate([reached, frontier])
-        return np.sort(reached), np.concatenate(others)
 
 
 def _union(*parts: Indices | Iterable[int]) -> Indices:

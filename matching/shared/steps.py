@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matching.changes import ConflictState, RecordRow, SourceChange
+from matching.linkage.columns import RecordColumns
 from matching.linkage.decisions import Decision
 from matching.linkage.hashing import Hashes, Indices
 from matching.shared.neighbours import Neighbours
@@ -43,13 +44,15 @@ class Totals:
 class Announced:
     """A batch after its first transaction: its changes, the numbers of all keys it names, and what it announced.
 
-    `keys` are the blocking keys of `contents`, `key_rids` the record of each, `at` its place in `contents`; `own` are
-    the changed records, `stated` the pairs that merges and decisions of the batch name.
+    `columns` are those of `contents`, with whatever these were compared with behind them; `keys` are the blocking keys
+    of `contents`, `key_rids` the record of each, `at` its place in `contents`; `own` are the changed records, `stated`
+    the pairs that merges and decisions of the batch name.
     """
 
     changes: Sequence[SourceChange]
     rid_of: Mapping[str, int]
     contents: list[Content]
+    columns: RecordColumns
     at: Indices
     keys: Hashes
     key_rids: Indices

@@ -62,37 +62,46 @@ class Surveyor:
         self._shield_blocker = Blocker(model, model.shield_rules)
         self._verified = VerifiedNumbers(model)
 
-    def keys(self, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
-        """Return the blocking keys of contents: position, key."""
-        return self._keys(self._blocker, contents)
+    def columns(self, contents: Sequence[Content]) -> RecordColumns:
+        """Return contents by column, ready to be blocked and compared."""
+        columns = RecordColumns(self._model)
+        columns.append([content.features.decode() for content in contents], [content.source for content in contents])
+        return columns
 
-    def shield_keys(self, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
+    def keys(self, columns: RecordColumns) -> tuple[Indices, Hashes]:
+        """Return the blocking keys of contents: position, key."""
+        return self._blocker.keys(columns, np.arange(len(columns), dtype=np.int64))
+
+    def shield_keys(self, columns: RecordColumns) -> tuple[Indices, Hashes]:
         """Return the keys of contents by the shield rules: position, key."""
-        return self._keys(self._shield_blocker, contents)
+        return self._shield_blocker.keys(columns, np.arange(len(columns), dtype=np.int64))
 
     def index_keys(self, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
         """Return all keys by which contents are to be found: record, key."""
-        columns = self._columns(contents)
-        rows = np.arange(len(columns), dtype=np.int64)
-        pairs = [self._blocker.keys(columns, rows), self._shield_blocker.keys(columns, rows)]
+        columns = self.columns(contents)
+        pairs = [self.keys(columns), self.shield_keys(columns)]
         at, keys = (np.concatenate(column) for column in zip(*pairs, strict=True))
         return np.array([content.rid for content in contents], np.int64)[at], keys
 
     def shield_index_keys(self, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
         """Return the keys by which contents of shielded children are to be found: record, key."""
-        at, keys = self.shield_keys(contents)
+        at, keys = self.shield_keys(self.columns(contents))
         return np.array([content.rid for content in contents], np.int64)[at], keys
 
     def doubts(self, contents: Sequence[Content], found: Sequence[Candidate]) -> Indices:
         """Return the records that may be the same child as one of these, however little speaks for it."""
-        return sorted_unique(self._compare(contents, found, self._model.lowest_doubt).others)
+        return sorted_unique(self._compare(contents, self.columns(contents), found, self._model.lowest_doubt).others)
 
-    def compare(self, contents: Sequence[Content], found: Sequence[Candidate]) -> Findings:
-        """Return the pairs that reach the review floor, or have a number in common that may be verified."""
-        return self._compare(contents, found, self._model.review_floor)
+    def compare(self, contents: Sequence[Content], columns: RecordColumns, found: Sequence[Candidate]) -> Findings:
+        """Return the pairs that reach the review floor, or have a number in common that may be verified.
 
-    def _compare(self, contents: Sequence[Content], found: Sequence[Candidate], floor: int) -> Findings:
-        columns = self._columns(contents)
+        `columns` are those of the contents; what was found is appended to them.
+        """
+        return self._compare(contents, columns, found, self._model.review_floor)
+
+    def _compare(
+        self, contents: Sequence[Content], columns: RecordColumns, found: Sequence[Candidate], floor: int
+    ) -> Findings:
         places: dict[tuple[int, bool], int] = {}
         rows: list[Candidate] = []
         right = np.empty(len(found), np.int64)
@@ -114,15 +123,6 @@ class Surveyor:
             np.array([candidate.announced for candidate in chosen], dtype=bool),
             weights[kept],
         )
-
-    def _keys(self, blocker: Blocker, contents: Sequence[Content]) -> tuple[Indices, Hashes]:
-        columns = self._columns(contents)
-        return blocker.keys(columns, np.arange(len(columns), dtype=np.int64))
-
-    def _columns(self, contents: Sequence[Content]) -> RecordColumns:
-        columns = RecordColumns(self._model)
-        columns.append([content.features.decode() for content in contents], [content.source for content in contents])
-        return columns
 
 
 def newest_contents(changes: Sequence[SourceChange], rid_of: Mapping[str, int]) -> list[Content]:

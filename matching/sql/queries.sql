@@ -196,7 +196,10 @@ select count(*) from matching.record where live
 select key, child_number, live from matching.record where key = any(%(keys)s)
 
 -- name: last_batch
-select batch from matching.owner
+-- The newest number that a batch has: an owner counts its own, shared workers draw theirs from a sequence.
+select greatest(o.batch, s.last_value)
+from matching.owner o
+left join pg_sequences s on s.schemaname = 'matching' and s.sequencename = 'shared_batch'
 
 -- name: merges_about
 select key, merged_into from matching.record

@@ -20,7 +20,15 @@ from connectors.vault import RecordKeys, record_keys
 from contactpoint.model_tools.memberships import memberships
 from contactpoint.running.audit_parts import AuditParts, make_parts
 from contactpoint.running.drain import wait_until_drained
-from contactpoint.running.supervisor import AUDIT_TRAIL, DIRECTORY, MATCHING, STAGES, StageCommand, Supervisor
+from contactpoint.running.supervisor import (
+    AUDIT_TRAIL,
+    DIRECTORY,
+    MATCHING,
+    SHARED_MATCHING,
+    STAGES,
+    StageCommand,
+    Supervisor,
+)
 from contactpoint.world import WorldSettings, WorldSummary, simulate
 from projections.digest import digest
 from projections.registry import PROJECTIONS
@@ -52,6 +60,7 @@ class Line:
     kafka: KafkaSettings
     postgres: PostgresSettings
     folder: Path
+    shared: bool = False  # matching is done by a worker over shared tables, not by an owner
 
     def __post_init__(self) -> None:
         """Seal what this line publishes, as the local stack does."""
@@ -108,6 +117,8 @@ class Line:
 
     def stages(self, commands: Sequence[StageCommand] = STAGES, **overrides: str) -> Supervisor:
         """Return a supervisor of the stages."""
+        if self.shared:
+            commands = [SHARED_MATCHING if each is MATCHING else each for each in commands]
         return Supervisor(commands, self.env(**overrides), self.folder / "logs")
 
     def drain(self) -> None:

@@ -37,7 +37,9 @@ EMPTY = (
     "matching.shared_block, matching.shared_neighbour, matching.shared_question, matching.shared_covered, "
     "matching.decision, matching.conflict, matching.shared_whole restart identity"
 )
-CRASH = "truncate matching.shared_incoming, matching.shared_block, matching.shared_neighbour, matching.shared_whole"
+CRASH = """do $$ declare t regclass; begin for t in
+    select oid from pg_class where relnamespace = 'matching'::regnamespace and relkind = 'r' and relpersistence = 'u'
+    loop execute format('truncate %s restart identity', t); end loop; end $$"""
 
 
 @dataclass(slots=True)
@@ -140,6 +142,8 @@ class SharedStore:
             hand.batch = hand.announced = hand.surveyed = None
         self._connection.execute(CRASH)
         assert ensure_index(self._tables[0], model)
+        for hand, tables in zip(hands, self._tables, strict=True):
+            hand.linker = SharedLinker(tables, model)
 
     def _write(self, delta: Delta) -> None:
         written = Batch(

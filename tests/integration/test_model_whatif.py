@@ -23,9 +23,12 @@ TOPICS = (IDENTITIES, CONFLICTS, DECISIONS)
 TWO = ("--by", "ann", "--approved-by", "bob")
 
 
-@pytest.fixture
-def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Line]:
-    yield Line(kafka, postgres, tmp_path)
+@pytest.fixture(params=["owner", "shared"])
+def line(
+    kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Line]:
+    """The answers are the same whoever links: one owner, or workers over shared tables."""
+    yield Line(kafka, postgres, tmp_path, shared=request.param == "shared")
     for log in sorted((tmp_path / "logs").glob("*.log")):
         print(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}")
 

@@ -100,15 +100,13 @@ select exists (select from matching.shared_whole)
 set local enable_hashjoin = on;
 set local enable_mergejoin = on;
 set local enable_seqscan = on;
-truncate matching.shared_incoming, matching.shared_block, matching.shared_neighbour, matching.shared_question,
-    matching.shared_whole;
+truncate matching.shared_name, matching.shared_incoming, matching.shared_block, matching.shared_neighbour,
+    matching.shared_question, matching.shared_covered, matching.shared_whole;
 drop index matching.shared_block_key, matching.shared_neighbour_rid;
-insert into matching.shared_name (rid, key) overriding system value
-select r.rid, r.key from matching.record r
-where not exists (select from matching.shared_name n where n.rid = r.rid);
-select setval('matching.shared_name_rid_seq',
-    (select greatest(coalesce(max(n.rid), 0), max(s.last_value)) + 1
-        from matching.shared_name_rid_seq s left join matching.shared_name n on true), false);
+alter table matching.shared_name drop constraint shared_name_pkey, drop constraint shared_name_key_key;
+insert into matching.shared_name (rid, key) overriding system value select rid, key from matching.record;
+alter table matching.shared_name add primary key (rid), add unique (key);
+select setval('matching.shared_name_rid_seq', (select coalesce(max(rid), 0) + 1 from matching.shared_name), false);
 select setval('matching.shared_batch', (select greatest(o.batch, s.last_value) + 1
     from matching.owner o, matching.shared_batch s), false)
 

@@ -1,16 +1,23 @@
 -- What several workers share beside the tables of matching/sql/schema.sql. Safe to run at every start.
 -- Announcing (the first transaction of a batch) writes names, incoming and blocks; linking (the second) writes
 -- records, neighbours and positions. No table is updated by both, so the two never lock each other out.
+-- All tables here follow from those of matching/sql/schema.sql: they are unlogged, which spares more than half of what would
+-- be written. A crash of the server empties them, the mark in shared_whole too, and the first worker that finds the mark
+-- gone makes them again from the records (matching/shared/indexing.py).
+
+create unlogged table if not exists matching.shared_whole (
+    single boolean primary key default true check (single)
+);
 
 -- Every record key that was ever heard of, and the number that stands for it. Rows never change: locking one is how a
 -- worker reserves the record, whether it has a row in matching.record yet or not.
-create table if not exists matching.shared_name (
+create unlogged table if not exists matching.shared_name (
     rid integer generated always as identity primary key,
     key text collate "C" not null unique
 );
 
--- Contents that are announced and not yet linked: other workers compare with them. A crash of the server empties this
--- table, and with it ends every batch in work: each is then read again from the log and announced again.
+-- Contents that are announced and not yet linked: other workers compare with them. A crash of the server ends every batch
+-- in work with them: each is then read again from the log and announced again.
 create unlogged table if not exists matching.shared_incoming (
     rid integer not null,
     event_id text not null,
@@ -19,12 +26,6 @@ create unlogged table if not exists matching.shared_incoming (
     worker bigint not null
 );
 create index if not exists shared_incoming_rid on matching.shared_incoming (rid);
-
--- The three tables below follow from the records, and are made again from them when the mark that they are whole is gone
--- with them (matching/shared/indexing.py): so they need no log of their own, which costs more than all the rest.
-create unlogged table if not exists matching.shared_whole (
-    single boolean primary key default true check (single)
-);
 
 -- Blocking keys of announced and of linked contents, those of the model's shield rules among them.
 create unlogged table if not exists matching.shared_block (
@@ -43,7 +44,7 @@ create unlogged table if not exists matching.shared_neighbour (
 create index if not exists shared_neighbour_rid on matching.shared_neighbour (rid) include (other, weight);
 
 -- Which records each open conflict is about.
-create table if not exists matching.shared_question (
+create unlogged table if not exists matching.shared_question (
     rid integer not null,
     conflict_id text not null
 );
@@ -51,7 +52,7 @@ create index if not exists shared_question_rid on matching.shared_question (rid)
 create index if not exists shared_question_conflict on matching.shared_question (conflict_id);
 
 -- Keys by the model's shield rules of all records of shielded children: whoever shares one may be a duplicate of theirs.
-create table if not exists matching.shared_covered (
+create unlogged table if not exists matching.shared_covered (
     key bigint not null,
     rid integer not null
 );
