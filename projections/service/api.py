@@ -12,9 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from projections.service import reads
+from projections.service.case import Asked, Read, Refusal, Unavailable
 from projections.service.cursor import CursorError
 from projections.service.decision import Action
-from projections.service.desk import Asked, Desk, Read, Refusal, Unavailable
+from projections.service.desk import Desk
 from projections.service.errors import error, refused
 from projections.service.http import CALLER, OPEN_PATHS
 from projections.service.models import (
@@ -125,7 +126,7 @@ def _add_search(api: FastAPI, service: Service) -> None:
     @policy(Action.SOURCES)
     async def sources(request: Request) -> Response:
         """Tell how fresh the directory is: when it last took something in from each source."""
-        return await service.answer(request, Asked(Action.SOURCES), reads.sources)
+        return await service.answer(request, Asked(Action.SOURCES), reads.Sources())
 
 
 def _add_records(api: FastAPI, service: Service) -> None:
@@ -149,18 +150,18 @@ def _add_records(api: FastAPI, service: Service) -> None:
     @add("/v1/changes", Action.CHANGES, ChangesAnswer)
     async def changes(request: Request, body: ChangesBody) -> Response:
         """Tell which parts of a child's record changed since a cursor."""
-        read = reads.Changes(service.cursor_key, body.cursor)
+        read = reads.Changes(key=service.cursor_key, cursor=body.cursor)
         return await service.answer(request, _asked(Action.CHANGES, body), read)
 
     @add("/v1/lineage", Action.LINEAGE, LineageAnswer)
     async def lineage(request: Request, body: ChildBody) -> Response:
         """Tell what became of a child number: merged, split or retired, when and why."""
-        return await service.answer(request, _asked(Action.LINEAGE, body), reads.lineage)
+        return await service.answer(request, _asked(Action.LINEAGE, body), reads.Lineage())
 
     @add("/v1/override", Action.OVERRIDE, RecordAnswer)
     async def override(request: Request, body: OverrideBody) -> Response:
         """See behind a child's shield, once. This opens an investigation at once."""
-        return await service.answer(request, _asked(Action.OVERRIDE, body, body.ground), reads.override)
+        return await service.answer(request, _asked(Action.OVERRIDE, body, body.ground), reads.Override())
 
 
 def _asked(action: Action, body: ChildBody, ground: str | None = None) -> Asked:

@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 _SQL = sql_blocks("projections.service.sql")
 _FORGET_EVERY_SECONDS = 60.0
 _WAIT_FOR_CONNECTION_SECONDS = 5.0
+_FURTHER_CONNECTIONS = 2  # beside those of the rounds: for refusals of what is no request, and for chores
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class ServiceSettings:
     base_url: str
     tokens: TokenRules
     limits: Limits = field(default_factory=Limits)
-    connections: int = 16
+    rounds: int = 2
 
 
 class Application:
@@ -80,8 +81,8 @@ class Application:
         """Hold connections while the block runs; raise ConfigurationError for an account that may read tables."""
         pool: Pool = AsyncConnectionPool(
             self._settings.postgres.dsn.get_secret_value(),
-            min_size=min(4, self._settings.connections),
-            max_size=self._settings.connections,
+            min_size=self._settings.rounds,
+            max_size=self._settings.rounds + _FURTHER_CONNECTIONS,
             timeout=_WAIT_FOR_CONNECTION_SECONDS,
             kwargs={
                 "autocommit": True,
@@ -95,7 +96,7 @@ class Application:
             await pool.open(wait=True, timeout=_WAIT_FOR_CONNECTION_SECONDS)
             keys = await self._check_account(pool)
             self.service.cursor_key = keys["cursor"]
-            self.service.desk = Desk(pool, self._clock, self._settings.limits, keys["reason"])
+            self.service.desk = Desk(pool, self._clock, self._settings.limits, keys["reason"], self._settings.rounds)
             await asyncio.to_thread(self.keys.refresh)
             chores = [asyncio.create_task(_forget(pool)), asyncio.create_task(_refresh(self.keys))]
             try:

@@ -8,8 +8,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from projections.service.case import Refusal, Unavailable
 from projections.service.decision import ACR_REQUIRED, Outcome
-from projections.service.desk import Refusal, Unavailable
 from projections.service.http import error_body, media_type
 
 MESSAGES: Mapping[Outcome, str] = {

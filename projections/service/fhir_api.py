@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Path, Request
@@ -11,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from projections.service import fhir, reads
 from projections.service.api import ERRORS, Service, policy
+from projections.service.case import Asked, Refusal
 from projections.service.decision import Action
-from projections.service.desk import Asked, Reading, Refusal
 from projections.service.errors import error, refused
 from projections.service.http import CALLER
 
@@ -35,18 +34,6 @@ FHIR_ERRORS: dict[int | str, dict[str, Any]] = {
 UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": dict[str, Any], "description": _OUTCOME + "no such id."}}
 
 
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """A search, with a name for the address of each child that is found."""
-
-    terms: dict[str, str]
-
-    async def __call__(self, reading: Reading) -> dict[str, Any]:
-        answer = json.loads(await reads.Search(self.terms, last=False)(reading))
-        numbers = [child["child_number"] for child in answer.get("children", [])]
-        return fhir.bundle(await reads.name_children(reading, numbers), answer)
-
-
 def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
     """Add the FHIR routes."""
 
@@ -57,7 +44,7 @@ def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
     @policy(Action.CAPABILITIES)
     async def metadata(request: Request) -> Response:
         """Return the CapabilityStatement."""
-        found = await service.desk.answer(request.scope[CALLER], Asked(Action.CAPABILITIES), reads.nothing)
+        found = await service.desk.answer(request.scope[CALLER], Asked(Action.CAPABILITIES), reads.Nothing())
         if isinstance(found, Refusal):
             return refused(request, found)
         return FhirResponse(fhir.capabilities(base_url, "2026-11-27"))
@@ -69,7 +56,7 @@ def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
         caller = request.scope[CALLER]
         number = await service.desk.child_named(caller, name)
         asked = Asked(Action.OPEN, purpose, reason, child=number)
-        found = await service.desk.answer(caller, asked, reads.OpenRecord() if number else reads.nothing)
+        found = await service.desk.answer(caller, asked, reads.OpenRecord() if number else reads.Nothing())
         if isinstance(found, Refusal):
             return refused(request, found)
         record = json.loads(found).get("record") if found else None
@@ -84,5 +71,5 @@ def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
         terms = fhir.match_terms(body)
         compared = terms.compared()
         asked = Asked(Action.SEARCH, purpose, reason, query=terms.audited())
-        found = await service.desk.answer(request.scope[CALLER], asked, _Match(compared))
+        found = await service.desk.answer(request.scope[CALLER], asked, reads.Match(compared))
         return refused(request, found) if isinstance(found, Refusal) else FhirResponse(found)

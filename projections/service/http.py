@@ -13,8 +13,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from projections.service.case import Caller, Unavailable
 from projections.service.decision import Action
-from projections.service.desk import Caller, Desk, Unavailable
+from projections.service.desk import Desk
 from projections.service.dpop import ProofChecker
 from projections.service.tokens import KEY_UNKNOWN, Keys, Token, TokenChecker, TokenError, check_certificate
 

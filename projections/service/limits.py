@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from projections.service.decision import Pace, Stated
 
 MIN_REASON_LENGTH = 10
-_ORGANISATION_EVERY, _CLIENT_EVERY, _EXACT_BELOW = 4, 16, 1_000
 _BLOCK_AT = 2  # a limit asks for a new authentication; twice the limit blocks
 
 
@@ -44,17 +43,6 @@ class Limits:
     organisation_hour: int = 2_000
     client_hour: int = 20_000
     same_words: int = 10
-
-    @property
-    def counted(self) -> tuple[int, int]:
-        """Return of how many requests one is counted, for all of them, in the sums of organisations and of clients.
-
-        At the limits themselves the sums are then right to about 5 %; small limits are counted exactly.
-        """
-        return (
-            _ORGANISATION_EVERY if self.organisation_hour >= _EXACT_BELOW else 1,
-            _CLIENT_EVERY if self.client_hour >= _EXACT_BELOW else 1,
-        )
 
 
 @dataclass(frozen=True, slots=True)

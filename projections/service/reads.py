@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from projections.service import fhir
+from projections.service.case import ACTS, Case, Statement
 from projections.service.cursor import changed_since, cursor_of
-from projections.service.desk import ACTS, Reading
 
 CEILING = 20  # more children than this are too many: refine, and no list
 HANDLE_SECONDS = 900
@@ -18,94 +19,107 @@ HANDLE_SECONDS = 900
 INVOLVED = ("education", "primary_care", "involvements", "lead_professional", "assessment", "authority")
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Searches by terms that suffice."""
+class AsFound:
+    """A read whose answer is what the database returned."""
 
-    terms: dict[str, str]
-    last: bool = True
-
-    async def __call__(self, reading: Reading) -> str:
-        """Return the children, as JSON."""
-        ask = reading.finish if self.last else reading.call
-        found: str = await ask(
-            "search", reading.context, reading.caller.client, Jsonb(self.terms), Jsonb(reading.asked.query), CEILING
-        )
+    def form(self, case: Case, found: Any) -> Any:  # noqa: ARG002 - others use it
+        """Return it."""
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRecord:
-    """Opens one record, or the named parts of it."""
+@dataclass(frozen=True)
+class Search(AsFound):
+    """Searches by terms that suffice; the answer is JSON."""
+
+    terms: Mapping[str, str]
+
+    def statement(self, case: Case, context: Jsonb) -> Statement:
+        """Return the search."""
+        return Statement("search", self.values(case, context))
+
+    def values(self, case: Case, context: Jsonb) -> tuple[Any, ...]:
+        """Return what a search is given."""
+        return context, case.caller.client, Jsonb(self.terms), Jsonb(case.asked.query), CEILING
+
+
+@dataclass(frozen=True)
+class Match(Search):
+    """Searches, and names each child that is found for its address; the answer is a FHIR Bundle."""
+
+    def statement(self, case: Case, context: Jsonb) -> Statement:
+        """Return the search."""
+        return Statement("match", (*self.values(case, context), HANDLE_SECONDS))
+
+    def form(self, case: Case, found: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Return the Bundle."""
+        answer = json.loads(found)
+        return fhir.bundle(answer["names"], answer["answer"])
+
+
+@dataclass(frozen=True)
+class OpenRecord(AsFound):
+    """Opens one record, or the named parts of it; the answer is the record or its successors, as JSON."""
 
     parts: Sequence[str] | None = None
 
-    async def __call__(self, reading: Reading) -> str:
-        """Return the record or its successors, as JSON."""
-        asked = reading.asked
+    def statement(self, case: Case, context: Jsonb) -> Statement:
+        """Return the opening."""
+        asked = case.asked
         parts = None if self.parts is None else list(self.parts)
-        found: str = await reading.finish(
-            "open_record",
-            reading.context,
-            reading.caller.client,
-            ACTS[asked.action],
-            asked.child,
-            parts,
-            reading.words,
-        )
-        return found
+        values = (context, case.caller.client, ACTS[asked.action], asked.child, parts, case.words)
+        return Statement("open_record", values)
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Compares one record with a cursor; raises CursorError, and nothing is shown, when it is none of theirs."""
+@dataclass(frozen=True)
+class Changes(OpenRecord):
+    """Opens a record and compares it with a cursor; the answer is the parts that changed, and the next cursor."""
 
-    key: bytes
-    cursor: str | None
+    key: bytes = b""
+    cursor: str | None = None
 
-    async def __call__(self, reading: Reading) -> dict[str, Any]:
-        """Return the parts that changed and the next cursor."""
-        found = json.loads(await OpenRecord()(reading))
-        record = found.get("record")
+    def form(self, case: Case, found: Any) -> dict[str, Any]:
+        """Return the changes; raise CursorError, and show nothing, when the cursor is none of theirs."""
+        answer = json.loads(found)
+        record = answer.get("record")
         if record is None:
-            return {"changed": [], "cursor": None, "successors": found.get("successors", [])}
-        owner = reading.caller.user.subject
+            return {"changed": [], "cursor": None, "successors": answer.get("successors", [])}
+        owner = case.caller.user.subject
         changed = [] if self.cursor is None else changed_since(self.key, owner, record, self.cursor)
         return {"changed": changed, "cursor": cursor_of(self.key, owner, record), "successors": []}
 
 
-async def lineage(reading: Reading) -> str:
-    """Return what became of a child number, as JSON."""
-    found: str = await reading.finish("lineage", reading.context, reading.caller.client, reading.asked.child)
-    return found
+class Lineage(AsFound):
+    """Tells what became of a child number, as JSON."""
+
+    def statement(self, case: Case, context: Jsonb) -> Statement:
+        """Return the lineage's reading."""
+        return Statement("lineage", (context, case.caller.client, case.asked.child))
 
 
-async def override(reading: Reading) -> str:
-    """Return the whole record of a shielded child, once, as JSON; an investigation opens with it."""
-    found: str = await reading.finish(
-        "override_shield",
-        reading.context,
-        reading.caller.client,
-        reading.asked.child,
-        reading.asked.ground,
-        reading.words,
-    )
-    return found
+class Override(AsFound):
+    """Shows the whole record of a shielded child, once, as JSON; an investigation opens with it."""
+
+    def statement(self, case: Case, context: Jsonb) -> Statement:
+        """Return the override."""
+        asked = case.asked
+        return Statement("override_shield", (context, case.caller.client, asked.child, asked.ground, case.words))
 
 
-async def sources(reading: Reading) -> str:
-    """Return how fresh each source is, as JSON."""
-    found: str = await reading.finish("sources")
-    return f'{{"sources":{found}}}'
+class Sources:
+    """Tells how fresh each source is, as JSON."""
+
+    def statement(self, case: Case, context: Jsonb) -> Statement:  # noqa: ARG002
+        """Return the reading."""
+        return Statement("sources")
+
+    def form(self, case: Case, found: Any) -> str:  # noqa: ARG002
+        """Return the answer."""
+        return f'{{"sources":{found}}}'
 
 
-async def nothing(_: Reading) -> None:
-    """Read nothing: the request was only to be decided."""
+class Nothing(AsFound):
+    """Reads nothing: the request was only to be decided."""
 
-
-async def name_children(reading: Reading, numbers: list[str]) -> list[str]:
-    """Return a name for the address of each of these children, for this person and a quarter of an hour."""
-    if not numbers:
-        return []
-    names: list[str] = await reading.call("name_children", reading.caller.user.subject, numbers, HANDLE_SECONDS)
-    return names
+    def statement(self, case: Case, context: Jsonb) -> Statement:  # noqa: ARG002
+        """Return a statement that returns null."""
+        return Statement("nothing")

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from projections.__main__ import collect_garbage_rarely
 from projections.service.app import Application, ServiceSettings
@@ -28,6 +29,7 @@ from schemas.errors import ConfigurationError, FatalError
 from schemas.settings import PostgresSettings, Settings
 from schemas.telemetry import configure_logging
 
+MAX_HEAD_BYTES = 32_768
 _STOP_SECONDS = 10
 
 
@@ -51,7 +53,7 @@ class ServeSettings(Settings):
     port: int = 8443
     tls: TlsSettings | None = None
     workers: int = 1
-    connections: int = 16
+    rounds: int = 2
     limits: Limits = Limits()
 
     def check(self) -> None:
@@ -64,8 +66,15 @@ class ServeSettings(Settings):
                 raise ConfigurationError(f"there is no file {path}")
 
 
-class CertificateProtocol(H11Protocol):
-    """Tells the application the client's certificate, and puts our headers on answers to what is no HTTP at all."""
+class ClientProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with what uvicorn leaves out.
+
+    It tells the application the client's certificate, bounds the head of a request, and puts our headers on answers to
+    what is no HTTP at all.
+    """
+
+    _in_head = True
+    _head_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         """Read the certificate once, when the connection begins."""
@@ -74,6 +83,24 @@ class CertificateProtocol(H11Protocol):
         der = secured.getpeercert(binary_form=True) if secured is not None else None
         if der:
             self.app = _with_certificate(self.app, certificate_thumbprint(der))
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; a head that does not end is no request."""
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        """Count the bytes of the next head."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer; the size of the body is the application's concern."""
+        self._in_head = False
+        super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - it is not repeated
         """Answer what cannot be parsed."""
@@ -139,11 +166,11 @@ def _worker(settings: ServeSettings, sock: socket.socket) -> None:
 def _serve_one(settings: ServeSettings, sock: socket.socket) -> None:
     rules = TokenRules(settings.issuer, settings.audience)
     keys = PublishedKeys(fetch_from(settings.jwks_url), _seconds, rules.algorithms)
-    service = ServiceSettings(settings.postgres, settings.base_url, rules, settings.limits, settings.connections)
+    service = ServiceSettings(settings.postgres, settings.base_url, rules, settings.limits, settings.rounds)
     tls = settings.tls
     config = uvicorn.Config(
         Application(service, keys, _seconds),
-        http=CertificateProtocol,
+        http=ClientProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -155,14 +182,14 @@ def _serve_one(settings: ServeSettings, sock: socket.socket) -> None:
         ssl_ca_certs=str(tls.client_authority) if tls and tls.client_authority else None,
         ssl_cert_reqs=ssl.CERT_OPTIONAL if tls and tls.client_authority else ssl.CERT_NONE,
         timeout_graceful_shutdown=_STOP_SECONDS,
-        h11_max_incomplete_event_size=32_768,
     )
     config.load()
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     server = uvicorn.Server(config)
     collect_garbage_rarely()
-    asyncio.run(server.serve(sockets=[sock]))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve(sockets=[sock]))
     if not server.started:
         raise FatalError("the directory service did not start: the log says why")
 

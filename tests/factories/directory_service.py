@@ -214,7 +214,7 @@ class Desk:
         return self
 
     def _application(self, rules: TokenRules, keys: Keys) -> Application:
-        settings = ServiceSettings(api_settings(self.postgres), BASE_URL, rules, self.limits, connections=8)
+        settings = ServiceSettings(api_settings(self.postgres), BASE_URL, rules, self.limits)
         return Application(settings, keys, self.clock)
 
     def employ(self, subject: str, category: str = "health", *, organisation: str = "RMC01", **changed: Any) -> str:

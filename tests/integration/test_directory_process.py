@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from projections.service.http import HEADERS
+from projections.service.server import MAX_HEAD_BYTES
 from schemas.settings import PostgresSettings
 from tests.factories.directory_service import REASON, Desk, teenager
-from tests.factories.service_process import serving
+from tests.factories.service_process import Server, serving
 
 PER_RUN = 200
 STAFF = 10
@@ -50,17 +51,23 @@ def test_a_token_of_a_certificate_needs_that_certificate(desk: Desk, tmp_path: P
 
 
 def test_what_is_no_http_at_all_is_answered_with_the_headers_too(desk: Desk, tmp_path: Path) -> None:
+    endless = b"POST /v1/open HTTP/1.1\r\nx: " + b"x" * MAX_HEAD_BYTES
     with serving(desk.postgres, tmp_path) as server:
-        context = ssl.create_default_context(cafile=server.authority.certificate)
-        port = int(server.url.rpartition(":")[2])
-        with (
-            socket.create_connection(("localhost", port)) as plain,
-            context.wrap_socket(plain, server_hostname="localhost") as secured,
-        ):
-            secured.sendall(b"\x00\x01 nonsense\r\n\r\n")
-            answer = secured.recv(10_000)
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert all(name + b": " + value in answer for name, value in HEADERS)
+        for sent in (b"\x00\x01 nonsense\r\n\r\n", endless):
+            answer = raw_answer(server, sent)
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert all(name + b": " + value in answer for name, value in HEADERS)
+
+
+def raw_answer(server: Server, sent: bytes) -> bytes:
+    """Return the first bytes that come back."""
+    context = ssl.create_default_context(cafile=server.authority.certificate)
+    with (
+        socket.create_connection(("localhost", int(server.url.rpartition(":")[2]))) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secured,
+    ):
+        secured.sendall(sent)
+        return secured.recv(10_000)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -100,7 +101,9 @@ def test_the_second_wall_shows_no_row_to_who_is_not_eligible_whatever_was_decide
     def shown(subject: str) -> bool:
         context = f'{{"who": {{"user": "{subject}", "role": "r", "organisation": "o"}}, "policy": "p", "request": "r"}}'
         with api.transaction():
-            api.execute("select directory_api.admit(%s, null, 'c', '{}', 'w', 1, 1)", [subject])
+            api.execute(
+                "select directory_api.admit(%s::jsonb)", [json.dumps([{"asking": subject, "proofs": [], "words": ""}])]
+            )
             row = api.execute(opening, [context, number]).fetchone()
         return row is not None and "Hargreaves" in str(row[0])
 

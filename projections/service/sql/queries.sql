@@ -1,7 +1,10 @@
 -- What the API asks of the database: functions only.
 
 -- name: admit
-begin; select directory_api.admit(%s, %s, %s, %s, %s, %s, %s);
+begin; select directory_api.admit(%s);
+
+-- name: commit
+commit;
 
 -- name: refuse
 select directory_api.refuse(%s, %s, %s, %s, %s);
@@ -21,14 +24,17 @@ select directory_api.override_shield(%s, %s, %s, %s, %s);
 -- name: lineage
 select directory_api.lineage(%s, %s, %s);
 
--- name: name_children
-select directory_api.name_children(%s, %s, %s);
+-- name: match
+select directory_api.match(%s, %s, %s, %s, %s, %s);
 
 -- name: child_named
 select directory_api.child_named(%s, %s);
 
 -- name: sources
 select directory_api.sources();
+
+-- name: nothing
+select null;
 
 -- name: server_key
 select directory_api.server_key(%s);

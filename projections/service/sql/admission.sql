@@ -1,0 +1,211 @@
+-- Who is let in, how much is used, and what is refused.
+--
+-- The API may call the functions of directory_api, and nothing else. Each runs with the rights of contactpoint_directory,
+-- which reads the published tables under row security. One transaction serves a round of requests: `admit` for all of
+-- them, then for each one of search, match, open_record, override_shield, lineage, sources, refuse, which also appends its
+-- entries to the audit trail. `context` is the part of an entry that all its kinds share: who, mediator, purpose, reason,
+-- policy, request.
+--
+-- Functions that run at each request are in plpgsql, which keeps their plans; in SQL they would be planned anew each time.
+
+create schema if not exists directory_api;
+revoke all on schema directory_api from public;
+drop function if exists directory_api.admit(text, text, text, bytea[], bytea, integer, integer);
+
+-- The facts about one person, for the decision. Times are whole seconds since 1970, rounded down: nothing outlasts its time.
+create or replace function service.facts(asked text) returns jsonb
+language plpgsql stable as $$
+begin
+    return (
+        select jsonb_build_object(
+            'category', person.category,
+            'organisation', person.organisation,
+            'active', person.active,
+            'blocked', person.blocked_at is not null or audit.suspended(person.subject),
+            'accredited_until', floor(extract(epoch from organisation.accredited_until))::bigint,
+            'employer_confirmed', coalesce(person.vetted_organisation = person.organisation
+                                           and person.vetted_name = organisation.name, false),
+            'trained_until', floor(extract(epoch from person.trained_until))::bigint,
+            'vetted_until', floor(extract(epoch from person.vetted_at + interval '3 years'))::bigint,
+            'agreed_until', floor(extract(epoch from person.agreed_until))::bigint,
+            'rights', to_jsonb(person.rights))
+        from service.person join service.organisation using (organisation)
+        where person.subject = asked);
+end
+$$;
+
+-- The second wall: rows of the published tables are visible only while a transaction reads for somebody who is eligible
+-- now, by the database's own clock.
+create or replace function service.admitted() returns boolean
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    return exists (
+        select from service.person join service.organisation using (organisation)
+        where person.subject = current_setting('contactpoint.subject', true)
+          and person.active and person.blocked_at is null
+          and organisation.accredited_until > clock_timestamp()
+          and person.trained_until > clock_timestamp()
+          and person.vetted_at + interval '3 years' > clock_timestamp()
+          and person.agreed_until > clock_timestamp()
+          and person.vetted_organisation = person.organisation and person.vetted_name = organisation.name);
+end
+$$;
+
+-- Read for the user of a request from now on, if this transaction admitted them, or else for nobody.
+create or replace function service.read_for(context jsonb) returns void
+language plpgsql as $$
+declare
+    asking text := context #>> '{who,user}';
+    admitted text[] := string_to_array(current_setting('contactpoint.admitted', true), ' ');
+begin
+    perform set_config('contactpoint.subject', case when asking = any(admitted) then asking else '' end, true);
+end
+$$;
+
+-- How one person uses the directory, for the limits; and how their employer and their client system do.
+create or replace function service.use_of(asked text, employer text, client text, words bytea) returns jsonb
+language plpgsql volatile as $$
+declare
+    this_day date := (clock_timestamp() at time zone 'utc')::date;
+    this_hour timestamptz := date_trunc('hour', clock_timestamp());
+    today service.usage;
+    busiest integer;
+begin
+    select * into today from service.usage where subject = asked and day = this_day;
+    select max(shown) into busiest from service.usage
+    where subject = asked and day < this_day and day >= this_day - 30;
+    return jsonb_build_object(
+        'shown_hour', case when today.hour = extract(hour from clock_timestamp() at time zone 'utc')
+                           then today.shown_hour else 0 end,
+        'shown_day', coalesce(today.shown, 0),
+        'listed_day', coalesce(today.listed, 0),
+        'missed_day', coalesce(today.missed, 0),
+        'run', coalesce(today.run, 0),
+        'busiest_day', coalesce(busiest, 0),
+        'organisation_hour', coalesce((select sum(shown) from service.tally where kind = 'organisation'
+                                       and name = employer and hour = this_hour), 0),
+        'client_hour', coalesce((select sum(shown) from service.tally where kind = 'client'
+                                 and name = client and hour = this_hour), 0),
+        'same_words', case when today.last_words = words then today.same_words else 0 end);
+end
+$$;
+
+-- Begin a round. Each request says {asking, mediator, client, proofs, words}, with proofs and words as hexadecimal
+-- digits; its proofs are used up, and what its decision needs is returned at its place. Everything is read from this
+-- database at this moment. `replayed` tells that a proof was used before. No two requests of a round are of one person.
+create or replace function directory_api.admit(requests jsonb) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    request record;
+    fresh integer;
+    person jsonb;
+    admitted text[] := '{}';
+    answers jsonb[] := '{}';
+    trouble text := audit.trouble();
+begin
+    -- One person's requests take turns, so that many at once do not all see what was used before any of them; rounds
+    -- wait for people in the same order, so that they do not wait for each other.
+    perform pg_advisory_xact_lock(turn.key)
+    from (select distinct hashtextextended(coalesce(each ->> 'mediator', each ->> 'asking'), 2007) as key
+          from jsonb_array_elements(requests) as each order by key) as turn;
+    for request in
+        select * from jsonb_to_recordset(requests)
+            as (asking text, mediator text, client text, proofs text[], words text)
+    loop
+        insert into service.used_proof (digest)
+        select decode(proof, 'hex') from unnest(request.proofs) as proof on conflict do nothing;
+        get diagnostics fresh = row_count;
+        person := service.facts(request.asking);
+        admitted := admitted || request.asking;
+        answers := answers || jsonb_build_object(
+            'person', person,
+            'mediator', case when request.mediator is not null then service.facts(request.mediator) end,
+            'replayed', fresh < cardinality(request.proofs),
+            'trouble', trouble,
+            'use', service.use_of(coalesce(request.mediator, request.asking), person ->> 'organisation', request.client,
+                                  decode(request.words, 'hex')));
+    end loop;
+    perform set_config('contactpoint.admitted', array_to_string(admitted, ' '), true);
+    return to_jsonb(answers);
+end
+$$;
+
+-- Record that a request was refused.
+create or replace function directory_api.refuse(action text, refusal text, context jsonb, child text, query jsonb)
+returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    perform audit.append(jsonb_build_array(
+        jsonb_strip_nulls(context || jsonb_build_object('action', action, 'decision', 'refused', 'refusal', refusal,
+                                                        'child', child, 'query', query))));
+end
+$$;
+
+-- Count what a person was shown. The sums of organisations and client systems are spread over a row for each connection,
+-- so that rounds never wait for a row that all share.
+create or replace function service.count_use(
+    context jsonb, client text, shown_now integer, listed_now integer, missed_now integer, opened text, words bytea
+) returns void
+language plpgsql as $$
+declare
+    asking text := coalesce(context #>> '{mediator,user}', context #>> '{who,user}');
+    this_hour timestamptz := date_trunc('hour', clock_timestamp());
+    mine smallint := pg_backend_pid() % 32768;
+begin
+    insert into service.usage as held
+        (subject, day, hour, shown_hour, shown, listed, missed, last_number, run, last_words, same_words)
+    values (asking, (clock_timestamp() at time zone 'utc')::date,
+            extract(hour from clock_timestamp() at time zone 'utc')::smallint, shown_now, shown_now, listed_now, missed_now,
+            opened, 0, words, case when opened is null then 0 else 1 end)
+    on conflict (subject, day) do update set
+        hour = excluded.hour,
+        shown_hour = case when held.hour = excluded.hour then held.shown_hour else 0 end + excluded.shown_hour,
+        shown = held.shown + excluded.shown,
+        listed = held.listed + excluded.listed,
+        missed = held.missed + excluded.missed,
+        run = case when excluded.last_number is null or excluded.last_number = held.last_number then held.run
+                   when excluded.last_number > held.last_number then held.run + 1
+                   else 0 end,
+        same_words = case when excluded.last_number is null then held.same_words
+                          when excluded.last_words is distinct from held.last_words then 1
+                          when excluded.last_number = held.last_number then held.same_words
+                          else held.same_words + 1 end,
+        last_words = case when excluded.last_number is null then held.last_words else excluded.last_words end,
+        last_number = coalesce(excluded.last_number, held.last_number);
+    insert into service.tally as held (kind, name, hour, part, shown)
+    values ('organisation', context #>> '{who,organisation}', this_hour, mine, shown_now + listed_now),
+           ('client', client, this_hour, mine, shown_now + listed_now)
+    on conflict (kind, name, hour, part) do update set shown = held.shown + excluded.shown;
+end
+$$;
+
+-- Stop a person whose use passed a limit, and let somebody look into it. An organisation or a client system is not
+-- stopped but reported, once an hour.
+create or replace function directory_api.block(kind text, name text, limit_passed text, request text) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    opened uuid;
+    fresh boolean;
+begin
+    if kind = 'person' then
+        update service.person set blocked_at = clock_timestamp(), blocked_for = limit_passed
+        where subject = name and blocked_at is null;
+        fresh := found;
+    else
+        fresh := not exists (select from service.investigation where subject = name and detail = limit_passed
+                             and opened_at > clock_timestamp() - interval '1 hour');
+    end if;
+    if fresh then
+        insert into service.investigation (kind, subject, detail, request)
+        values ('unusual_use', name, limit_passed, block.request) returning id into opened;
+        perform service.raise_alert(opened);
+    end if;
+end
+$$;
+create or replace function service.raise_alert(investigated uuid) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    insert into service.alert (investigation) values (investigated);
+    perform pg_notify('contactpoint_alert', investigated::text);
+end
+$$;
