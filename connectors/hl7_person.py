@@ -18,12 +18,13 @@ _NAME_KINDS = {"L": "legal", "": "legal", "U": "legal", "D": "preferred", "A": "
                "M": "former", "B": "former", "NB": "temporary", "TEMP": "temporary"}  # fmt: skip
 _VERIFIED = frozenset({"01", "1"})
 _IN_DOUBT = frozenset({"05", "5"})
+_SEVERAL = frozenset({"Y", "YES", "1", "TRUE"})
 _NHS_TYPES = frozenset({"NH", "NHS", "NI"})
 _HOME = ("H", "", "C", "L", "P")
 _CARERS = frozenset({"MTH", "FTH", "PAR", "GRD", "CGV", "MOTHER", "FATHER", "PARENT", "GUARDIAN", "CARER"})
 _TAKEN = frozenset({"MSH", "EVN", "PID", "PD1", "NK1", "MRG"})
 # Fields of PID that hold something the law does not list: telephone, religion, ethnic group, citizenship and the like.
-_PID_FORBIDDEN = (6, 9, 10, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28)
+_PID_FORBIDDEN = (6, 9, 10, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 26, 27, 28)
 
 
 def person_of(segments: list[Segment], pid: Segment) -> RawPerson:
@@ -32,6 +33,7 @@ def person_of(segments: list[Segment], pid: Segment) -> RawPerson:
         names=_names(pid),
         birth_date=_date(pid, 7),
         death_date=_date(pid, 29),
+        birth_order=_birth_order(pid),
         sex="" if pid.deleted(8) else (pid.component(8, 1) or None),
         identifiers=_identifiers(pid),
         whereabouts=_whereabouts(pid),
@@ -58,6 +60,19 @@ def _date(segment: Segment, number: int) -> str | None:
         return None
     digits = written[:8]
     return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if digits.isdecimal() and len(digits) == 8 else written
+
+
+def _birth_order(pid: Segment) -> str | None:
+    """Return the place in a multiple birth (PID-25); "" where it is said to be a single one (PID-24) or deleted.
+
+    Some systems fill PID-25 for every birth, so it counts only where PID-24 says that there were several.
+    """
+    if pid.deleted(24) or pid.deleted(25):
+        return ""
+    several = pid.component(24, 1).upper()
+    if several in _SEVERAL:
+        return pid.component(25, 1) or None
+    return "" if several else None
 
 
 def _names(pid: Segment) -> tuple[RawName, ...] | None:

@@ -111,6 +111,7 @@ class RawPerson(Raw, frozen=True, omit_defaults=True, gc=False):
     names: tuple[RawName, ...] | None = None
     birth_date: str | None = None
     death_date: str | None = None
+    birth_order: str | None = None
     sex: str | None = None
     identifiers: tuple[RawIdentifier, ...] | None = None
     whereabouts: RawWhereabouts | None = None

@@ -30,6 +30,7 @@ from ingest.text import (
     Cleaned,
     clean,
     clean_birth_date,
+    clean_birth_order,
     clean_code,
     clean_date,
     clean_identifier,
@@ -99,6 +100,7 @@ class _Normaliser:
             "names": self._each("names", raw.names, self._name),
             "birth_date": born,
             "birth_date_basis": basis,
+            "birth_order": self._birth_order(raw.birth_order or ""),
             "death_date": self._date("death_date", raw.death_date or ""),
             "sex": self._take("sex", clean_sex(raw.sex or "")),
             "identifiers": self._identifiers(raw.identifiers or ()),
@@ -149,6 +151,11 @@ class _Normaliser:
         value, note = clean_date(text)
         self._note(item, note)
         return value
+
+    def _birth_order(self, text: str) -> int | None:
+        order, note = clean_birth_order(text)
+        self._note("birth_order", note)
+        return order
 
     def _each(self, item: str, raws: tuple[Any, ...] | None, build: Any) -> list[Any]:
         """Build each part of a list item, without empty ones, repeated ones and those above the contract's limit."""

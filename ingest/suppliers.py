@@ -47,7 +47,7 @@ SUPPLIERS: Mapping[str, Supplier] = MappingProxyType(
             "must",
             "Children Act 2004 ss. 11(1), 12(7); SI 2007/2182 Sch. 4",
             frozenset(("hl7_adt",)),
-            _CORE | {"primary_care", "involvements", "death_date"},
+            _CORE | {"birth_order", "primary_care", "involvements", "death_date"},
         ),
         "youth_offending_team": Supplier(
             "must",

@@ -19,6 +19,7 @@ PLACEHOLDERS = frozenset(
     {"UNKNOWN", "NOT KNOWN", "NOTKNOWN", "N/K", "N/A", "NOT APPLICABLE", "NOT STATED", "NONE GIVEN", "TBC", "TBA", ".",
      "..", "-", "--", "?", "??", "XX", "XXX", '""', "'"}
 )  # fmt: skip
+_BIRTH_ORDERS, _NO_BIRTH_ORDER = frozenset("1234567"), frozenset("89")
 _NOT_A_UPN = frozenset({"UN1", "UN2", "UN3", "UN4", "UN5"})
 _POSTCODE = re.compile(r"^([A-Z]{1,2}[0-9][A-Z0-9]?)([0-9O][A-Z]{2})$")
 _NO_FIXED_ABODE = "ZZ99 3VZ"
@@ -84,6 +85,14 @@ def clean_birth_date(text: str, said_on: date) -> tuple[date | None, str, str]:
     if born.year < 1900:
         return None, "stated", "too_old"
     return born, "expected" if days_ahead > 0 else "stated", ""
+
+
+def clean_birth_order(text: str) -> tuple[int | None, str]:
+    """Return the place in a multiple birth, 1 to 7; 8 (not applicable) and 9 (not known) are nothing, as PDS writes."""
+    written = text.strip().lstrip("0")
+    if not written or written in _NO_BIRTH_ORDER or written == '""':
+        return None, ""
+    return (int(written), "") if written in _BIRTH_ORDERS else (None, "not_a_birth_order")
 
 
 def clean_sex(text: str) -> Cleaned:

@@ -15,8 +15,9 @@ from typing import Annotated, Final
 import msgspec
 
 from matching.changes import ChangeKind, SourceChange
+from matching.linkage.marks import with_birth_order
 from matching.linkage.model import LinkageModel
-from matching.linkage.normalise import ALTERNATE, FOLDERS, fold_full_name, join_alternates
+from matching.linkage.normalise import ALTERNATE, FOLDERS, fold_full_name, join_alternates, placeholder_birth_order
 from schemas.codec import EventView, decode_as
 from schemas.errors import ConfigurationError, RejectedError
 
@@ -65,6 +66,7 @@ class DataView(msgspec.Struct, frozen=True, gc=False):
     names: tuple[NameView, ...] = ()
     birth_date: str | None = None
     birth_date_basis: str = "stated"
+    birth_order: int | None = None
     sex: str | None = None
     identifiers: tuple[IdentifierView, ...] = ()
     whereabouts: WhereaboutsView | None = None
@@ -102,6 +104,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "carer": "short_string",
     "nhs": "identifier",
     "upn": "identifier",
+    "uln": "identifier",
 }
 """What a model's field may be called when it reads record events, and the kind that it is then of."""
 
@@ -111,7 +114,7 @@ def person_values(data: DataView) -> tuple[str, ...]:
 
     Runs for every record: plain loops and few calls, because a call costs as much as what most of them would do.
     """
-    given = surname = carer = nhs = upn = postcode = place = ""
+    given = surname = carer = nhs = upn = uln = postcode = place = ""
     for name in data.names:
         if name.given:
             given = _and(given, _GIVEN(name.given)) if given else _GIVEN(name.given)
@@ -125,6 +128,8 @@ def person_values(data: DataView) -> tuple[str, ...]:
             nhs = _and(nhs, _number(identifier)) if nhs else _number(identifier)
         elif identifier.scheme in _UPN_SCHEMES:
             upn = _and(upn, _number(identifier)) if upn else _number(identifier)
+        elif identifier.scheme == "uln":
+            uln = _and(uln, _number(identifier)) if uln else _number(identifier)
     if data.whereabouts is not None and (address := data.whereabouts.address) is not None:
         postcode = _POSTCODE(address.postcode) if address.postcode else ""
         place = _ADDRESS(f"{' '.join(address.lines)} {address.town or ''}")
@@ -139,7 +144,15 @@ def person_values(data: DataView) -> tuple[str, ...]:
         carer,
         nhs,
         upn,
+        uln,
     )
+
+
+def told_birth_order(data: DataView) -> int:
+    """Return the place in a multiple birth, 0 if nothing tells it: a baby called TWIN 2 says it with its name."""
+    if data.birth_order:
+        return data.birth_order
+    return max([placeholder_birth_order(name.given) for name in data.names if name.given], default=0)
 
 
 def verified_marks(identifiers: tuple[IdentifierView, ...]) -> int:
@@ -206,6 +219,9 @@ class ChangeReader:
         if kind is None:
             raise RejectedError("event_type_unexpected", "the event is not about a source record")
         _check_names(event)
+        values, marks = person_values(data), verified_marks(data.identifiers) if data.identifiers else 0
+        if data.birth_order or not values[0]:
+            marks = with_birth_order(marks, told_birth_order(data))
         return SourceChange(
             event.subject,
             _source(event.subject),
@@ -214,15 +230,17 @@ class ChangeReader:
             event.fingerprint,
             round(event.ingested_at.timestamp() * 1_000_000),
             event.event_id,
-            self.values(data) if kind == "observed" else None,
+            self._in_order(values) if kind == "observed" else None,
             _survivor(event) if kind == "merged" else None,
             data.responsible_authority or "",
-            verified_marks(data.identifiers) if data.identifiers else 0,
+            marks,
         )
 
     def values(self, data: DataView) -> tuple[str, ...]:
         """Return the folded values of a person in the order of the model's fields."""
-        values = person_values(data)
+        return self._in_order(person_values(data))
+
+    def _in_order(self, values: tuple[str, ...]) -> tuple[str, ...]:
         return values if self._all_in_order else tuple([values[index] for index in self._order])
 
 

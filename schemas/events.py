@@ -65,7 +65,7 @@ class RecordObserved(RecordEvent):
     """A source states this about a person; it replaces what that source record said before."""
 
     event_type: Literal["record.observed"] = "record.observed"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     data: PersonRecord
 
 

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9/_.-]{1,40}$")]
+BirthOrder = Annotated[int, Field(ge=1, le=7)]
+"""The place in a multiple birth: 1 to 7, as the Personal Demographics Service counts (8 and 9 say nothing)."""
 
 
 class Item(BaseModel):
@@ -146,11 +148,16 @@ class Involvement(Item):
 
 
 class PersonRecord(Item):
-    """One source system's statement about one person at one moment."""
+    """One source system's statement about one person at one moment.
+
+    `birth_order` is the person's place in a multiple birth, None for a single one or where nothing is said. Like
+    identifiers it serves to tell who the child is (`docs/decisions/0022`): the directory never holds it.
+    """
 
     names: tuple[NameClaim, ...] = Field(default=(), max_length=20)
     birth_date: date | None = None
     birth_date_basis: Literal["stated", "estimated", "expected"] = "stated"
+    birth_order: BirthOrder | None = None
     death_date: date | None = None
     sex: Literal["female", "male", "not_specified"] | None = None
     identifiers: tuple[Identifier, ...] = Field(default=(), max_length=20)

@@ -26,10 +26,16 @@ def erasure_v1_v2(document: Document) -> Document:
     return document | {"data": document["data"] | {"child_numbers": [], "decisions": []}}
 
 
+def record_observed_v1_v2(document: Document) -> Document:
+    """Version 1 had no place for the birth order: nothing is known of it."""
+    return document
+
+
 # (event type, version it lifts from) -> step.
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
     **{(f"identity.{kind}", 1): identity_v1_v2 for kind in ("created", "changed", "merged", "split", "retired")},
     ("erasure.ordered", 1): erasure_v1_v2,
+    ("record.observed", 1): record_observed_v1_v2,
 }
 
 

@@ -72,14 +72,17 @@ class TrainConfig(Settings):
 class LinkConfig(Settings):
     """The whole file. `unique_in_source`: whether a source holds each person once (`yes`, `mostly`, `no`).
 
-    `keep_twins_apart`: records with one date of birth, surname and place but unlike forenames are never one person. For
-    tables of children; among adults the same is mostly one person by two names.
+    `keep_twins_apart`: true: records with one date of birth, surname and place but unlike forenames are never one
+    person. For tables of children; among adults the same is mostly one person by two names. Left out: only where a
+    source that holds each person once has two such records; no record then joins the two, whatever source it is from.
+    `birth_order`: a column with the place in a multiple birth, 1 to 7; other values say nothing.
     """
 
     record_id: str
     source: str | None = None
     unique_in_source: Literal["yes", "mostly", "no"] = "no"
-    keep_twins_apart: bool = False
+    keep_twins_apart: bool | None = None
+    birth_order: str | None = None
     delimiter: str = ","
     encoding: str = "utf-8"
     model: Path | None = None
@@ -100,7 +103,7 @@ class LinkConfig(Settings):
     def used(self) -> tuple[str, ...]:
         """Every column that the configuration names."""
         person = self.train.person if self.train else None
-        named = [name for name in (self.record_id, self.source, person) if name is not None]
+        named = [name for name in (self.record_id, self.source, self.birth_order, person) if name is not None]
         named += [column for field in self.fields.values() for column in field.used]
         return tuple(dict.fromkeys(named))
 

@@ -13,6 +13,7 @@ import numpy as np
 from contactpoint.table_link.config import LinkConfig, TrainConfig, load_link_config
 from contactpoint.table_link.table import (
     Table,
+    birth_order_marks,
     read_pairs,
     read_table,
     record_ids,
@@ -101,7 +102,8 @@ def link_table(
         trained = _train(table, columns, model, config, config.train or TrainConfig())
         model = trained.model
     ids = [str(each) for each in record_ids(table, config).to_pylist()]
-    linked = link_all(columns, model, keys=ids, progress=lambda done: progress(done, None))
+    marks = birth_order_marks(table, config)
+    linked = link_all(columns, model, keys=ids, progress=lambda done: progress(done, None), verified=marks)
     return linked, columns, trained, model
 
 
@@ -111,23 +113,26 @@ def untrained(config: LinkConfig) -> LinkageModel:
     unique = _UNIQUE[config.unique_in_source]
     policies = [SourcePolicy("*", unique)] if unique != "none" else []  # type: ignore[arg-type] # keyed by a Literal
     model = untrained_model("table", fields, policies)
-    if not config.keep_twins_apart:
+    told = config.unique_in_source != "no" or config.birth_order is not None
+    if config.keep_twins_apart is False or not (config.keep_twins_apart or told):
         return model
-    rule = _twin_rule(fields)
+    rule = _twin_rule(fields, by_name=bool(config.keep_twins_apart))
+    if rule is None and not config.keep_twins_apart:
+        return model
     if rule is None:
         message = "keep_twins_apart needs one given_name, one surname, one date, and a postcode or an address"
         raise ConfigurationError(message)
     return replace(model, twins=rule)
 
 
-def _twin_rule(fields: list[Field]) -> TwinRule | None:
+def _twin_rule(fields: list[Field], *, by_name: bool) -> TwinRule | None:
     """Return the rule that keeps children born together apart, where the table has what it takes to see them."""
     named = {kind: [field.name for field in fields if field.kind == kind] for kind in {field.kind for field in fields}}
     places = (*named.get("postcode", ()), *named.get("address", ()))
     if not (places and all(len(named.get(kind, ())) == 1 for kind in ("given_name", "surname", "date"))):
         return None
     (given,), (surname,), (born,) = (named[kind] for kind in ("given_name", "surname", "date"))
-    return TwinRule(born, surname, given, places, tuple(named.get("identifier", ())))
+    return TwinRule(born, surname, given, places, tuple(named.get("identifier", ())), by_name)
 
 
 def _train(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from contactpoint.table_link.config import FieldConfig, LinkConfig
 from matching.linkage.columns import RecordColumns, columns_of
+from matching.linkage.marks import Marks, with_birth_order
 from matching.linkage.model import LinkageModel
 from matching.linkage.normalise import FOLDERS, join_alternates
 from schemas.errors import ConfigurationError
@@ -58,6 +59,15 @@ def table_columns(table: Table, config: LinkConfig, model: LinkageModel) -> Reco
 def record_ids(table: Table, config: LinkConfig) -> Table:
     """Return the record ids as they stand in the table."""
     return table[config.record_id].combine_chunks()
+
+
+def birth_order_marks(table: Table, config: LinkConfig) -> Marks | None:
+    """Return the rows' marks (`linkage.marks`) with the place in a multiple birth, None if no column has it."""
+    if config.birth_order is None:
+        return None
+    said = [text.removesuffix(".0").lstrip("0") for text in texts(table, config.birth_order)]
+    orders = [int(text) if text.isdecimal() else 0 for text in said]
+    return np.array([with_birth_order(0, order) for order in orders], np.uint8)
 
 
 def write_clusters(path: Path, ids: Table, clusters: np.ndarray[Any, Any]) -> None:

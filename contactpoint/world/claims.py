@@ -29,6 +29,8 @@ NOT_KNOWN = "N/K"
 UNKNOWN_SEX = 2
 _NAMELESS_DAYS = 42
 _TELLS_FORMER_NAME = 0.6
+_TELLS_BIRTH_ORDER = 0.7
+_WRONG_BIRTH_ORDER = 0.005
 _SEPARATED = 0.5
 _FATHER_NOT_NAMED = 3  # of ten
 
@@ -256,6 +258,14 @@ def sibling(population: Population, child: int) -> int:
         if 0 <= other < len(household) and household[other] == household[child]:
             return other
     return child
+
+
+def told_birth_order(made: Claims, row: int) -> int:
+    """Return the birth order that a trust writes down: of seven in ten twins, now and then that of the other one."""
+    order, chance = made.birth_order[row], made.chance[row] // 2048
+    if not order or chance % 10 >= _TELLS_BIRTH_ORDER * 10:
+        return 0
+    return 3 - min(order, 2) if chance // 10 % 1000 < _WRONG_BIRTH_ORDER * 1000 else order
 
 
 def nhs_number(population: Population, made: Claims, row: int) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from contactpoint.world.life import (
     FIRST_PRIMARY_ESTAB,
     SCHOOLS_IN_AN_AUTHORITY,
     days,
+    last_births,
     school_age,
     school_estab,
     school_lea,
@@ -32,6 +33,7 @@ from contactpoint.world.mistakes import misdial
 from contactpoint.world.places import telephone
 from contactpoint.world.population import Int64, Population
 from contactpoint.world.registers import Register, present, pupil_number_parts
+from contactpoint.world.settings import WorldSettings
 from contactpoint.world.truth import FeedTally, Ledger, Truth
 
 _SEX = ("F", "M", "U")
@@ -97,6 +99,17 @@ def pupil(numbers: PupilNumbers, made: Claims, row: int, register: Register, ext
     elif kind in (wrong.NUMBER_TYPO, wrong.NUMBER_OF_SIBLING):
         right = right[0] + misdial(right[1:], chance // 11)
     return Pupil(right, "", former, right)
+
+
+def learners(settings: WorldSettings) -> tuple[float, ...]:
+    """Return, for each extract, the last day of birth of the pupils who have a unique learner number by then."""
+    return last_births(settings, _LEARNER_NUMBER_AGE)
+
+
+def learner_number(population: Population, made: Claims, row: int, born_by: float) -> str:
+    """Return the unique learner number of a pupil who was born early enough to have one, else an empty text."""
+    child = int(made.child[row])
+    return str(population.children.uln[child]) if population.children.birth[child] <= born_by else ""
 
 
 def _digest(made: Claims, row: int) -> str:
@@ -180,16 +193,16 @@ def _pupils(population: Population, made: Claims, school: int, extract: int) -> 
     modern = school % 3 != 0
     sex_tag = "Sex" if modern else "Gender"
     age = school_age(population.children.birth[made.child], int(days(population.settings)[extract])).tolist()
-    learner = population.children.uln[made.child].tolist()
     history = (
         f"<SchoolHistory><School><LEA>{school_lea(school)}</LEA><Estab>{school_estab(school)}</Estab>"
         f"<SchoolName>{school_name(school)}</SchoolName></School></SchoolHistory>"
     )
-    variants = population.names.variants
+    variants, born_by = population.names.variants, learners(population.settings)[extract]
     for row in range(len(made)):
         given, birth = made.given[row], _birth(made, row)
         others = variants.get(given) if made.chance[row] // 4096 % 6 == 0 else None
-        uln = f"<UniqueLearnerNumber>{learner[row]}</UniqueLearnerNumber>" if age[row] >= _LEARNER_NUMBER_AGE else ""
+        learner = learner_number(population, made, row, born_by)
+        uln = f"<UniqueLearnerNumber>{learner}</UniqueLearnerNumber>" if learner else ""
         person = (
             f"{uln}<Surname>{made.family[row]}</Surname><Forename>{given}</Forename>"
             f"{f'<DOB>{birth}</DOB>' if birth else ''}<{sex_tag}>{_SEX[made.sex[row]]}</{sex_tag}>"

@@ -12,7 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from contactpoint.world.claims import Claims, Home, add_parents, claims, may_have_changed, name_babies, nhs_number
+from contactpoint.world.claims import (
+    Claims,
+    Home,
+    add_parents,
+    claims,
+    may_have_changed,
+    name_babies,
+    nhs_number,
+    told_birth_order,
+)
 from contactpoint.world.places import telephone
 from contactpoint.world.population import Int64, Population, generator
 from contactpoint.world.registers import Register, present
@@ -170,9 +179,9 @@ class TrustWriter:
         names = f"{made.family[row]}^{made.given[row]}^{made.middle[row]}^^^^{kind}"
         if made.former_family[row]:
             names += f"~{made.former_family[row]}^{made.given[row]}^^^^^M"
-        birth, order = made.birth[row], made.birth_order[row]
+        birth, order = made.birth[row], told_birth_order(made, row)
         born = f"{birth[0]:04d}{birth[1]:02d}{birth[2]:02d}" if birth else ""
-        multiple = f"Y|{order}" if order else "N|"
+        multiple = f"Y|{order}" if order else "|" if made.birth_order[row] else "N|"
         return (
             f"PID|1||{ids}||{names}||{born}|{_SEX[made.sex[row]]}|||{_address(made.homes[row])}|||||||||||||"
             f"{multiple}|||||||{status}"

@@ -76,8 +76,16 @@ def academic_year(day: int) -> int:
 
 def school_age(birth: Int32, day: int) -> Int32:
     """Return the age in whole years on the 31 August before the school year of a day."""
-    reference = (date(academic_year(day), 8, 31) - FIRST_DAY).days
-    return np.asarray(np.floor((reference - birth) / 365.25), np.int32)
+    return np.asarray(np.floor((_reference(day) - birth) / 365.25), np.int32)
+
+
+def _reference(day: int) -> int:
+    return (date(academic_year(day), 8, 31) - FIRST_DAY).days
+
+
+def last_births(settings: WorldSettings, age: int) -> tuple[float, ...]:
+    """Return, for each extract, the last day of birth of those who have this school age."""
+    return tuple(_reference(int(day)) - age * 365.25 for day in days(settings))
 
 
 class Schooling:

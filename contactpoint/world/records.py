@@ -11,8 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.identifiers import is_nhs_number, is_temporary_upn, is_upn
-from contactpoint.world.claims import NO_FIXED_ABODE, NOT_KNOWN, Claims, Home, Parent, nhs_number
-from contactpoint.world.ctf_files import PupilNumbers, pupil, school_source
+from contactpoint.world.claims import (
+    NO_FIXED_ABODE,
+    NOT_KNOWN,
+    Claims,
+    Home,
+    Parent,
+    nhs_number,
+    told_birth_order,
+)
+from contactpoint.world.ctf_files import PupilNumbers, learner_number, learners, pupil, school_source
 from contactpoint.world.hl7_files import facility, trust_source
 from contactpoint.world.life import SCHOOLS_IN_AN_AUTHORITY, school_estab, school_lea, school_name
 from contactpoint.world.mistakes import RIGHT, spaced
@@ -65,7 +73,7 @@ def speakers(population: Population, numbers: PupilNumbers) -> tuple[Speaker, ..
     schools, health, teams = school_register(population), health_register(population), yot_register(population)
     travel = plan_travel(population)
     return (
-        Speaker("schools", schools, _Schools(numbers, schools).state),
+        Speaker("schools", schools, _Schools(population, numbers, schools, learners(population.settings)).state),
         Speaker("health", health, _Trusts(population, health).state),
         Speaker("yot", teams, _Teams(population, numbers, teams).state),
         Speaker("eborders", travel.register, _Carriers(travel).state),
@@ -74,8 +82,10 @@ def speakers(population: Population, numbers: PupilNumbers) -> tuple[Speaker, ..
 
 @dataclass(frozen=True, slots=True)
 class _Schools:
+    population: Population
     numbers: PupilNumbers
     register: Register
+    learners: tuple[float, ...]
 
     def state(self, made: Claims, row: int, extract: int) -> Statement:
         """State what a school says of a pupil."""
@@ -83,7 +93,9 @@ class _Schools:
         named, source = pupil(self.numbers, made, row, self.register, extract), school_source(school)
         made.number_kind[row] = int(self.register.mistakes.number[made.rows[row]])  # a school's stays as it is
         person = _person(made, row)
-        person["identifiers"] = _identifiers(made, row, ("upn", named.upn), ("former_upn", named.former))
+        learner = learner_number(self.population, made, row, self.learners[extract])
+        numbers = ("upn", named.upn), ("former_upn", named.former), ("uln", learner)
+        person["identifiers"] = _identifiers(made, row, *numbers)
         person |= _whereabouts(made.homes[row])
         person["carers"] = [_carer(one, responsible=one.kind != "carer") for one in made.parents[row]]
         code = f"{school_lea(school)}{school_estab(school)}"
@@ -106,6 +118,9 @@ class _Trusts:
         person = _person(made, row)
         if made.nameless[row]:
             person["names"][0]["kind"] = "temporary"
+        order = told_birth_order(made, row)
+        if order:
+            person["birth_order"] = order
         verification = "verified" if status == "01" else "unverified"
         person["identifiers"] = [
             {**one, "verification": verification} for one in _identifiers(made, row, ("nhs", number))
@@ -180,11 +195,15 @@ def _identifiers(made: Claims, row: int, *given: tuple[str, str]) -> list[Item]:
     """
     right, found = made.number_kind[row] == RIGHT, []
     for scheme, value in given:
-        if not value or not (right or (is_nhs_number(value) if scheme == "nhs" else is_upn(value))):
+        if not value or not (right or _is_valid(scheme, value)):
             continue
         named = "temporary_upn" if scheme == "upn" and is_temporary_upn(value) else scheme
         found.append({"scheme": named, "value": value, "verification": "unverified"})
     return found
+
+
+def _is_valid(scheme: str, value: str) -> bool:
+    return scheme == "uln" or (is_nhs_number(value) if scheme == "nhs" else is_upn(value))
 
 
 def _whereabouts(home: Home) -> Item:

@@ -90,7 +90,7 @@ def cluster_pairs(
 ) -> Resolution:
     """Return the clusters of all rows from their scored pairs; `keys` (record keys) settle ties, else row order.
 
-    `verified` marks the rows' verified numbers (`marks.VERIFIED`).
+    `verified` are the rows' marks (`marks`).
     """
     twins, marks = Twins(model), np.zeros(len(columns), np.uint8) if verified is None else verified
     ranks = np.arange(len(columns)) if keys is None else _ranks(keys)
@@ -98,7 +98,7 @@ def cluster_pairs(
         columns.sources,
         lambda members: members[np.argsort(ranks[members])],
         lambda left, right: score(columns, left, right, model),
-        lambda left, right: twins.apart(columns, marks, left, right),
+        twins.among(columns, marks),
     )
     rules = SourceRules(model, columns.source_names)
     return resolve(nodes, ScoredPairs(pairs.left, pairs.right, pairs.weights), model, rules, constraints)
@@ -110,10 +110,11 @@ def link_all(
     constraints: Constraints = NO_CONSTRAINTS,
     keys: Sequence[str] | None = None,
     progress: Callable[[int], None] | None = None,
+    verified: Marks | None = None,
 ) -> LinkedTable:
     """Link a whole table: compare its candidate pairs, keep those above the review floor, cluster."""
     pairs, compared = score_pairs(columns, model, progress=progress)
-    resolution = cluster_pairs(columns, pairs, model, constraints, keys)
+    resolution = cluster_pairs(columns, pairs, model, constraints, keys, verified)
     _, firsts, inverse = np.unique(resolution.labels, return_index=True, return_inverse=True)
     return LinkedTable(firsts[inverse].astype(np.int64, copy=False), pairs, compared, resolution)
 

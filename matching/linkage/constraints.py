@@ -44,7 +44,13 @@ class SourceRules:
         policies = [model.uniqueness(name) for name in source_names]
         self.count: Final = len(policies)
         self._hard = np.array([p.unique == "hard" for p in policies], dtype=bool)
+        self._once = np.array([p.unique != "none" for p in policies], dtype=bool)
         self._penalty = np.array([p.penalty if p.unique == "soft" else 0 for p in policies], np.int64)
+
+    def holds_once(self, sources: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Tell which source codes are of sources that mean to hold each person once."""
+        once: npt.NDArray[np.bool_] = self._once[sources]
+        return once
 
     def apply(
         self, weights: Weights, left: npt.NDArray[np.int32], right: npt.NDArray[np.int32]

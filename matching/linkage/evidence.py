@@ -107,7 +107,7 @@ def evidence_among(
     rules = SourceRules(model, columns.source_names)
     weights, barred = rules.apply(raw, columns.sources[left], columns.sources[right])
     barriers = [Constraint(a, b, SOURCE_RULE) for a, b in pairs[barred].tolist()]
-    twins = Twins(model).apart(columns, marks, left, right)
+    twins = Twins(model).among(columns, marks).apart_in_components(left, right, np.zeros(len(left), np.int64))
     barriers += [Constraint(a, b, TWINS_RULE) for a, b in pairs[twins].tolist()]
     place = {key: i for i, key in enumerate(keys)}
     return Evidence(

@@ -138,13 +138,18 @@ class SourcePolicy:
 
 @dataclass(frozen=True, slots=True)
 class TwinRule:
-    """The fields by which two children born together are told from one child (`twins.Twins`)."""
+    """The fields by which two children born together are told from one child (`twins.Twins`).
+
+    `by_name`: unlike forenames at one place are enough. Without it, only two records of one source, numbers or birth
+    orders show that there are two: among adults, two forenames are mostly one person's.
+    """
 
     birth_date: str
     surname: str
     given: str
     places: tuple[str, ...]
     numbers: tuple[str, ...]
+    by_name: bool = True
 
 
 @dataclass(frozen=True)
@@ -198,6 +203,8 @@ class LinkageModel:
         content = {
             k: v for k, v in asdict(self).items() if k not in _ONLY_SAID and (k not in _LATER or v not in (None, ()))
         }
+        if self.twins is not None and self.twins.by_name:
+            del content["twins"]["by_name"]  # older models lack it
         return hashlib.sha256(_canonical(content)).hexdigest()[:16]
 
     @cached_property

@@ -43,6 +43,11 @@ _PLACEHOLDER_GIVEN: Final = re.compile(
     rf"(?:{_NOBODY}|(?:{_UNNAMED})(?: (?:{_UNNAMED}|{_PLACE_IN_BIRTH}))*|(?:BABY|INFANT) OF .+|B O(?: .+)?)"
 )
 
+_OF_A_BIRTH: Final = re.compile(
+    r"(?:(?:BABY|INFANT|BOY|GIRL|MALE|FEMALE)[ -]+)*(?:TWIN|TRIPLET)(?:[ -]+(?:BOY|GIRL|MALE|FEMALE))?[ -]*"
+    r"(?:(1|ONE|FIRST|I|A)|(2|TWO|SECOND|II|B)|(3|THREE|III|C))"
+)
+
 _PLACEHOLDER_DATES: Final = frozenset(
     "00010101 10000101 11111111 18991230 18991231 19000101 19010101 19111111 99990101 99991231".split()
 )
@@ -84,6 +89,13 @@ def _spellings(text: str, separators: re.Pattern[str]) -> tuple[str, ...]:
 def fold_given_name(text: str) -> str:
     """Fold a forename: capitals, no accents, no apostrophes, hyphens as spaces; BABY, TWIN 2, UNKNOWN are missing."""
     return join_alternates("" if _PLACEHOLDER_GIVEN.fullmatch(s) else s for s in _spellings(text, _NOT_LETTERS))
+
+
+@lru_cache(maxsize=_FEW)
+def placeholder_birth_order(text: str) -> int:
+    """Return the birth order that a baby's placeholder name tells (TWIN 2, TRIPLET C), 0 if it tells none."""
+    found = _OF_A_BIRTH.fullmatch(text.strip().upper())
+    return found.lastindex or 0 if found else 0
 
 
 @lru_cache(maxsize=_CACHE)

@@ -20,6 +20,7 @@ from matching.linkage.constraints import Constraints, SourceRules
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
 from matching.linkage.scoring import Weights
+from matching.linkage.twins import TwinsAmong
 
 CHUNK: Final = 1_000_000
 """Pairs of members that are in memory at a time, about."""
@@ -41,13 +42,13 @@ class Nodes:
     """The records to cluster, numbered 0..n-1.
 
     `sources` are their source codes, `in_key_order` sorts node numbers by record key, `score` gives the weights of
-    pairs of nodes that no blocking rule brought together, `apart` tells which pairs the twins rule keeps apart.
+    pairs of nodes that no blocking rule brought together, `twins` tells which pairs the twins rule keeps apart.
     """
 
     sources: npt.NDArray[np.int32]
     in_key_order: Callable[[Indices], Indices]
     score: Callable[[Indices, Indices], Weights]
-    apart: Callable[[Indices, Indices], Bools]
+    twins: TwinsAmong
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def resolve(
     order = np.argsort(_code(pairs.left, pairs.right, n), kind="stable")
     known = ScoredPairs(pairs.left[order], pairs.right[order], pairs.weights[order])
     weights, barred = rules.apply(known.weights, nodes.sources[known.left], nodes.sources[known.right])
-    barred |= nodes.apart(known.left, known.right)
+    barred |= nodes.twins.apart(known.left, known.right)
     links = (known.left[~barred], known.right[~barred], weights[~barred])
     components, oversize = linked_components(n, links, constraints.must_link, model.link_threshold, model.component_cap)
     resolver = _Resolver(nodes, known, model.mean_threshold, rules, constraints)
@@ -103,7 +104,8 @@ class _Resolver:
         raw, missing = self._weights(left, right)
         sources = self._nodes.sources
         weights, barred = self._rules.apply(raw, sources[left], sources[right])
-        barred |= self._nodes.apart(left, right)
+        pairs_each = np.diff(pair_starts, append=len(left))
+        barred |= self._nodes.twins.apart_in_components(left, right, np.repeat(np.arange(len(starts)), pairs_each))
         plain = np.logical_and.reduceat((weights >= self._threshold) & ~barred, pair_starts)
         if self._constraints:
             plain &= ~np.logical_or.reduceat(self._constrained(len(labels))[members], starts)

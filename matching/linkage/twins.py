@@ -3,86 +3,165 @@
 A constraint on pairs, not a weight: such a pair is never linked automatically, and becomes a question for a person
 where all else says that it is one child. The rule of HMPPS's Core Person Record (`hmpps-person-match`, `score.py`) is
 the model: one surname, one date of birth, one place (or none to compare), forenames that are not alike, and no number
-in common. A verified NHS number of each side that differs says the same without looking further.
+in common. Birth orders that differ, and a verified NHS number of each side that differs, say the same without looking
+further. So do two records that one source holds side by side: a register that means to hold each person once knows why
+it has both.
+
+What one source knows is then held against the records of others (`Twins.spread`): two forenames that belong to two
+children of one birth do so in the whole component, so that no record of TOMMY LEE joins TOMMY over a third record.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from rapidfuzz.distance import OSA
 
-from matching.linkage.columns import RecordColumns, vague, with_alternates
+from matching.linkage.columns import RecordColumns, with_alternates
 from matching.linkage.comparisons import compare
+from matching.linkage.constraints import SourceRules
 from matching.linkage.hashing import MISSING, Hashes, Indices
-from matching.linkage.marks import Bools, Marks, VerifiedNumbers
+from matching.linkage.marks import Bools, Marks, VerifiedNumbers, birth_orders_differ
 from matching.linkage.model import LinkageModel, TwinRule
 from matching.linkage.normalise import ALTERNATE
+from matching.linkage.similarity import NAME_VARIANT
 
 UNLIKE: Final = (1, 2)
 """The level codes of the comparison of forenames that say "another name": different, and slightly alike."""
+
+IN_ONE_SOURCE: Final = (*UNLIKE, NAME_VARIANT)
+"""Those that say so of two records of one source: there a short form is no slip, but two names on one list."""
 
 
 class Twins:
     """The twins rule of one model; without one in the model it keeps nobody apart."""
 
     def __init__(self, model: LinkageModel) -> None:
+        self._model: Final = model
         self._rule: Final = model.twins
         self._verified: Final = VerifiedNumbers(model)
+        self._sources = SourceRules(model, [])
         self._forenames: LinkageModel | None = None
         if model.twins is not None:
             given = next(c for c in model.comparisons if c.fields[:1] == (model.twins.given,))
             self._forenames = replace(model, comparisons=(given,), adjustments=())
 
     def apart(self, columns: RecordColumns, marks: Marks, left: Indices, right: Indices) -> Bools:
-        """Tell which pairs of rows are two children born together, or two by their verified NHS numbers."""
+        """Tell which pairs of rows are two children: born together, of other birth orders, or verified NHS numbers."""
         if self._rule is None or self._forenames is None or not len(left):
             return np.zeros(len(left), dtype=bool)
-        apart = self._verified.differ(columns, marks, left, right)
-        at = np.flatnonzero(self._born_together(self._rule, columns, left, right) & ~apart)
+        apart = self._verified.differ(columns, marks, left, right) | birth_orders_differ(marks, left, right)
+        at = self._one_birth(self._rule, columns, left, right, np.flatnonzero(~apart))
         if len(at):
             apart[at] = self._told_apart(self._rule, columns, left[at], right[at], self._forenames)
         return apart
 
+    def among(self, columns: RecordColumns, marks: Marks, nodes: Indices | None = None) -> TwinsAmong:
+        """Return the rule for the rows `nodes`, numbered from 0; for all rows with None."""
+        return TwinsAmong(self, columns, marks, np.arange(len(columns), dtype=np.int64) if nodes is None else nodes)
+
+    def spread(self, columns: RecordColumns, left: Indices, right: Indices, apart: Bools, component: Indices) -> Bools:
+        """Tell which pairs have the forenames of two children who are known to be two in the same component.
+
+        Give all pairs of whole components, which of them are `apart`, and the number of each pair's component.
+        """
+        rule, told = self._rule, np.zeros(len(left), dtype=bool)
+        if rule is None or not apart.any():
+            return told
+        known = self._one_birth(rule, columns, left, right, np.flatnonzero(apart))
+        if not len(known):
+            return told
+        at = np.flatnonzero(np.isin(component, component[known]) & ~apart)
+        field = self._model.field_index[rule.given]
+        names = {
+            int(rid): frozenset(text.split(ALTERNATE)) - {""}
+            for rid, text in _texts(columns, np.concatenate([left[at], right[at], left[known], right[known]]), field)
+        }
+        two = {
+            (number, a, b)
+            for number, one, other in _rows(component[known], left[known], right[known])
+            for a in names[one] - names[other]
+            for b in names[other] - names[one]
+        }
+        told[at] = [
+            names[one].isdisjoint(names[other])
+            and any((number, a, b) in two or (number, b, a) in two for a in names[one] for b in names[other])
+            for number, one, other in _rows(component[at], left[at], right[at])
+        ]
+        return told
+
+    def _one_birth(
+        self, rule: TwinRule, columns: RecordColumns, left: Indices, right: Indices, which: Indices
+    ) -> Indices:
+        """Return which of these pairs have one date of birth and surname, and forenames that are not the same.
+
+        Also on a 1st of January, which may stand for a year alone: then they are twins or siblings, two in any case.
+        """
+        index, rows = self._model.field_index, (left[which], right[which])
+        first, second = columns.hashes(rows[0]), columns.hashes(rows[1])
+        at = np.flatnonzero(_equal(first, second, index[rule.birth_date]) & ~_equal(first, second, index[rule.given]))
+        if not len(at):
+            return which[at]
+        rows, hashes = (rows[0][at], rows[1][at]), (first[at], second[at])
+        return which[at[_overlap(columns, rows, hashes, index[rule.surname])]]
+
     def _told_apart(
         self, rule: TwinRule, columns: RecordColumns, left: Indices, right: Indices, forenames: LinkageModel
     ) -> Bools:
-        """Tell which pairs that were born together have forenames that are not alike, or numbers that differ."""
-        codes = compare(columns, left, right, forenames)[:, 0]
-        unlike: Bools = np.isin(codes, UNLIKE)
-        at, field = np.flatnonzero(unlike), forenames.field_index[rule.given]
-        texts = zip(columns.texts(left[at], field), columns.texts(right[at], field), strict=True)
-        unlike[at] = [not _may_be_one_name(one, other) for one, other in texts]
-        first, second = columns.hashes(left), columns.hashes(right)
-        for name in rule.numbers:
-            number = forenames.field_index[name]
-            unlike |= (codes > 0) & (first[:, number] != MISSING) & (second[:, number] != MISSING)
-        return unlike
+        """Tell which pairs of one birth date and surname are two children: by their forenames, or by their numbers.
 
-    def _born_together(self, rule: TwinRule, columns: RecordColumns, left: Indices, right: Indices) -> Bools:
-        """Tell which pairs have one exact date of birth and surname, no places that differ, no number in common."""
-        index = self._forenames.field_index if self._forenames else {}
-        first, second = columns.hashes(left), columns.hashes(right)
-        day = index[rule.birth_date]
-        exact = ~vague(columns.flags(left), day)
-        found = np.flatnonzero(_equal(first, second, day) & exact)
-        if not len(found):
-            return np.zeros(len(left), dtype=bool)
-        left, right, first, second = left[found], right[found], first[found], second[found]
-        given = _equal(first, second, index[rule.given])
-        surname = _overlap(columns, (left, right), (first, second), index[rule.surname])
-        place, number = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
-        unknown = np.ones(len(found), dtype=bool)
+        Forenames that are not alike tell so at one place (or where none is known), unless a number is in common.
+        Numbers that differ tell so of two records of one source, and of forenames that are not quite the same.
+        """
+        index, rows, codes = self._model.field_index, (left, right), compare(columns, left, right, forenames)[:, 0]
+        hashes = columns.hashes(left), columns.hashes(right)
+        beside = self._side_by_side(columns, left, right)
+        unlike: Bools = np.where(beside, np.isin(codes, IN_ONE_SOURCE), np.isin(codes, UNLIKE))
+        at, field = np.flatnonzero(unlike), index[rule.given]
+        texts = zip(columns.texts(left[at], field), columns.texts(right[at], field), beside[at].tolist(), strict=True)
+        unlike[at] = [not (_is_a_slip if together else _may_be_one_name)(a, b) for a, b, together in texts]
+        place, unknown = np.zeros(len(left), dtype=bool), np.ones(len(left), dtype=bool)
         for name in rule.places:
-            place |= _overlap(columns, (left, right), (first, second), index[name])
-            unknown &= (first[:, index[name]] == MISSING) | (second[:, index[name]] == MISSING)
+            place |= _overlap(columns, rows, hashes, index[name])
+            unknown &= ~_both(*hashes, index[name])
+        shared, differ = np.zeros(len(left), dtype=bool), np.zeros(len(left), dtype=bool)
         for name in rule.numbers:
-            number |= _overlap(columns, (left, right), (first, second), index[name])
-        together = np.zeros(len(exact), dtype=bool)
-        together[found] = surname & (place | unknown) & ~number & ~given
-        return together
+            shared |= _overlap(columns, rows, hashes, index[name])
+            differ |= _both(*hashes, index[name])
+        together = place | unknown
+        if not rule.by_name:
+            unlike &= beside
+        return ~shared & ((unlike & together) | (differ & (beside | ((codes > 0) & together))))
+
+    def _side_by_side(self, columns: RecordColumns, left: Indices, right: Indices) -> Bools:
+        """Tell which pairs are records of one source that means to hold each person once."""
+        names = columns.source_names
+        if self._sources.count != len(names):
+            self._sources = SourceRules(self._model, names)
+        first, second = columns.sources[left], columns.sources[right]
+        beside: Bools = (first == second) & self._sources.holds_once(first)
+        return beside
+
+
+@dataclass(frozen=True, slots=True)
+class TwinsAmong:
+    """The twins rule among some rows, which are numbered from 0."""
+
+    rule: Twins
+    columns: RecordColumns
+    marks: Marks
+    nodes: Indices
+
+    def apart(self, left: Indices, right: Indices) -> Bools:
+        """Tell which pairs are two children (`Twins.apart`)."""
+        return self.rule.apart(self.columns, self.marks, self.nodes[left], self.nodes[right])
+
+    def apart_in_components(self, left: Indices, right: Indices, component: Indices) -> Bools:
+        """Tell the same of all pairs of whole components, by what their records say together (`Twins.spread`)."""
+        apart = self.apart(left, right)
+        return apart | self.rule.spread(self.columns, self.nodes[left], self.nodes[right], apart, component)
 
 
 def _may_be_one_name(one: str, other: str) -> bool:
@@ -94,9 +173,32 @@ def _may_be_one_name(one: str, other: str) -> bool:
     )
 
 
+def _is_a_slip(one: str, other: str) -> bool:
+    """Tell whether forenames are one but for a slip of the pen, or one of them only an initial."""
+    return any(
+        OSA.distance(a, b, score_cutoff=1) <= 1 or (a[:1] == b[:1] and min(len(a), len(b)) == 1)
+        for a in one.split(ALTERNATE)
+        for b in other.split(ALTERNATE)
+    )
+
+
+def _texts(columns: RecordColumns, rows: Indices, field: int) -> list[tuple[int, str]]:
+    rids = np.unique(rows)
+    return list(zip(rids.tolist(), columns.texts(rids, field), strict=True))
+
+
+def _rows(*arrays: Indices) -> list[tuple[int, ...]]:
+    return list(zip(*(each.tolist() for each in arrays), strict=True))
+
+
 def _equal(first: Hashes, second: Hashes, field: int) -> Bools:
     same: Bools = (first[:, field] == second[:, field]) & (first[:, field] != MISSING)
     return same
+
+
+def _both(first: Hashes, second: Hashes, field: int) -> Bools:
+    both: Bools = (first[:, field] != MISSING) & (second[:, field] != MISSING)
+    return both
 
 
 def _overlap(columns: RecordColumns, rows: tuple[Indices, Indices], hashes: tuple[Hashes, Hashes], field: int) -> Bools:

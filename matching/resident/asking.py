@@ -10,7 +10,7 @@ import numpy as np
 from matching.linkage.conflicts import NOBODY, Crossing, Question, contradicts, questions, worth_asking
 from matching.linkage.constraints import SourceRules
 from matching.linkage.hashing import Indices
-from matching.linkage.marks import VerifiedNumbers
+from matching.linkage.marks import VERIFIED_BITS, VerifiedNumbers
 from matching.linkage.model import LinkageModel
 from matching.linkage.resolution import Resolution
 from matching.linkage.scoring import score
@@ -52,7 +52,7 @@ class Asker:
         across = of_owners != of_others
         if not across.any():
             return []
-        marked = (records.verified[owners] & records.verified[others]) != 0
+        marked = (records.verified[owners] & records.verified[others] & VERIFIED_BITS) != 0
         doubt = records.shielded[of_owners] != records.shielded[of_others]
         wanted = (weights >= model.lowest_possible_link) | marked
         wanted[len(region.owners) :] = False  # loose pairs can only raise doubts

@@ -248,7 +248,7 @@ class ResidentOwner:
                 records.columns.sources[nodes],
                 lambda members: np.searchsorted(nodes, records.in_key_order(nodes[members])),
                 lambda left, right: score(records.columns, nodes[left], nodes[right], self.model),
-                lambda left, right: twins.apart(records.columns, records.verified, nodes[left], nodes[right]),
+                twins.among(records.columns, records.verified, nodes),
             ),
             ScoredPairs(region.left, region.right, region.weights),
             self.model,

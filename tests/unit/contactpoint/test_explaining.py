@@ -32,8 +32,9 @@ from schemas.in_force import in_force
 from tests.factories.linkage import hand_made_model
 
 MODEL = hand_made_model()
-ROW = ("ANNA", "SMITH", "20010203", "female", "AB12CD", "1 HIGH STREET", "MARY SMITH", "9434765919", "A801200005001")
-OTHER = ("ANNA", "SMITH", "20010203", "female", "XY99ZZ", "", "MARY SMITH", "1234567881", "")
+NUMBERS = ("9434765919", "A801200005001", "")
+ROW = ("ANNA", "SMITH", "20010203", "female", "AB12CD", "1 HIGH STREET", "MARY SMITH", *NUMBERS)
+OTHER = ("ANNA", "SMITH", "20010203", "female", "XY99ZZ", "", "MARY SMITH", "1234567881", "", "")
 KEYS = ("health-rx1:1", "school-8012000:B1", "yot-700:2")
 HIDDEN = {"postcode", "nhs", "upn"}
 

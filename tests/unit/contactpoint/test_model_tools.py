@@ -95,8 +95,8 @@ def test_two_models_side_by_side_show_what_changed_and_only_that_as_changed() ->
 
 
 def test_the_curve_on_records_is_what_the_model_s_own_probabilities_say() -> None:
-    row = ("ANNA", "SMITH", "20010203", "female", "AB12CD", "", "", "9434765919", "")
-    apart = ("BEN", "JONES", "19990101", "male", "XY99ZZ", "", "", "1234567881", "")
+    row = ("ANNA", "SMITH", "20010203", "female", "AB12CD", "", "", "9434765919", "", "")
+    apart = ("BEN", "JONES", "19990101", "male", "XY99ZZ", "", "", "1234567881", "", "")
     columns = columns_of(hand_made_model(), [row, row, apart], ["school-1", "health-1", "yot-1"])
     report = evaluate(REPORTED, columns)
     assert report["training"] == [

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from matching import features
 from matching.changes import SourceChange
 from matching.features import FIELDS, ChangeReader
+from matching.linkage.marks import birth_order, with_birth_order
 from matching.linkage.model import Field, LinkageModel
 from matching.linkage.normalise import fold_identifier
+from schemas.catalogue import CURRENT_VERSIONS
 from schemas.codec import encode
 from schemas.errors import ConfigurationError, RejectedError
 from schemas.events import AnyRecordEvent, RecordObserved
@@ -22,7 +24,7 @@ from schemas.records import Identifier, NameClaim, PersonRecord
 from tests.factories.linkage import hand_made_model
 from tests.strategies import record_events
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "record.observed.v1.json"
+GOLDEN = Path(__file__).parents[2] / "golden" / "record.observed.v2.json"
 READER = ChangeReader(hand_made_model())
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -64,9 +66,10 @@ def test_the_golden_event_gives_the_values_that_linkage_compares() -> None:
             "GRACE ADEWALE",
             "9990001006",
             "B801200005001",
+            "1000000019",
         ),
         authority="801",
-        verified=1,
+        verified=with_birth_order(1, 2),
     )
 
 
@@ -119,9 +122,25 @@ def test_what_identifies_nobody_counts_as_missing(field: str, data: dict[str, An
     assert value_of(field, **data) == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "stated", "order"),
+    [("Twin 2", None, 2), ("BABY TWIN B", None, 2), ("Triplet-C", None, 3), ("Twin Girl ONE", None, 1),
+     ("Twin", None, 0), ("Baby 2", None, 0), ("Tawin 2", None, 0), ("Twin 1", 2, 2), ("Ann", 3, 3)],
+)  # fmt: skip
+def test_the_birth_order_is_what_is_stated_or_what_a_placeholder_name_tells(
+    name: str, stated: int | None, order: int
+) -> None:
+    event = observed(names=(NameClaim(given=name),), birth_order=stated)
+    assert birth_order(READER.read(encode(event).value).verified) == order
+
+
 def poisoned(**changes: Any) -> bytes:
-    event = orjson.loads(encode(observed()).value) | changes
+    event = orjson.loads(encode(observed()).value) | {"schema_version": _version(**changes)} | changes
     return orjson.dumps(event)
+
+
+def _version(event_type: str = "record.observed", **_: Any) -> int:
+    return CURRENT_VERSIONS[event_type]
 
 
 @pytest.mark.parametrize(
