@@ -140,8 +140,8 @@ class SourcePolicy:
 class TwinRule:
     """The fields by which two children born together are told from one child (`twins.Twins`).
 
-    `by_name`: unlike forenames at one place are enough. Without it, only two records of one source, numbers or birth
-    orders show that there are two: among adults, two forenames are mostly one person's.
+    `by_name`: unlike forenames at one place are enough. Without it, there must be two records of one source, two sexes,
+    two numbers or two birth orders as well: among adults, two forenames are mostly one person's.
     """
 
     birth_date: str

@@ -31,8 +31,8 @@ from matching.linkage.similarity import NAME_VARIANT
 UNLIKE: Final = (1, 2)
 """The level codes of the comparison of forenames that say "another name": different, and slightly alike."""
 
-IN_ONE_SOURCE: Final = (*UNLIKE, NAME_VARIANT)
-"""Those that say so of two records of one source: there a short form is no slip, but two names on one list."""
+SURELY_UNLIKE: Final = (*UNLIKE, NAME_VARIANT)
+"""Those that say so of records of one source, or of a girl and a boy: there a short form is another child's name."""
 
 
 class Twins:
@@ -43,6 +43,7 @@ class Twins:
         self._rule: Final = model.twins
         self._verified: Final = VerifiedNumbers(model)
         self._sources = SourceRules(model, [])
+        self._sexes: Final = [i for i, f in enumerate(model.fields) if f.kind == "sex"]
         self._forenames: LinkageModel | None = None
         if model.twins is not None:
             given = next(c for c in model.comparisons if c.fields[:1] == (model.twins.given,))
@@ -112,16 +113,18 @@ class Twins:
     ) -> Bools:
         """Tell which pairs of one birth date and surname are two children: by their forenames, or by their numbers.
 
-        Forenames that are not alike tell so at one place (or where none is known), unless a number is in common.
-        Numbers that differ tell so of two records of one source, and of forenames that are not quite the same.
+        Forenames that are not alike tell so at one place (or where none is known), unless a number is in common;
+        without `by_name` only those of a girl and a boy, or in one source. Numbers that differ tell so of two records
+        of one source, and of forenames that are not quite the same.
         """
         index, rows, codes = self._model.field_index, (left, right), compare(columns, left, right, forenames)[:, 0]
         hashes = columns.hashes(left), columns.hashes(right)
         beside = self._side_by_side(columns, left, right)
-        unlike: Bools = np.where(beside, np.isin(codes, IN_ONE_SOURCE), np.isin(codes, UNLIKE))
+        surely = beside | self._sexes_differ(*hashes)
+        unlike: Bools = np.where(surely, np.isin(codes, SURELY_UNLIKE), np.isin(codes, UNLIKE))
         at, field = np.flatnonzero(unlike), index[rule.given]
-        texts = zip(columns.texts(left[at], field), columns.texts(right[at], field), beside[at].tolist(), strict=True)
-        unlike[at] = [not (_is_a_slip if together else _may_be_one_name)(a, b) for a, b, together in texts]
+        texts = zip(columns.texts(left[at], field), columns.texts(right[at], field), surely[at].tolist(), strict=True)
+        unlike[at] = [not (_is_a_slip if sure else _may_be_one_name)(a, b) for a, b, sure in texts]
         place, unknown = np.zeros(len(left), dtype=bool), np.ones(len(left), dtype=bool)
         for name in rule.places:
             place |= _overlap(columns, rows, hashes, index[name])
@@ -132,8 +135,14 @@ class Twins:
             differ |= _both(*hashes, index[name])
         together = place | unknown
         if not rule.by_name:
-            unlike &= beside
+            unlike &= surely
         return ~shared & ((unlike & together) | (differ & (beside | ((codes > 0) & together))))
+
+    def _sexes_differ(self, first: Hashes, second: Hashes) -> Bools:
+        differ = np.zeros(len(first), dtype=bool)
+        for field in self._sexes:
+            differ |= _both(first, second, field) & (first[:, field] != second[:, field])
+        return differ
 
     def _side_by_side(self, columns: RecordColumns, left: Indices, right: Indices) -> Bools:
         """Tell which pairs are records of one source that means to hold each person once."""
