@@ -26,12 +26,12 @@ from matching.linkage.hashing import MISSING, Hashes, Indices
 from matching.linkage.marks import Bools, Marks, VerifiedNumbers, birth_orders_differ
 from matching.linkage.model import LinkageModel, TwinRule
 from matching.linkage.normalise import ALTERNATE
-from matching.linkage.similarity import NAME_VARIANT
+from matching.linkage.similarity import NAME_ALIKE, NAME_NEAR, NAME_VARIANT
 
 UNLIKE: Final = (1, 2)
 """The level codes of the comparison of forenames that say "another name": different, and slightly alike."""
 
-SURELY_UNLIKE: Final = (*UNLIKE, NAME_VARIANT)
+SURELY_UNLIKE: Final = (*UNLIKE, NAME_ALIKE, NAME_VARIANT, NAME_NEAR)
 """Those that say so of records of one source, or of a girl and a boy: there a short form is another child's name."""
 
 
@@ -183,9 +183,10 @@ def _may_be_one_name(one: str, other: str) -> bool:
 
 
 def _is_a_slip(one: str, other: str) -> bool:
-    """Tell whether forenames are one but for a slip of the pen, or one of them only an initial."""
+    """Tell whether forenames are one but for a slip of the pen on either side, or one of them only an initial."""
     return any(
-        OSA.distance(a, b, score_cutoff=1) <= 1 or (a[:1] == b[:1] and min(len(a), len(b)) == 1)
+        OSA.distance(a, b, score_cutoff=2) <= 1 + (min(len(a), len(b)) > 4)
+        or (a[:1] == b[:1] and min(len(a), len(b)) == 1)
         for a in one.split(ALTERNATE)
         for b in other.split(ALTERNATE)
     )
