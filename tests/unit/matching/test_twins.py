@@ -7,6 +7,7 @@ rule, and those that children's records add: birth orders, placeholders for name
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -21,7 +22,7 @@ from tests.unit.matching.worlds import model
 RULE = TwinRule("date_of_birth", "surname", "given_name", ("postcode",), ("nhs",))
 SOFT = (SourcePolicy("a", "soft", 100), SourcePolicy("b", "soft", 100))
 WORLD = model(policies=SOFT, twins=RULE, link_threshold=0)
-ADULTS = model(policies=SOFT, twins=TwinRule(*(getattr(RULE, n) for n in RULE.__slots__[:-1]), False), link_threshold=0)
+ADULTS = model(policies=SOFT, twins=replace(RULE, by_name=False), link_threshold=0)
 HOME = ("SMITH", "20010203", "AB12CD", "")
 AWAY = ("SMITH", "20010203", "XY99ZZ", "")
 ONE, TWO = "9434765919", "1234567881"
