@@ -115,9 +115,9 @@ class KeyVault:
             self._run("exclude")
             return self._connection.execute(_SQL["destroy_letters"], [before]).rowcount
 
-    def made_at(self, key_ids: Collection[bytes]) -> Mapping[bytes, datetime]:
-        """Return when each of these keys was made; those that were destroyed, or are of no vault, are left out."""
-        return {bytes(row[0]): row[1] for row in self._run("made_at", list(key_ids))}
+    def made_at(self, key_ids: Collection[bytes]) -> Mapping[bytes, tuple[datetime, bool]]:
+        """Return when each key was made, and whether it is a dead letter's own; destroyed ones are left out."""
+        return {bytes(row[0]): (row[1], row[2]) for row in self._run("made_at", list(key_ids))}
 
     def close(self) -> None:
         """Give the connection back."""

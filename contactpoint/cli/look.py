@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
@@ -9,19 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.kafka import PartitionReader, end_offsets
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, number_of
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.stack_commands import OutputOption
+from contactpoint.erasing.keeper import KeeperSettings
+from contactpoint.erasing.letters import read_dead_letters
 from contactpoint.explaining.entry import entry_lines
 from contactpoint.running.drain import outbox_rows, stage_lags
 from projections.digest import digest
 from projections.directory.reader import DirectoryReader
 from projections.registry import PROJECTIONS
-from schemas.dead_letter import DeadLetter, from_message
 from schemas.errors import RejectedError
-from schemas.topics import DEAD_LETTERS
 
 
 def register(root: typer.Typer) -> None:
@@ -99,13 +99,14 @@ def rejects_command(
     by: Annotated[str, typer.Option(help="Group by: code, origin, stage, or none for each letter.")] = "code",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List refused inputs: where, why and how many. The refused bytes themselves are not shown."""
-    letters = read_dead_letters()
+    """List refused inputs: where, why, how many, and until when their bytes can be read. The bytes are not shown."""
+    kept = read_dead_letters(addresses().kafka_settings(), KeeperSettings.from_env(os.environ).letter_days)
+    letters = [each.letter for each in kept]
     if by == "none":
         rows = [
             {"id": one.letter_id, "stage": one.stage, "origin": one.origin, "place": one.place, "code": one.code}
-            | {"reason": one.reason, "bytes": len(one.value)}
-            for one in letters
+            | {"reason": one.reason, "bytes": len(one.value), "content": content}
+            for one, content in kept
         ]
     elif by in {"code", "origin", "stage"}:
         counts = Counter((one.stage, getattr(one, by)) for one in letters)
@@ -116,22 +117,6 @@ def rejects_command(
     else:
         raise typer.BadParameter("choose code, origin, stage or none", param_hint="--by")
     show(output, rows, "refused inputs")
-
-
-def read_dead_letters() -> list[DeadLetter]:
-    """Return every dead letter once, in the order of the topic."""
-    kafka = addresses().kafka_settings()
-    ends = end_offsets(kafka, [DEAD_LETTERS])
-    letters: dict[str, DeadLetter] = {}
-    with PartitionReader(kafka, dict.fromkeys(ends, 0), with_headers=True) as reader:
-        left = sum(ends.values())
-        while left > 0:
-            for found in reader.read(1000, 0.2).values():
-                left -= len(found)
-                for message in found:
-                    letter = from_message(message.key, message.value, message.headers)
-                    letters[letter.letter_id] = letter
-    return list(letters.values())
 
 
 def digest_command(output: OutputOption = Output.TABLE) -> None:

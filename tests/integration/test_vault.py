@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import SecretStr
@@ -13,12 +14,15 @@ from connectors.kafka import EventProducer, PartitionReader, ReadMessage, end_of
 from connectors.postgres import connect
 from connectors.vault import ERASED, KeyVault, Plain, Sealer
 from connectors.vault.opener import Opener
+from contactpoint.erasing.letters import read_dead_letters
+from ingest.seals import Seals
 from ingest.store import PostgresStore, StoredRecord, Writes
 from projections.directory.projection import DirectoryProjection
 from projections.directory.reader import DirectoryReader
 from projections.runner import Pace, Runner
 from schemas.codec import encode
-from schemas.errors import ConfigurationError
+from schemas.dead_letter import dead_letter, to_headers
+from schemas.errors import ConfigurationError, RejectedError
 from schemas.settings import KafkaSettings, PostgresSettings, VaultSettings
 from tests.factories.line import KEK
 from tests.unit.projections.histories import CHILDREN, identity_events, topic_of
@@ -149,3 +153,26 @@ def test_a_projection_folds_sealed_events_and_goes_past_erased_ones(
         reader = DirectoryReader(connection)
         assert [len(reader.entry(child).entries) for child in CHILDREN[:2]] == [1, 0]
     assert sum(end_offsets(kafka, ["dead-letters"]).values()) == 0
+
+
+def test_a_dead_letter_can_be_read_for_its_days_or_until_its_record_is_erased(
+    kafka: KafkaSettings, settings: VaultSettings, vault: KeyVault, postgres: PostgresSettings
+) -> None:
+    error, sealed = RejectedError("row_invalid", "a column is missing"), kafka.model_copy(update={"vault": settings})
+    with Seals.of(sealed) as seals, EventProducer(kafka) as producer:
+        for number, key in enumerate([None, None, b"school-1:a", b"school-1:ab"]):
+            letter = dead_letter(stage="ingest", origin="f", place=f"f:{number}", key=key, value=b"row", error=error)
+            (closed,) = seals.sealed([], [letter])[1]
+            producer.send("dead-letters", closed.key, closed.value, to_headers(closed))
+    vault.carry_out("erasure-1", ["school-1:a"], nothing)
+    with connect(postgres, autocommit=True) as connection:
+        connection.execute(
+            "update vault.data_key set created_at = now() - interval '31 days' where key_id in "
+            "(select key_id from vault.data_key where name like 'letter:#%' limit 1)"
+        )
+    today = datetime.now(UTC)
+    assert vault.destroy_letters(today - timedelta(days=30)) == 1
+    until = f"until {(today + timedelta(days=30)).date()}"
+    contents = [each.content for each in read_dead_letters(sealed, 30)]
+    assert sorted(contents[:2]) == ["destroyed", until]
+    assert contents[2:] == ["destroyed", until]

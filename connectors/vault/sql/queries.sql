@@ -34,7 +34,9 @@ set wrapped = null, name = null, destroyed_at = now()
 where name >= 'letter:' and name < 'letter;' and created_at < %s;
 
 -- name: made_at
-select key_id, created_at from vault.data_key where key_id = any(%s::bytea[]) and wrapped is not null;
+select key_id, created_at, name >= 'letter:' and name < 'letter;'
+from vault.data_key
+where key_id = any(%s::bytea[]) and wrapped is not null;
 
 -- name: secret
 select wrapped from vault.secret where name = %s;
