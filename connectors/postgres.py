@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import LiteralString
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -127,6 +127,20 @@ def sql_blocks(package: str, name: str = "queries") -> Mapping[str, LiteralStrin
         raise FatalError(message)
     bodies = (body.strip() for body in parts[2::2])
     return MappingProxyType(dict(zip(names, bodies, strict=True)))
+
+
+def act_as(connection: psycopg.Connection[TupleRow], role: str) -> None:
+    """Give up every right but this role's for the rest of the session.
+
+    Raises ConfigurationError when there is no such role yet, or the login is no member of it.
+    """
+    with wrap_errors():
+        there = connection.execute("select to_regrole(%s) is not null", [role]).fetchone()
+    if not there or not there[0]:
+        message = f"the database has no role {role}: `contactpoint run` makes the roles, `contactpoint audit run` too"
+        raise ConfigurationError(message)
+    with wrap_errors():
+        connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
 
 
 def take_ddl_turn(connection: psycopg.Connection[TupleRow]) -> None:

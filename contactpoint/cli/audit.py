@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connectors.postgres import connect
+from connectors.postgres import act_as, connect
 from contactpoint.cli.environment import addresses, stack_config, stage_environment
 from contactpoint.cli.options import Acting, grouped
 from contactpoint.cli.output import Output, show
@@ -188,7 +188,7 @@ def restore_command() -> None:
     where, keys = addresses(), _parts().keys
     create_tables(where.postgres_settings())
     published = read_published(where.kafka_settings())
-    with connected() as connection:
+    with connected(role=None) as connection:
         count = restore(connection, published, read_verifier(keys / "log.vkey"), read_verifier(keys / "witness.vkey"))
     show(Output.TABLE, {"entries": count, "checkpoints": len(published.checkpoints)})
 
@@ -198,9 +198,11 @@ def _parts() -> AuditParts:
 
 
 @contextmanager
-def connected() -> Iterator[Rows]:
-    """Yield a connection to the database in use."""
+def connected(role: str | None = "contactpoint_auditor") -> Iterator[Rows]:
+    """Yield a connection to the database in use that has the rights of this role (None: the login's own)."""
     with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        if role is not None:
+            act_as(connection, role)
         yield connection
 
 

@@ -158,10 +158,10 @@ def authorise(
     days: Annotated[int, typer.Option(help="For how many days it may be used, once.")] = 7,
 ) -> None:
     """Authorise one disclosure about one child."""
-    from projections.disclosures.desk import DisclosureDesk
+    from projections.disclosures.desk import AUTHORISER, DisclosureDesk
 
     now = datetime.now(UTC)
-    with _connection() as connection:
+    with _connection(AUTHORISER) as connection:
         until = now + timedelta(days=days)
         reference = DisclosureDesk(connection).authorise(
             asked.about(child_number), who.person("authoriser"), now, until
@@ -173,9 +173,9 @@ def authorise(
 @grouped
 def make_disclosure(reference: str, *, who: Acting) -> None:
     """Print, as JSON, the authorised items of the child; works once, and a reviewer is told."""
-    from projections.disclosures.desk import DisclosureDesk
+    from projections.disclosures.desk import DISCLOSER, DisclosureDesk
 
-    with _connection() as connection:
+    with _connection(DISCLOSER) as connection:
         told = DisclosureDesk(connection).disclose(reference, who.person("discloser"), datetime.now(UTC))
     show(Output.JSON, told)
 
@@ -183,10 +183,10 @@ def make_disclosure(reference: str, *, who: Acting) -> None:
 @disclose.command("notices")
 def notices(output: OutputOption = Output.TABLE) -> None:
     """List every disclosure for reviewers: references, never children."""
-    from projections.disclosures.desk import DisclosureDesk
+    from projections.disclosures.desk import REVIEWER, DisclosureDesk
 
     names = ("disclosure", "made_at", "gateway", "authorised_by", "reviewed_by")
-    with _connection() as connection:
+    with _connection(REVIEWER) as connection:
         rows: list[dict[str, Any]] = [
             dict(zip(names, notice, strict=True)) for notice in DisclosureDesk(connection).notices()
         ]
@@ -197,17 +197,17 @@ def notices(output: OutputOption = Output.TABLE) -> None:
 @grouped
 def review(reference: str, *, who: Acting) -> None:
     """Note that you have looked at a disclosure."""
-    from projections.disclosures.desk import DisclosureDesk
+    from projections.disclosures.desk import REVIEWER, DisclosureDesk
 
-    with _connection() as connection:
+    with _connection(REVIEWER) as connection:
         DisclosureDesk(connection).review(reference, who.person("reviewer"), datetime.now(UTC))
     show(Output.TABLE, {"disclosure": reference, "reviewed_by": who.by})
 
 
 @contextmanager
-def _connection() -> Iterator[Rows]:
-    """Yield a connection to a database that has the tables of the desks and of the audit trail."""
-    from connectors.postgres import connect
+def _connection(role: str = "contactpoint_exporter") -> Iterator[Rows]:
+    """Yield a connection with this role's rights, to a database with the tables of the desks and of the audit trail."""
+    from connectors.postgres import act_as, connect
     from projections.access.log import create_tables
     from projections.disclosures import desk as disclosures
     from projections.exports import desk as exports
@@ -217,6 +217,7 @@ def _connection() -> Iterator[Rows]:
     exports.prepare(settings)
     disclosures.prepare(settings)
     with connect(settings, autocommit=True, application="contactpoint outgoing") as connection:
+        act_as(connection, role)
         yield connection
 
 

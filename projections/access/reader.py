@@ -47,7 +47,7 @@ class Wanted:
 class TrailReader:
     """Reads with the rights of contactpoint_auditor and the sealing key, on a connection in autocommit mode.
 
-    `report` also asks the database schemas `directory` and `sealed` whether the child is guarded.
+    Of the directory it learns one thing, by a function: whether a report about a child must not name organisations.
     """
 
     def __init__(self, connection: Connection, sealing: SealingKey) -> None:

@@ -20,6 +20,9 @@ from schemas.settings import PostgresSettings
 _SQL = sql_blocks("projections.disclosures.sql")
 
 _POLICY: Final = "disclosure-1"
+AUTHORISER: Final = "contactpoint_authoriser"
+DISCLOSER: Final = "contactpoint_discloser"
+REVIEWER: Final = "contactpoint_disclosure_reviewer"
 
 
 def prepare(settings: PostgresSettings) -> None:
@@ -28,7 +31,10 @@ def prepare(settings: PostgresSettings) -> None:
 
 
 class DisclosureDesk:
-    """Handles disclosures on one connection. Every deed and refusal has its entry in the trail of access."""
+    """Handles disclosures on one connection. Every deed and refusal has its entry in the trail of access.
+
+    Each kind of deed has a database role of its own (`AUTHORISER`, `DISCLOSER`, `REVIEWER`), with rights for it alone.
+    """
 
     def __init__(self, connection: Rows) -> None:
         self._connection = connection
@@ -59,9 +65,8 @@ class DisclosureDesk:
         """
         child, items = self._authorised(reference)
         with done(self._connection, Deed("disclosed", who, _POLICY, reference, child, fields=items)):
-            entry = self._use(reference, who, now)
-        document = orjson.loads(entry)
-        return {"reference": reference, "child_number": child, **{i: document[i] for i in items if i in document}}
+            told = self._use(reference, who, now)
+        return {"reference": reference, "child_number": child, **orjson.loads(told)}
 
     def _authorised(self, reference: str) -> tuple[str | None, list[str]]:
         with wrap_errors():
@@ -69,21 +74,21 @@ class DisclosureDesk:
         return (None, []) if found is None else (found[0], found[1])
 
     def _use(self, reference: str, who: Person, now: datetime) -> str:
-        """Mark an authorisation as used, tell a reviewer, and return the child's entry."""
+        """Mark an authorisation as used, tell a reviewer, and return its items of the child, as JSON."""
         found = self._connection.execute(_SQL["lock"], (reference,)).fetchone()
         if found is None:
             raise RejectedError("not_authorised", "nobody authorised a disclosure with this reference")
-        child, expires, used = found
+        expires, used = found
         if used is not None:
             raise RejectedError("disclosed_before", "this authorisation has been used: ask for another one")
         if now >= expires:
             raise RejectedError("authorisation_expired", "this authorisation has expired: ask for another one")
-        entry = self._connection.execute(_SQL["entry"], (child,)).fetchone()
-        if entry is None:
+        items = self._connection.execute(_SQL["items"], (reference,)).fetchone()
+        if items is None or items[0] is None:
             raise RejectedError("no_entry", "the directory publishes nothing of this child that may be disclosed")
         self._connection.execute(_SQL["use"], (now, who.user, reference))
         self._connection.execute(_SQL["notify"], (reference, now))
-        return str(entry[0])
+        return str(items[0])
 
     def notices(self) -> list[tuple[Any, ...]]:
         """Return what a reviewer is told: reference, when, gateway, who authorised, who has looked at it."""

@@ -9,6 +9,9 @@
 -- contactpoint_sequencer     numbers entries, keeps the tree and its checkpoints, holds the vault of the audit's keys
 -- contactpoint_auditor       reads the audit trail
 -- contactpoint_exporter      pseudonymised exports
+-- contactpoint_authoriser    authorises legal disclosures; reads none of the child
+-- contactpoint_discloser     makes a disclosure: the authorised items, once
+-- contactpoint_disclosure_reviewer  is told of disclosures, and of nobody's number
 -- contactpoint_reviewer           reads the review queue, but for questions about shielded children
 -- contactpoint_shielded_reviewer  reads all of it
 -- contactpoint_directory     owns the functions that the reader calls: may read the published tables, under row security
@@ -22,7 +25,8 @@ begin
     foreach wanted in array array[
         'contactpoint_projector', 'contactpoint_reader', 'contactpoint_audit_writer', 'contactpoint_sequencer',
         'contactpoint_auditor', 'contactpoint_exporter', 'contactpoint_operator', 'contactpoint_reviewer',
-        'contactpoint_shielded_reviewer', 'contactpoint_directory', 'contactpoint_shield'
+        'contactpoint_shielded_reviewer', 'contactpoint_directory', 'contactpoint_shield', 'contactpoint_authoriser',
+        'contactpoint_discloser', 'contactpoint_disclosure_reviewer'
     ] loop
         if not exists (select from pg_roles where rolname = wanted) then
             begin

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from connectors.postgres import act_as, connect
 from projections.access.reader import TrailReader, Wanted
 from projections.access.store import erase_keys
 from projections.access.watch import accesses_of, close, keep, look, read_facts
@@ -33,8 +34,11 @@ def trail(postgres: PostgresSettings, tmp_path: Path) -> Iterator[Trail]:
 
 
 @pytest.fixture
-def reader(trail: Trail) -> TrailReader:
-    return TrailReader(trail.connection, trail.keys.sealing)
+def reader(trail: Trail) -> Iterator[TrailReader]:
+    """A reader with an auditor's rights and no others."""
+    with connect(trail.settings, autocommit=True) as connection:
+        act_as(connection, "contactpoint_auditor")
+        yield TrailReader(connection, trail.keys.sealing)
 
 
 def publish(trail: Trail, child: str, *, guarded: str | None = None) -> None:
@@ -110,8 +114,7 @@ def test_an_erased_child_cannot_be_found_any_more(trail: Trail, reader: TrailRea
 def test_an_auditor_s_role_can_read_and_cannot_change_the_trail(trail: Trail, reader: TrailReader) -> None:
     trail.record([entry()])
     trail.sequencer.number()
-    trail.connection.execute("grant usage on schema directory, sealed to contactpoint_auditor")
-    trail.connection.execute("set role contactpoint_auditor")
+    act_as(trail.connection, "contactpoint_auditor")
     assert reader.search(Wanted(children=(MOSS,)), AUDITOR, "complaint 12", "a-1")
     assert trail.connection.execute(
         "select bool_or(has_table_privilege('audit.entry', kind)) from unnest(array['insert', 'update', 'delete']) kind"

@@ -11,11 +11,11 @@ from psycopg import Connection, errors
 from psycopg.rows import TupleRow
 
 from connectors.kafka import ReadMessage
-from connectors.postgres import connect
+from connectors.postgres import act_as, connect
 from projections.access.log import create_tables
 from projections.directory.projection import DirectoryProjection
 from projections.disclosures import desk as disclosures
-from projections.disclosures.desk import DisclosureDesk
+from projections.disclosures.desk import AUTHORISER, DISCLOSER, REVIEWER, DisclosureDesk
 from projections.disclosures.rules import Ask
 from projections.exports import desk as exports
 from projections.exports.desk import Release, ReleaseDesk
@@ -205,12 +205,24 @@ def test_one_child_is_disclosed_once_to_the_items_that_somebody_else_authorised(
     database: Connection[TupleRow],
 ) -> None:
     desk, child = DisclosureDesk(database), child_number("school-1:1")
+    act_as(database, AUTHORISER)
     reference = desk.authorise(ask(child), BEN, NOW, NOW + timedelta(days=7))
+    for statement in ("select * from disclosure.authorisation", f"select disclosure.items_of('{reference}')"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            database.execute(statement.encode())
+    act_as(database, DISCLOSER)
     told = desk.disclose(reference, ANA, NOW + timedelta(hours=1))
     assert told["names"][0]["value"]["family"] == "Famly1"
     assert set(told) <= {"reference", "child_number", "names", "whereabouts"}
     assert refused(lambda: desk.disclose(reference, ANA, NOW + timedelta(hours=1))) == "disclosed_before"
+    for statement in ("select * from directory.entry", "insert into disclosure.authorisation (id) values ('x')"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            database.execute(statement.encode())
+    act_as(database, REVIEWER)
     assert [(notice[0], notice[4]) for notice in desk.notices()] == [(reference, None)]
+    with pytest.raises(errors.InsufficientPrivilege):
+        database.execute("select child_number from disclosure.authorisation")
+    database.execute("reset role")
     assert entries(database)[-3:] == [
         ("authorised_disclosure", "permitted", "ben"),
         ("disclosed", "permitted", "ana"),

@@ -24,7 +24,10 @@ def test_processes_that_start_together_make_each_role_once(postgres: PostgresSet
             for name in (
                 "audit_writer",
                 "auditor",
+                "authoriser",
                 "directory",
+                "discloser",
+                "disclosure_reviewer",
                 "exporter",
                 "operator",
                 "projector",

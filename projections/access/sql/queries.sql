@@ -132,12 +132,7 @@ where (%(user)s::text is null or e.user_id = %(user)s or e.mediator_id = %(user)
 order by e.leaf desc limit %(limit)s;
 
 -- name: is_guarded
--- Whether a report about these children must not name organisations: one is shielded, or works with a sensitive service,
--- or is not published at all.
-select not exists (select from directory.entry where child_number = any(%(children)s))
-    or exists (select from directory.entry where child_number = any(%(children)s) and shielded)
-    or exists (select from sealed.shielded_entry where child_number = any(%(children)s))
-    or exists (select from sealed.sensitive_service where child_number = any(%(children)s));
+select audit.guarded(%(children)s);
 
 -- name: add_review
 insert into audit.review (finding, user_id, rule, leaves, found_at, suspended) values (%s, %s, %s, %s, %s, %s)

@@ -201,10 +201,22 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select exists (select from audit.review where user_id = account and suspended)
 $$;
 
+-- Whether a report about these children must not name organisations: one is shielded, or works with a sensitive service,
+-- or is not published at all. The auditor learns this and nothing else of the directory.
+create or replace function audit.guarded(children text[]) returns boolean
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    return not exists (select from directory.entry where child_number = any(children))
+        or exists (select from directory.entry where child_number = any(children) and shielded)
+        or exists (select from sealed.shielded_entry where child_number = any(children))
+        or exists (select from sealed.sensitive_service where child_number = any(children));
+end
+$$;
+
 -- Rights. Functions run with the rights of their owners, which are no more than the tables that they need.
 grant usage on schema audit to
     contactpoint_audit_writer, contactpoint_sequencer, contactpoint_auditor, contactpoint_reader, contactpoint_operator,
-    contactpoint_exporter;
+    contactpoint_exporter, contactpoint_authoriser, contactpoint_discloser, contactpoint_disclosure_reviewer;
 grant usage on schema vault to contactpoint_sequencer, contactpoint_auditor;
 grant insert, select (entry_id) on audit.pending to contactpoint_audit_writer;
 grant select on audit.pulse, audit.review to contactpoint_operator;
@@ -225,6 +237,10 @@ alter function audit.suspended(text) owner to contactpoint_operator;
 revoke create on schema audit from contactpoint_audit_writer, contactpoint_operator;
 revoke all on all functions in schema audit from public;
 grant execute on function audit.is_entry(jsonb) to contactpoint_audit_writer, contactpoint_reader;
-grant execute on function audit.append(jsonb) to contactpoint_reader, contactpoint_exporter, contactpoint_auditor;
+grant execute on function audit.append(jsonb) to contactpoint_reader, contactpoint_exporter, contactpoint_auditor,
+    contactpoint_authoriser, contactpoint_discloser, contactpoint_disclosure_reviewer;
+grant execute on function audit.trouble() to contactpoint_authoriser, contactpoint_discloser,
+    contactpoint_disclosure_reviewer;
 grant execute on function audit.trouble(), audit.healthy(), audit.suspended(text)
     to contactpoint_reader, contactpoint_exporter, contactpoint_auditor, contactpoint_operator;
+grant execute on function audit.guarded(text[]) to contactpoint_auditor;

@@ -7,7 +7,7 @@ values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 select child_number, items from disclosure.authorisation where id = %s
 
 -- name: lock
-select child_number, expires_at, used_at from disclosure.authorisation where id = %s for update
+select expires_at, used_at from disclosure.authorisation where id = %s for update
 
 -- name: use
 update disclosure.authorisation set used_at = %s, used_by = %s where id = %s and used_at is null
@@ -23,5 +23,5 @@ order by n.noted_at desc
 -- name: review
 update disclosure.notice set reviewed_by = %s, reviewed_at = %s where authorisation_id = %s and reviewed_by is null
 
--- name: entry
-select document::text from directory.entry where child_number = %s
+-- name: items
+select disclosure.items_of(%s)

@@ -26,4 +26,28 @@ create table if not exists disclosure.notice (
     reviewed_at timestamptz
 );
 
+-- What an authorisation that was not used yet lets see: its items of its child, and nothing else of anybody. Null when
+-- the directory publishes nothing of the child. plpgsql, since the directory's tables may be made later.
+create or replace function disclosure.items_of(reference text) returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    return (
+        select coalesce((select json_object_agg(item.key, item.value) from json_each(entry.document) as item
+                         where item.key = any(given.items)), '{}')::text
+        from disclosure.authorisation as given join directory.entry as entry using (child_number)
+        where given.id = reference and given.used_at is null
+    );
+end
+$$;
+
 revoke all on schema disclosure from public;
+revoke all on all functions in schema disclosure from public;
+
+grant usage on schema disclosure to contactpoint_authoriser, contactpoint_discloser, contactpoint_disclosure_reviewer;
+grant insert on disclosure.authorisation to contactpoint_authoriser;
+grant select (id, child_number, items, expires_at, used_at), update (used_at, used_by) on disclosure.authorisation
+    to contactpoint_discloser;
+grant insert on disclosure.notice to contactpoint_discloser;
+grant execute on function disclosure.items_of(text) to contactpoint_discloser;
+grant select, update (reviewed_by, reviewed_at) on disclosure.notice to contactpoint_disclosure_reviewer;
+grant select (id, gateway, authorised_by) on disclosure.authorisation to contactpoint_disclosure_reviewer;

@@ -52,7 +52,7 @@ create index if not exists member_release on export.member (release_id);
 -- HMAC-SHA-256, 128 bits of it. Pads are 64 bytes: SHA-256's block.
 create or replace function export.mac(inner_pad bytea, outer_pad bytea, message text) returns text
 language sql immutable strict parallel safe
-set search_path = pg_catalog
+set search_path = pg_catalog, pg_temp
 return encode(substring(sha256(outer_pad || sha256(inner_pad || convert_to(message, 'UTF8'))) for 16), 'hex');
 
 -- The published children of the directory, generalised. A shielded or held child is in no table that this reads.
@@ -62,7 +62,7 @@ returns table (
     has_practice boolean
 )
 language sql stable security definer
-set search_path = pg_catalog
+set search_path = pg_catalog, pg_temp
 as $$
 select
     export.mac(p.inner_pad, p.outer_pad, e.child_number),
@@ -81,7 +81,7 @@ $$;
 -- The child behind a pseudonym, for the people whom a project's approval names, while the key exists.
 create or replace function export.child_behind(for_project text, wanted text) returns text
 language sql stable security definer
-set search_path = pg_catalog
+set search_path = pg_catalog, pg_temp
 as $$
 select e.child_number
 from directory.entry as e, export.project as p
