@@ -6,7 +6,7 @@ function of the founder's key, so a number follows the founder through merges an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,7 +32,7 @@ class Regrouping:
     evidence: dict[int, list[EvidencePair]] = field(default_factory=dict)
     events: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
-    def sever(self, one: int, other: int, ingested: npt.NDArray[np.int64], keys: list[str]) -> None:
+    def sever(self, one: int, other: int, ingested: npt.NDArray[np.int64], keys: Mapping[int, str]) -> None:
         """Say nothing of where these two clusters have a former cluster in common: a child has a new identity.
 
         The number stays with the founder's part, as ever; the other part, or of two the younger, came from nowhere.
@@ -63,7 +63,9 @@ class ChildNumbers(dict[int, str]):
         return self[founder]
 
 
-def identity_changes(change: Regrouping, keys: list[str], numbers: ChildNumbers, batch: int) -> list[IdentityChange]:
+def identity_changes(
+    change: Regrouping, keys: Mapping[int, str], numbers: ChildNumbers, batch: int
+) -> list[IdentityChange]:
     """Return one identity change for each child number that came, went or changed, in order of child number."""
     causes = _Causes(change)
     changes = [
@@ -87,7 +89,7 @@ def _alone(founder: int, change: Regrouping, key: str, number: str, batch: int) 
 
 
 def _present(
-    founder: int, change: Regrouping, keys: list[str], numbers: ChildNumbers, context: tuple[int, _Causes]
+    founder: int, change: Regrouping, keys: Mapping[int, str], numbers: ChildNumbers, context: tuple[int, _Causes]
 ) -> IdentityChange:
     """Return what became of a number that a cluster has now."""
     members, origins, before = change.after[founder], change.origins[founder], change.before
@@ -107,7 +109,7 @@ def _present(
 
 
 def _gone(
-    founder: int, change: Regrouping, keys: list[str], numbers: ChildNumbers, context: tuple[int, _Causes]
+    founder: int, change: Regrouping, keys: Mapping[int, str], numbers: ChildNumbers, context: tuple[int, _Causes]
 ) -> IdentityChange:
     """Return what became of a number that no cluster has any more."""
     successors = change.moved.get(founder, set())
@@ -177,7 +179,7 @@ class _Causes:
         return region
 
 
-def _sorted_keys(members: list[int], keys: list[str]) -> tuple[str, ...]:
+def _sorted_keys(members: list[int], keys: Mapping[int, str]) -> tuple[str, ...]:
     if len(members) == 1:  # most are; worth the branch
         return (keys[members[0]],)
     names = [keys[rid] for rid in members]

@@ -136,6 +136,17 @@ class BlockIndex:
         """Return all records that have one of the keys: positions in `keys`, and record numbers beside them."""
         return self._records_at(self._find(keys))
 
+    def records_of(self, key: int) -> list[int]:
+        """Return all records that have one key: for look-ups one by one, which arrays would make slow."""
+        n_slots = len(self._keys)
+        slot = (key >> 32) * n_slots >> 32
+        while (stored := int(self._keys[slot])) != key:
+            if stored == MISSING:
+                return []
+            slot = (slot + 1) % n_slots
+        found: list[int] = self._records_at(np.array([slot]))[1].tolist()
+        return found
+
     def _records_at(self, slots: Indices) -> tuple[Indices, Indices]:
         """Return the records of slots (negative: none) with their positions."""
         at = np.flatnonzero(slots >= 0)

@@ -182,9 +182,7 @@ class ResidentOwner:
         filled = columns.fill([rows.get(rid, records.blank) for rid in fold.rewritten])
         former = self._keys.former(columns, rewritten, filled)
         columns.overwrite(rewritten, filled)
-        columns.append(
-            [rows.get(rid, records.blank) for rid in fold.inserted], [records.sources[rid] for rid in fold.inserted]
-        )
+        columns.append([rows.get(rid, records.blank) for rid in fold.inserted], fold.sources)
         self._edges.reserve(len(records))
         self._edges.drop(gone, records.content_versions)
         records.content_versions[compared] += 1

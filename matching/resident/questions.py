@@ -152,7 +152,7 @@ class QuestionBook:
 
     def _authority(self, clusters: Iterable[int]) -> str:
         members = [rid for founder in clusters for rid in self._clusters.members_of(founder)]
-        return authority_of(members, self._records.authorities)
+        return authority_of(members, dict(zip(members, self._records.authorities.of(members), strict=True)))
 
     def _oversize(self, touched: Touched, numbers: ChildNumbers) -> dict[str, ConflictState]:
         """Return a conflict for each component above the model's cap: about its first record, for all its children."""

@@ -9,8 +9,7 @@ then taken as first received when it was erased, which does not depend on what h
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +21,7 @@ from matching.linkage.columns import SEPARATOR, RecordColumns
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
 from matching.resident.fingerprints import Fingerprints
+from matching.resident.record_keys import CodedTexts, KeyNumbers, RecordKeys
 
 NO_CLUSTER: Final = -1
 _FIRST: Final = 1 << 12
@@ -37,14 +37,15 @@ ERASED: Final = "~"
 class Fold:
     """What a batch of changes does to records: lists of record numbers.
 
-    `inserted` were unknown. `ended` were live and are not. `compared` are live and have new content, with `rows`
-    their values; `replaced` are those of them that had other content before. `relabelled` have a new version or first
-    `ingested_at` but nothing that comparison sees; `refounded` are those of any kind that are live and were first
-    ingested earlier than was known. `rewritten` are known records of which the whole row changes. `events` are the
-    ids of the source events that changed each record.
+    `inserted` were unknown, with `sources` theirs. `ended` were live and are not. `compared` are live and have new
+    content, with `rows` their values; `replaced` are those of them that had other content before. `relabelled` have a
+    new version or first `ingested_at` but nothing that comparison sees; `refounded` are those of any kind that are live
+    and were first ingested earlier than was known. `rewritten` are known records of which the whole row changes.
+    `events` are the ids of the source events that changed each record.
     """
 
     inserted: list[int] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
     compared: list[int] = field(default_factory=list)
     rows: list[str] = field(default_factory=list)
@@ -90,9 +91,8 @@ class RecordTable:
     def __init__(self, model: LinkageModel) -> None:
         self.columns = RecordColumns(model)
         self.blank: Final = SEPARATOR * (len(model.fields) - 1)
-        self.keys: list[str] = []
-        self.sources: list[str] = []
-        self.rid_of: dict[str, int] = {}
+        self.keys: Final = RecordKeys()
+        self.rid_of: Final = KeyNumbers(self.keys)
         self.fingerprints: Final = Fingerprints()
         self.merges: dict[int, Merge] = {}
         self.versions: npt.NDArray[np.int64] = np.zeros(_FIRST, np.int64)
@@ -103,31 +103,27 @@ class RecordTable:
         self.shielded: npt.NDArray[np.bool_] = np.zeros(_FIRST, dtype=bool)
         self.questioned: npt.NDArray[np.bool_] = np.zeros(_FIRST, dtype=bool)
         self.verified: npt.NDArray[np.uint8] = np.zeros(_FIRST, np.uint8)
-        self.authorities: list[str] = []
+        self.authorities: Final = CodedTexts()
         self.founders: npt.NDArray[np.int32] = np.full(_FIRST, NO_CLUSTER, np.int32)
         self.following: npt.NDArray[np.int32] = np.arange(_FIRST, dtype=np.int32)
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return self.keys.count
 
-    def append(self, keys: Sequence[str], sources: Sequence[str], fingerprints: Sequence[str]) -> None:
+    def append(self, keys: Sequence[str], fingerprints: Sequence[str]) -> None:
         """Add records with nothing known of them yet but this. Their values are appended to `columns` by the caller."""
-        first = len(self.keys)
         self.keys.extend(keys)
-        self.sources.extend(sources)
         self.fingerprints.extend(fingerprints)
-        self.authorities.extend([""] * len(keys))
-        self.rid_of.update(zip(keys, range(first, first + len(keys)), strict=True))
-        self._reserve(len(self.keys))
+        self.authorities.reserve(len(self))
+        self._reserve(len(self))
 
-    def fold(self, changes: Iterable[SourceChange]) -> Fold:
+    def fold(self, changes: Sequence[SourceChange]) -> Fold:
         """Apply the newest-version rule to a batch. Versions, liveness and merges are updated; `columns` are not."""
         fold = Fold()
         known: dict[str, _Touched] = {}
         fresh: dict[str, _Touched] = {}
-        rid_of, n_changes = self.rid_of, 0
+        rid_of = self.keys.numbers([change.key for change in changes])
         for change in changes:
-            n_changes += 1
             states = known if change.key in rid_of else fresh
             state = states.get(change.key)
             if state is None:
@@ -137,16 +133,17 @@ class RecordTable:
         self._insert(list(fresh.values()), fold)
         for key, state in known.items():
             self._update(rid_of[key], state, fold)
-        fold.ignored = n_changes - len(fold.events)
+        fold.ignored = len(changes) - len(fold.events)
         return fold
 
     def _insert(self, fresh: list[_Touched], fold: Fold) -> None:
-        first = len(self.keys)
+        first = len(self)
         newest = [state.newest for state in fresh]
-        self.append([c.key for c in newest], [c.source for c in newest], [c.fingerprint for c in newest])
-        rids = range(first, len(self.keys))
+        self.append([c.key for c in newest], [c.fingerprint for c in newest])
+        fold.sources.extend([c.source for c in newest])
+        rids = range(first, len(self))
         fold.inserted.extend(rids)
-        new = slice(first, len(self.keys))
+        new = slice(first, len(self))
         self.versions[new] = [c.version for c in newest]
         self.ingested[new] = [state.first_ingested.ingested_at for state in fresh]
         self.live[new] = [c.kind == "observed" for c in newest]
@@ -210,7 +207,7 @@ class RecordTable:
             fold.relabelled.append(rid)
 
     def _mark(self, rid: int, change: SourceChange) -> None:
-        self.authorities[rid] = sys.intern(change.authority)
+        self.authorities[rid] = change.authority
         self.verified[rid] = change.verified
 
     def in_key_order(self, rids: Indices) -> Indices:

@@ -67,7 +67,7 @@ class Clusters:
     def memberships(self) -> dict[str, tuple[str, ...]]:
         """Return the sorted record keys of every cluster by child number."""
         keys = self._records.keys
-        founders = self._records.founders[: len(keys)]
+        founders = self._records.founders[: len(self._records)]
         return {
             child_number(keys[founder]): tuple(sorted(keys[rid] for rid in self.members_of(founder)))
             for founder in np.unique(founders[founders != NO_CLUSTER]).tolist()
@@ -115,7 +115,10 @@ class Clusters:
         """Take clusters from the durable form: the members of each child number."""
         records = self._records
         for members in members_by_number.values():
-            first = min(members, key=lambda rid: (records.ingested[rid], records.keys[rid]))
+            ingested = records.ingested[members]
+            earliest = np.flatnonzero(ingested == ingested.min()).tolist()
+            tied = [members[at] for at in earliest]
+            first = tied[0] if len(tied) == 1 else min(tied, key=records.keys.__getitem__)
             records.founders[members] = first
             self._close_rings(np.array(members, np.int64), np.array([len(members)]))
 

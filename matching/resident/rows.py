@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Final
 
@@ -45,12 +44,12 @@ def whole_rows(
     """Return the whole rows of records."""
     at = np.array(rids, np.int64)
     merges = [records.merges.get(rid, NO_MERGE) for rid in rids] if records.merges else [NO_MERGE] * len(rids)
-    live = records.live[at].tolist()
+    live, sources = records.live[at].tolist(), records.columns.source_names
     # In the order of RecordRow's fields; zipped at once because this runs for every record of every batch.
     columns = zip(
         rids,
         [records.keys[rid] for rid in rids],
-        [records.sources[rid] for rid in rids],
+        [sources[code] for code in records.columns.sources[at].tolist()],
         records.versions[at].tolist(),
         records.fingerprints.of(rids),
         records.ingested[at].tolist(),
@@ -60,7 +59,7 @@ def whole_rows(
         [None if founder == NO_CLUSTER else numbers(founder) for founder in records.founders[at].tolist()],
         [row if is_live else b"" for row, is_live in zip(records.columns.encoded(at), live, strict=True)],
         [edges.get(rid, b"") for rid in rids],
-        [records.authorities[rid] for rid in rids],
+        records.authorities.of(rids),
         records.verified[at].tolist(),
         strict=True,
     )
@@ -85,13 +84,13 @@ def load_records(rows: list[RecordRow], records: RecordTable) -> None:
     """Fill an empty table with rows, which must be those of rid 0, 1, 2, … in order."""
     if [row.rid for row in rows] != list(range(len(rows))):
         raise FatalError("matching.record has gaps in its rids: rows were deleted; rebuild it from the log")
-    records.append([r.key for r in rows], [r.source for r in rows], [r.fingerprint for r in rows])
+    records.append([r.key for r in rows], [r.fingerprint for r in rows])
     n = len(rows)
     records.versions[:n] = [r.version for r in rows]
     records.ingested[:n] = [r.ingested_at for r in rows]
     records.live[:n] = [r.live for r in rows]
     records.content_versions[:n] = [r.content_version for r in rows]
-    records.authorities[:n] = [sys.intern(r.authority) for r in rows]
+    records.authorities.put([r.authority for r in rows])
     records.verified[:n] = [r.verified for r in rows]
     for start in range(0, n, _INDEX_CHUNK):
         part = rows[start : start + _INDEX_CHUNK]

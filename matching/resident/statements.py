@@ -60,7 +60,7 @@ class Statements:
             for change in changes
             if not self.decisions.erases(change.key, change.version)
         ]
-        for key in sorted(judged.erased & rid_of.keys()):
+        for key in sorted(each for each in judged.erased if each in rid_of):
             version, at = erased[key]
             source, event_id = key.partition(":")[0], judged.touched[key][0]
             kept.append(SourceChange(key, source, "erased", version, ERASED, at, event_id))
@@ -153,7 +153,7 @@ class Statements:
         shields = {each for ids in self.decisions.shields.values() for each in ids}
         self._unbound = {each: self.decisions.made[each].left for each in shields if not self._is_bound(each)}
         if self:
-            records.concerned[[rid for rid, key in enumerate(records.keys) if self._names(key)]] = True
+            records.concerned[[rid for rid, key in enumerate(records.keys.in_order()) if self._names(key)]] = True
 
     def _is_bound(self, shield: str) -> bool:
         """Tell whether a shield protects a live record, named or connected with a named one."""
