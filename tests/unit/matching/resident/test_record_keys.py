@@ -12,7 +12,7 @@ texts = st.text(min_size=1, max_size=6)
 
 
 @given(st.lists(st.lists(texts, max_size=5), max_size=5), st.lists(texts, max_size=5), st.booleans())
-def test_keys_and_numbers_lead_to_each_other(batches: list[list[str]], others: list[str], forget: bool) -> None:  # noqa: FBT001
+def test_keys_and_numbers_lead_to_each_other(batches: list[list[str]], others: list[str], forget: bool) -> None:
     keys, held = RecordKeys(), list[str]()
     for batch in batches:
         fresh = [key for key in dict.fromkeys(batch) if key not in held]
