@@ -11,6 +11,7 @@ from schemas.codec import EncodedEvent, as_sealed, decode, encode
 from schemas.decisions import DecisionEvent
 from schemas.directory_decisions import CorrectionMade
 from schemas.errors import ConfigurationError, RejectedError, RetriableError
+from schemas.requests import RequestOpened
 from schemas.settings import KafkaSettings
 from schemas.topics import DECISIONS
 
@@ -25,7 +26,7 @@ def publish_decision(kafka: KafkaSettings, event: AnyEvent, *, seconds: float = 
     Publishing it again changes nothing: its id is a function of what it says. Raises RetriableError when the brokers do
     not answer in time; the decision may then be published or not, and the same event is to be tried again.
     """
-    if isinstance(event, CorrectionMade):
+    if isinstance(event, (CorrectionMade, RequestOpened)):
         _publish_sealed(kafka, event, seconds)
     else:
         _publish(kafka, encode(event), seconds)

@@ -11,9 +11,16 @@ from schemas.conflicts import AnyConflictEvent
 from schemas.decisions import AnyDecisionEvent
 from schemas.directory_decisions import AnyDirectoryDecision
 from schemas.events import AnyIdentityEvent, AnyRecordEvent, Envelope
+from schemas.requests import AnyRequestEvent
 
 AnyEvent = (
-    AnyRecordEvent | AnyIdentityEvent | AnyDecisionEvent | AnyDirectoryDecision | AnyConflictEvent | AnyAccessEvent
+    AnyRecordEvent
+    | AnyIdentityEvent
+    | AnyDecisionEvent
+    | AnyDirectoryDecision
+    | AnyRequestEvent
+    | AnyConflictEvent
+    | AnyAccessEvent
 )
 
 EVENT_TYPES: dict[str, type[Envelope]] = {

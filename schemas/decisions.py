@@ -120,7 +120,8 @@ class Erasure(Contract):
     """The records of a child whose data keys are destroyed.
 
     `child_numbers` are all that the child ever had: what the trail of access says under them is destroyed, too.
-    `decisions` are those that state values of the child and of nobody else (corrections): their keys are destroyed.
+    `decisions` are those that state something of the child and of nobody else (corrections, requests of the child or a
+    parent): their keys are destroyed.
     """
 
     records: tuple[ErasedRecord, ...] = Field(min_length=1, max_length=200)

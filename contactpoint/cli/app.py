@@ -17,6 +17,7 @@ from contactpoint.cli import (
     look,
     model,
     outgoing,
+    request,
     retention,
     review,
     stack_commands,
@@ -55,6 +56,7 @@ app.add_typer(decide.app, name="decide")
 app.add_typer(review.app, name="conflicts")
 app.add_typer(outgoing.release, name="release")
 app.add_typer(outgoing.disclose, name="disclose")
+app.add_typer(request.app, name="request")
 watch.register(audit.app)
 feeds.register(app)
 stages.register(app)

@@ -13,7 +13,7 @@ Every step may be repeated: what was done stays done. The last one that fails le
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ from projections.access.store import erase_keys
 from schemas.access import Person
 from schemas.decisions import ErasureOrdered
 from schemas.errors import ConfigurationError, RejectedError
+from schemas.requests import RequestOpened
 from schemas.settings import KafkaSettings, PostgresSettings, VaultSettings
 
 log = structlog.get_logger(__name__)
@@ -73,7 +74,7 @@ def erase(around: Surroundings, child_number: str, approval: Approval) -> Erased
     """Erase a child everywhere and prove it. What is interrupted, `purge` or `enforce` completes."""
     prepare(around)
     with _working(around) as work:
-        event = work.register(order_erasure(work.connection, child_number, approval))
+        event = work.order(child_number, approval, requests_by_child(around.kafka))
         work.finish(again=False)
         return state.outcome(work.connection, event)
 
@@ -84,9 +85,11 @@ def purge(around: Surroundings, limit: int, *, again: bool) -> list[Erased]:
     `again`: also those whose proof has found something before.
     """
     with _working(around) as work:
-        for child_number in work.due(limit):
+        due = work.due(limit)
+        requests = requests_by_child(around.kafka) if due else {}
+        for child_number in due:
             try:
-                work.register(order_erasure(work.connection, child_number, TIME_IS_OVER))
+                work.order(child_number, TIME_IS_OVER, requests)
             except RejectedError as error:
                 log.warning("purge_refused", child_number=child_number, code=error.code)
         return work.finish(again=again)
@@ -109,6 +112,15 @@ def enforce(around: Surroundings) -> list[Erased]:
         finished = work.finish(again=True)
         begun = {each.event.event_id for each in finished}
         return finished + [state.outcome(work.connection, event) for event in anew if event.event_id not in begun]
+
+
+def requests_by_child(kafka: KafkaSettings) -> Mapping[str, Sequence[str]]:
+    """Return the ids of the events that open requests, by the child number that they name."""
+    found: dict[str, list[str]] = {}
+    for event in read_decisions(kafka):
+        if isinstance(event, RequestOpened):
+            found.setdefault(event.data.child_number, []).append(event.event_id)
+    return found
 
 
 def prepare(around: Surroundings) -> None:
@@ -142,6 +154,13 @@ class _Work:
             return []
         with wrap_errors():
             return [row[0] for row in self.connection.execute(QUERIES["due"], (limit,))]
+
+    def order(self, child_number: str, approval: Approval, requests: Mapping[str, Sequence[str]]) -> ErasureOrdered:
+        """Order the erasure of a child, with the requests about it, and note the order."""
+        event = order_erasure(self.connection, child_number, approval)
+        asked = [event_id for number in event.data.child_numbers for event_id in requests.get(number, ())]
+        data = event.data.model_copy(update={"decisions": (*event.data.decisions, *asked)})
+        return self.register(event.model_copy(update={"data": data}))
 
     def register(self, event: ErasureOrdered) -> ErasureOrdered:
         """Note an order, with what its proof is to look for, before anything is done about it."""

@@ -60,6 +60,7 @@ def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_eve
         answer = line.ask("child", number)
         assert (answer["entries"], [step["kind"] for step in answer["lineage"]]) == ([], ["retired"])
         assert opened(line, "decisions") == opened(line, "dead-letters") == []
+        assert line.ask("request", "list", "--closed") == []
         assert {row["child"] for row in line.ask("audit", "search", *WHO)} >= {"(erased)"}
     drop_all_tables_but_the_ledger_and_the_vault(line)
     with line.stages():
@@ -89,6 +90,17 @@ def use(line: Line, number: str, record: str) -> list[str]:
     line.ask("decide", "correct", number, str(items), "--by", "a", "--reason", "certificate", "--wait")
     ask = ("--gateway", "court_order", "--recipient", "court-7", "--item", "names", "--requested-by", "b")
     assert line.run("disclose", "authorise", number, *ask, "--proportionality", "ordered_items", *WHO[:4]).stdout
+    what = line.folder / "asked.txt"
+    what.write_text("Her aunt, Ms Quillfeather, asks what is held.")
+    asked = line.run("request", "open", number, "access", "--requester", "representative", "--by", "clerk-2",
+                     "--received", "2026-01-31", "--details", str(what))  # fmt: skip
+    assert "2026-02-28" in asked.stdout, asked.stderr
+    (late,) = line.ask("request", "list", "--on", "2026-03-01")
+    assert (late["late"], late["days left"]) == (True, -1)
+    assert line.run("request", "close", late["request"], "--by", "clerk-2").returncode == 65, "it was not answered"
+    assert "Quillfeather" in line.ask("request", "show", late["request"], *WHO[:4])["details"]
+    line.run("request", "refuse", late["request"], "--by", "clerk-2", "--reason", "no_authority")
+    assert line.run("request", "list", "--overdue", "--on", "2026-03-01").returncode == 0
     error = RejectedError("row_invalid", "a column is missing")
     letter = dead_letter(
         stage="ingest", origin="f", place="f:1", key=record.encode(), value=b"QUILLFEATHER;?;", error=error
@@ -96,7 +108,7 @@ def use(line: Line, number: str, record: str) -> list[str]:
     with Seals.of(line.kafka) as seals, EventProducer(line.kafka) as producer:
         (closed,) = seals.sealed([], [letter])[1]
         producer.send("dead-letters", closed.key, closed.value, to_headers(closed))
-    assert len(opened(line, "decisions")) == len(opened(line, "dead-letters")) == 1
+    assert (len(opened(line, "decisions")), len(opened(line, "dead-letters"))) == (2, 1)
     return ["Quillfeather", "Quenby"]
 
 
