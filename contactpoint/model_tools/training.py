@@ -23,6 +23,7 @@ from matching.estimation.training import Trained, train_by_identifiers
 from matching.features import FIELDS, ChangeReader
 from matching.linkage.batch import link_all
 from matching.linkage.columns import RecordColumns, columns_of
+from matching.linkage.marks import Marks
 from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy, TwinRule
 
 Report = Callable[[str], None]
@@ -40,7 +41,7 @@ POLICIES = (
 
 # Twins agree on all but the forename, and more often than a child is known by two forenames that are nothing alike.
 # Instead of a weight this is a constraint: what it keeps apart becomes a question where all else agrees.
-TWINS = TwinRule("birth_date", "surname", "given", ("postcode", "address"), ("nhs", "upn"))
+TWINS = TwinRule("birth_date", "surname", "given", ("postcode", "address"), ("nhs", "upn", "uln"))
 
 # Whoever has a shielded child's birth date, or both names or their sound, is compared with that child.
 SHIELD_RULES = tuple(
@@ -52,6 +53,7 @@ SHIELD_RULES = tuple(
 BLOCKING = (
     ("nhs",),
     ("upn",),
+    ("uln",),
     ("birth_date", "given"),
     ("birth_date", "surname"),
     ("birth_date", "postcode"),
@@ -65,10 +67,11 @@ BLOCKING = (
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The newest version of every record of a world: keys, sources and values in step, and whose each is."""
+    """The newest version of every record of a world: keys, columns, marks and people in step."""
 
     keys: list[str]
     columns: RecordColumns
+    marks: Marks
     people: list[int]
 
 
@@ -96,7 +99,7 @@ def train_children_model(children: int, seed: int, on: date, say: Report) -> Tra
 def try_children_model(model: LinkageModel, children: int, seed: int) -> Quality:
     """Link another world with the model and compare with its truth."""
     records = simulated_records(model, children, seed)
-    clusters = link_all(records.columns, model, keys=records.keys).clusters.tolist()
+    clusters = link_all(records.columns, model, keys=records.keys, verified=records.marks).clusters.tolist()
     members: dict[int, list[str]] = {}
     for cluster, key in zip(clusters, records.keys, strict=True):
         members.setdefault(cluster, []).append(key)
@@ -115,7 +118,8 @@ def simulated_records(model: LinkageModel, children: int, seed: int) -> Records:
             newest[change.key] = (change, event.child)
     live = [(change, child) for change, child in newest.values() if change.values is not None]
     columns = columns_of(model, [change.values or () for change, _ in live], [change.source for change, _ in live])
-    return Records([change.key for change, _ in live], columns, [child for _, child in live])
+    marks = np.array([change.verified for change, _ in live], np.uint8)
+    return Records([change.key for change, _ in live], columns, marks, [child for _, child in live])
 
 
 def _births(children: int, seed: int) -> dict[str, int]:

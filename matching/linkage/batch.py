@@ -113,7 +113,7 @@ def link_all(
     verified: Marks | None = None,
 ) -> LinkedTable:
     """Link a whole table: compare its candidate pairs, keep those above the review floor, cluster."""
-    pairs, compared = score_pairs(columns, model, progress=progress)
+    pairs, compared = score_pairs(columns, model, progress=progress, verified=verified)
     resolution = cluster_pairs(columns, pairs, model, constraints, keys, verified)
     _, firsts, inverse = np.unique(resolution.labels, return_index=True, return_inverse=True)
     return LinkedTable(firsts[inverse].astype(np.int64, copy=False), pairs, compared, resolution)
