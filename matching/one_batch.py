@@ -25,7 +25,7 @@ from matching.linkage.decisions import DecisionBook, connected
 from matching.linkage.hashing import Indices
 from matching.linkage.marks import Marks, VerifiedNumbers
 from matching.linkage.model import LinkageModel
-from matching.linkage.scoring import score, total_weights
+from matching.linkage.scoring import leave_doubt, score, total_weights
 from matching.linkage.twins import Twins
 from schemas.events import event_id
 from schemas.identity import child_number
@@ -145,8 +145,8 @@ class _Judge:
             block = np.unique(owners[keys == key]).tolist()
             found |= {(a, b) for a, b in combinations(block, 2) if self._doubt(a, b)}
         pairs = np.array(sorted(found), np.int64).reshape(-1, 2).T
-        weights = score(self.columns, pairs[0], pairs[1], self.model)
-        loose: Indices = pairs[:, weights >= self.model.lowest_doubt]
+        levels = compare(self.columns, pairs[0], pairs[1], self.model)
+        loose: Indices = pairs[:, leave_doubt(levels, total_weights(levels, self.model), self.model)]
         return loose
 
     def _doubt(self, a: int, b: int) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from matching.features import ChangeReader
 from matching.linkage.comparisons import check_kinds
-from matching.linkage.model import LinkageModel, load_model
+from matching.linkage.model import LinkageModel
+from matching.linkage.model_json import load_model
 from schemas.decisions import Activation, ModelActivated, decision_id
 from schemas.errors import ConfigurationError, RejectedError
 from schemas.reasons import check_reason

@@ -24,7 +24,8 @@ from matching.features import FIELDS, ChangeReader
 from matching.linkage.batch import link_all
 from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.marks import Marks
-from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy, TwinRule
+from matching.linkage.model import NULL_LEVEL, BlockingRule, Field, LinkageModel, Sign, SourcePolicy, TwinRule
+from matching.linkage.similarity import DATE_EXACT, NAME_EXACT, NAME_NEAR, NAME_SWAPPED, NAME_VARIANT, SAME
 
 Report = Callable[[str], None]
 
@@ -47,6 +48,19 @@ TWINS = TwinRule("birth_date", "surname", "given", ("postcode", "address"), ("nh
 SHIELD_RULES = tuple(
     BlockingRule(f"shield: {'+'.join(parts)}", parts)
     for parts in (("birth_date",), ("sorted(given, surname)",), ("soundex(given)", "soundex(surname)"))
+)
+
+# One birth date and one forename, and no other sex: in doubt even where surname, home and carer are all strange, as
+# after a flight. For each shielded child that holds one unrelated record in a million, where the floor holds seventeen.
+SHIELD_SIGNS = (
+    Sign(
+        "one birth date and forename",
+        (
+            ("birth_date", (DATE_EXACT,)),
+            ("given", (NAME_VARIANT, NAME_NEAR, NAME_SWAPPED, NAME_EXACT)),
+            ("sex", (NULL_LEVEL, SAME)),
+        ),
+    ),
 )
 
 # Few pairs a record, so that linking keeps up with the feeds: each rule stands on two or more exact or coarse parts.
@@ -80,7 +94,7 @@ def untrained_children_model() -> LinkageModel:
     fields = [Field(name, kind) for name, kind in FIELDS.items()]
     rules = tuple(BlockingRule("+".join(parts), parts) for parts in BLOCKING)
     model = untrained_model("children", fields, POLICIES)
-    return replace(model, blocking_rules=rules, twins=TWINS, shield_rules=SHIELD_RULES)
+    return replace(model, blocking_rules=rules, twins=TWINS, shield_rules=SHIELD_RULES, shield_signs=SHIELD_SIGNS)
 
 
 def train_children_model(children: int, seed: int, on: date, say: Report) -> Trained:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from matching.linkage.model import LinkageModel, dump_model
+from matching.linkage.model import LinkageModel
+from matching.linkage.model_json import dump_model
 
 MODELS: Final = Path(__file__).resolve().parent.parent / "models"
 """Where the shipped models lie: `matching.stage.model_file` takes the newest of them."""

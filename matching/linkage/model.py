@@ -12,7 +12,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from matching.linkage.model_checks import problems_of
 from matching.linkage.operating import OperatingPoint
@@ -34,7 +34,7 @@ SMALLEST_PROBABILITY: Final = 2.0**-30
 NULL_LEVEL: Final = 0
 """The level code of a comparison in which either value is missing: no evidence, weight 0."""
 
-_LATER: Final = frozenset(("possible_threshold", "shield_floor", "shield_rules", "twins"))
+_LATER: Final = frozenset(("possible_threshold", "shield_floor", "shield_rules", "shield_signs", "twins"))
 """Parts that older models lack: left out of the hash where they are empty, so that those keep their ids."""
 
 MAX_COMPARISONS: Final = 16
@@ -111,6 +111,14 @@ class Adjustment:
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """Agreement that leaves a doubt whatever a pair weighs: each comparison in `when` shows one of its level codes."""
+
+    name: str
+    when: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BlockingRule:
     """Records that agree on every part of a rule are compared with each other.
 
@@ -166,8 +174,8 @@ class LinkageModel:
 
     What goes to people: `possible_threshold` (None: half way from the link threshold to the review floor) is the lowest
     weight of a possible link that is worth a question, `shield_floor` (None: five bits below the review floor) the
-    lowest that leaves a record in doubt against a shielded child, whom `shield_rules` block more loosely. `twins` says
-    how twins are kept apart.
+    lowest that leaves a record in doubt against a shielded child, whom `shield_rules` block more loosely. A pair with
+    one of the `shield_signs` is in doubt at any weight. `twins` says how twins are kept apart.
     """
 
     description: str
@@ -186,6 +194,7 @@ class LinkageModel:
     possible_threshold: int | None = None
     shield_floor: int | None = None
     shield_rules: tuple[BlockingRule, ...] = ()
+    shield_signs: tuple[Sign, ...] = ()
     twins: TwinRule | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     operating_points: tuple[OperatingPoint, ...] = ()
@@ -251,60 +260,6 @@ class LinkageModel:
             if name in policies:
                 return policies[name]
         return SourcePolicy("*", "none", 0)
-
-
-def dump_model(model: LinkageModel) -> str:
-    """Return the model's JSON form, with its id, ending in a newline."""
-    content = {"model_id": model.model_id, **asdict(model)}
-    content["stop_keys"] = [f"{key:016x}" for key in model.stop_keys]
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def load_model(text: str, place: str = "model") -> LinkageModel:
-    """Read a model from its JSON form. `place` (a file name) is named in errors.
-
-    Raises ConfigurationError if the text is not a model, or is not the model that its `model_id` names.
-    """
-    try:
-        content = json.loads(text)
-        stated = content.pop("model_id", None)
-        model = _from_json(content)
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
-        msg = f"{place} is not a linkage model: {type(exc).__name__}: {exc}"
-        raise ConfigurationError(msg) from exc
-    if stated not in (None, model.model_id):
-        msg = f"{place} says model_id {stated!r} but its content is {model.model_id!r}: it was edited after training"
-        raise ConfigurationError(msg)
-    return model
-
-
-def _from_json(content: dict[str, Any]) -> LinkageModel:
-    return LinkageModel(
-        **{
-            **content,
-            "fields": tuple(Field(**f) for f in content["fields"]),
-            "comparisons": tuple(
-                Comparison(c["name"], c["kind"], tuple(c["fields"]), tuple(ComparisonLevel(**v) for v in c["levels"]))
-                for c in content["comparisons"]
-            ),
-            "blocking_rules": tuple(BlockingRule(r["name"], tuple(r["parts"])) for r in content["blocking_rules"]),
-            "adjustments": tuple(
-                Adjustment(a["name"], a["label"], tuple((name, tuple(codes)) for name, codes in a["when"]), a["weight"])
-                for a in content.get("adjustments", ())
-            ),
-            "source_policies": tuple(SourcePolicy(**p) for p in content.get("source_policies", ())),
-            "stop_keys": tuple(int(key, 16) for key in content.get("stop_keys", ())),
-            "shield_rules": tuple(BlockingRule(r["name"], tuple(r["parts"])) for r in content.get("shield_rules", ())),
-            "twins": _twins(content.get("twins")),
-            "operating_points": tuple(OperatingPoint(**p) for p in content.get("operating_points", ())),
-        }
-    )
-
-
-def _twins(content: dict[str, Any] | None) -> TwinRule | None:
-    if content is None:
-        return None
-    return TwinRule(**{**content, "places": tuple(content["places"]), "numbers": tuple(content["numbers"])})
 
 
 def _canonical(content: object) -> bytes:

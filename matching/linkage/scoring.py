@@ -15,7 +15,7 @@ import numpy.typing as npt
 from matching.linkage.columns import RecordColumns
 from matching.linkage.comparisons import compare
 from matching.linkage.hashing import Indices
-from matching.linkage.model import CENTIBITS, MAX_LEVELS, Adjustment, LinkageModel
+from matching.linkage.model import CENTIBITS, MAX_LEVELS, Adjustment, LinkageModel, Sign
 from matching.linkage.similarity import Levels
 
 Weights = npt.NDArray[np.int64]
@@ -39,8 +39,16 @@ def total_weights(levels: Levels, model: LinkageModel) -> Weights:
     return total
 
 
-def applies(adjustment: Adjustment, levels: Levels, model: LinkageModel) -> npt.NDArray[np.bool_]:
-    """Tell for which pairs an adjustment holds, from their level codes, shape (pairs, comparisons)."""
+def leave_doubt(levels: Levels, weights: Weights, model: LinkageModel) -> npt.NDArray[np.bool_]:
+    """Tell which pairs may be one child where one side is shielded: by their weight, or by a sign at any weight."""
+    doubt: npt.NDArray[np.bool_] = weights >= model.lowest_doubt
+    for sign in model.shield_signs:
+        doubt |= applies(sign, levels, model)
+    return doubt
+
+
+def applies(adjustment: Adjustment | Sign, levels: Levels, model: LinkageModel) -> npt.NDArray[np.bool_]:
+    """Tell for which pairs an adjustment or a sign holds, from their level codes, shape (pairs, comparisons)."""
     places = {comparison.name: place for place, comparison in enumerate(model.comparisons)}
     holds = np.ones(len(levels), dtype=bool)
     for name, codes in adjustment.when:

@@ -13,9 +13,10 @@ import numpy as np
 
 from matching.linkage.blocking import Blocker
 from matching.linkage.candidates import decode_pairs, encode_pairs
+from matching.linkage.comparisons import compare
 from matching.linkage.hashing import Indices, sorted_unique
 from matching.linkage.model import LinkageModel
-from matching.linkage.scoring import Weights, score
+from matching.linkage.scoring import Weights, leave_doubt, total_weights
 from matching.resident.edges import EdgeTable
 from matching.resident.index import BlockIndex
 from matching.resident.records import RecordTable
@@ -92,8 +93,9 @@ class ShieldWatch:
         left, right = decode_pairs(sorted_unique(encode_pairs(firsts[different], others[different])))
         if not len(left):
             return
-        weights = score(self._records.columns, left, right, self._model)
-        kept = weights >= self._model.lowest_doubt
+        levels = compare(self._records.columns, left, right, self._model)
+        weights = total_weights(levels, self._model)
+        kept = leave_doubt(levels, weights, self._model)
         self._edges.reserve(len(self._records))
         self._edges.add(left[kept], right[kept], weights[kept], self._records.content_versions)
         self._edges.compact(self._records.content_versions)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from matching.linkage.comparisons import compare
 from matching.linkage.hashing import Hashes, Indices, sorted_unique
 from matching.linkage.marks import VERIFIED, VerifiedNumbers
 from matching.linkage.model import LinkageModel
-from matching.linkage.scoring import total_weights
+from matching.linkage.scoring import Weights, leave_doubt, total_weights
+from matching.linkage.similarity import Levels
 
 _ANY_VERIFIED: Final = np.uint8((1 << len(VERIFIED)) - 1)
 
@@ -37,6 +39,10 @@ class Candidate(NamedTuple):
     announced: bool
     source: str
     features: bytes
+
+
+Wanted = Callable[[Levels, Weights], np.ndarray[tuple[int], np.dtype[np.bool_]]]
+"""Which pairs are kept, by their levels and weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +96,18 @@ class Surveyor:
 
     def doubts(self, contents: Sequence[Content], found: Sequence[Candidate]) -> Indices:
         """Return the records that may be the same child as one of these, however little speaks for it."""
-        return sorted_unique(self._compare(contents, self.columns(contents), found, self._model.lowest_doubt).others)
+        doubt = partial(leave_doubt, model=self._model)
+        return sorted_unique(self._compare(contents, self.columns(contents), found, doubt).others)
 
     def compare(self, contents: Sequence[Content], columns: RecordColumns, found: Sequence[Candidate]) -> Findings:
         """Return the pairs that reach the review floor, or have a number in common that may be verified.
 
         `columns` are those of the contents; what was found is appended to them.
         """
-        return self._compare(contents, columns, found, self._model.review_floor)
+        return self._compare(contents, columns, found, lambda _, weights: weights >= self._model.review_floor)
 
     def _compare(
-        self, contents: Sequence[Content], columns: RecordColumns, found: Sequence[Candidate], floor: int
+        self, contents: Sequence[Content], columns: RecordColumns, found: Sequence[Candidate], wanted: Wanted
     ) -> Findings:
         places: dict[tuple[int, bool], int] = {}
         rows: list[Candidate] = []
@@ -113,9 +120,10 @@ class Surveyor:
             right[i] = place
         columns.append([row.features.decode() for row in rows], [row.source for row in rows])
         left = np.array([candidate.at for candidate in found], np.int64)
-        weights = total_weights(compare(columns, left, right, self._model), self._model)
+        levels = compare(columns, left, right, self._model)
+        weights = total_weights(levels, self._model)
         marks = np.full(len(columns), _ANY_VERIFIED, np.uint8)
-        kept = np.flatnonzero((weights >= floor) | self._verified.shared(columns, marks, left, right))
+        kept = np.flatnonzero(wanted(levels, weights) | self._verified.shared(columns, marks, left, right))
         chosen = [found[i] for i in kept.tolist()]
         return Findings(
             np.array([contents[candidate.at].rid for candidate in chosen], np.int64),

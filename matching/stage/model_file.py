@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import matching
-from matching.linkage.model import LinkageModel, load_model
+from matching.linkage.model import LinkageModel
+from matching.linkage.model_json import load_model
 from schemas.errors import ConfigurationError
 
 SHIPPED = Path(matching.__file__).parent / "models"

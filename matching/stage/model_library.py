@@ -13,7 +13,8 @@ from pathlib import Path
 from matching.features import ChangeReader
 from matching.linkage.comparisons import check_kinds
 from matching.linkage.decisions import Decision, DecisionBook
-from matching.linkage.model import LinkageModel, load_model
+from matching.linkage.model import LinkageModel
+from matching.linkage.model_json import load_model
 from matching.stage.model_file import SHIPPED
 from schemas.errors import ConfigurationError, RejectedError
 

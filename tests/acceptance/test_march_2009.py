@@ -26,10 +26,16 @@ KNOWN = {
     "carer": "GRACE OKAFOR",
     "nhs": "9434765919",
     "upn": "B801200005001",
+    "uln": "",
 }
 AWAY = {"postcode": "LS11AA", "address": "4 OTHER HOUSE OTHERTOWN", "carer": "", "nhs": "", "upn": ""}
 UPDATES = {
     "moved, with another surname": {"surname": "BELL", **AWAY},
+    "moved, with another surname of child and carer": {"surname": "BELL", **AWAY, "carer": "GRACE BELL"},
+    "moved, with another surname and carer": {"surname": "BELL", **AWAY, "carer": "MARIA COLLINS"},
+    "moved, with another surname and numbers": {
+        "surname": "BELL", **AWAY, "carer": "GRACE BELL", "nhs": "9434765870", "upn": "H801200001001",
+    },
     "moved, with another forename": {"given": "AMY", **AWAY},
     "moved, with a wrong date of birth": {"birth_date": "20150722", **AWAY},
     "moved, without a date of birth": {"birth_date": "", **AWAY},

@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 
 from connectors.kafka import EventProducer, end_offsets
 from matching.features import ChangeReader
-from matching.linkage.model import dump_model
+from matching.linkage.model_json import dump_model
 from matching.resident.owner import ResidentOwner
 from matching.shared.tables import APPLICATION
 from matching.sql import QUERIES

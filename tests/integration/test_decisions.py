@@ -14,7 +14,8 @@ import pytest
 from connectors.kafka import EventProducer, end_offsets
 from matching.decision_reader import read_decision
 from matching.features import ChangeReader
-from matching.linkage.model import LinkageModel, dump_model
+from matching.linkage.model import LinkageModel
+from matching.linkage.model_json import dump_model
 from matching.resident.owner import ResidentOwner
 from matching.stage import replay
 from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts

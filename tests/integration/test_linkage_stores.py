@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from matching.changes import ConflictState, SourceChange
 from matching.linkage.decisions import Decision
-from matching.linkage.model import BlockingRule, LinkageModel, SourcePolicy, TwinRule
+from matching.linkage.model import BlockingRule, LinkageModel, Sign, SourcePolicy, TwinRule
 from matching.resident.owner import ResidentOwner
 from schemas.settings import PostgresSettings
 from tests.factories.shared import SharedStore
@@ -40,8 +40,9 @@ WORLDS = [
 
 TWINS = TwinRule("date_of_birth", "surname", "given_name", ("postcode",), ("nhs",))
 LOOSE = (BlockingRule("day", ("date_of_birth",)), BlockingRule("names", ("sorted(given_name, surname)",)))
+SIGNS = (Sign("day and forename", (("date_of_birth", (5, 6, 7)), ("given_name", (4, 7)))),)
 JUDGED_WORLDS = [
-    model(twins=TWINS, shield_rules=LOOSE),
+    model(twins=TWINS, shield_rules=LOOSE, shield_signs=SIGNS),
     model(link_threshold=300, cluster_threshold=100, policies=(SourcePolicy("*", "soft", 400),), shield_rules=LOOSE),
     model(link_threshold=-100, review_floor=-300, policies=(), component_cap=4, twins=TWINS),
 ]

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from connectors.kafka import end_offsets
 from contactpoint.cli.app import app
-from matching.linkage.model import LinkageModel, dump_model
+from matching.linkage.model import LinkageModel
+from matching.linkage.model_json import dump_model
 from matching.stage.model_file import read_model
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import CONFLICTS, DECISIONS, IDENTITIES

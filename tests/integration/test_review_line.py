@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contactpoint.cli.app import app
-from matching.linkage.model import dump_model
+from matching.linkage.model_json import dump_model
 from matching.stage.model_file import read_model
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.line import Line

@@ -21,7 +21,8 @@ from contactpoint.model_tools.compare import compare_models
 from contactpoint.model_tools.evaluate import draw, evaluate
 from contactpoint.model_tools.files import ModelFiles
 from matching.linkage.columns import columns_of
-from matching.linkage.model import LinkageModel, dump_model
+from matching.linkage.model import LinkageModel
+from matching.linkage.model_json import dump_model
 from matching.linkage.operating import OperatingPoint
 from schemas.errors import ConfigurationError, RejectedError
 from tests.factories.linkage import hand_made_model

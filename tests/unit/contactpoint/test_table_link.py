@@ -15,7 +15,7 @@ from contactpoint.model_tools.quality import measure_labels
 from contactpoint.table_link import LinkReport, link_table, load_link_config, run_link
 from contactpoint.table_link.config import LinkConfig
 from contactpoint.table_link.run import untrained
-from matching.linkage.model import dump_model
+from matching.linkage.model_json import dump_model
 from schemas.errors import ConfigurationError
 
 FIELDS = """

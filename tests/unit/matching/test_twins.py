@@ -15,7 +15,8 @@ import pytest
 from matching.linkage.decisions import Decision
 from matching.linkage.explain import explain_pair
 from matching.linkage.marks import birth_order, with_birth_order
-from matching.linkage.model import LinkageModel, SourcePolicy, TwinRule, dump_model, load_model
+from matching.linkage.model import LinkageModel, SourcePolicy, TwinRule
+from matching.linkage.model_json import dump_model, load_model
 from tests.unit.matching.test_known_answers import Story, observed
 from tests.unit.matching.worlds import model
 

@@ -14,7 +14,7 @@ from matching.linkage.comparisons import untrained_comparison
 from matching.linkage.constraints import Constraints
 from matching.linkage.decisions import Decision, DecisionBook, DecisionKind
 from matching.linkage.edges import read_edges
-from matching.linkage.model import BlockingRule, Field, LinkageModel, SourcePolicy, TwinRule
+from matching.linkage.model import BlockingRule, Field, LinkageModel, Sign, SourcePolicy, TwinRule
 from matching.one_batch import Judgement, LiveRecord, judge
 from schemas.identity import child_number
 
@@ -44,6 +44,7 @@ def model(
     stop_keys: tuple[int, ...] = (),
     twins: TwinRule | None = None,
     shield_rules: tuple[BlockingRule, ...] = (),
+    shield_signs: tuple[Sign, ...] = (),
 ) -> LinkageModel:
     """Return a model over FIELDS with the probabilities that training starts from."""
     comparisons = (
@@ -76,6 +77,7 @@ def model(
         component_cap=component_cap,
         twins=twins,
         shield_rules=shield_rules,
+        shield_signs=shield_signs,
     )
 
 

@@ -17,7 +17,8 @@ from matching.estimation.training import Trained, train_by_identifiers, train_un
 from matching.estimation.unsupervised import label_without_truth
 from matching.linkage.batch import link_all
 from matching.linkage.columns import RecordColumns
-from matching.linkage.model import BlockingRule, Field, dump_model, load_model
+from matching.linkage.model import BlockingRule, Field
+from matching.linkage.model_json import dump_model, load_model
 from tests.unit.matching.estimation.people import Population, population
 
 TODAY = date(2026, 11, 23)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matching.linkage.model import LinkageModel, SourcePolicy, dump_model, load_model, match_weight
+from matching.linkage.model import LinkageModel, SourcePolicy, match_weight
+from matching.linkage.model_json import dump_model, load_model
 from schemas.errors import ConfigurationError
 from tests.unit.matching.worlds import model
 

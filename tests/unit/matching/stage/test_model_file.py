@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from matching.linkage.model import dump_model
+from matching.linkage.model_json import dump_model
 from matching.stage.model_file import read_model
 from matching.stage.settings import MatchingSettings
 from schemas.errors import ConfigurationError
