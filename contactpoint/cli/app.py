@@ -20,6 +20,8 @@ from contactpoint.cli import (
     request,
     retention,
     review,
+    reviewing,
+    sample,
     stack_commands,
     stages,
     tables,
@@ -53,7 +55,9 @@ app.add_typer(model.app, name="model")
 app.add_typer(audit.app, name="audit")
 decide_child.register(decide.app)
 app.add_typer(decide.app, name="decide")
+reviewing.register(review.app)
 app.add_typer(review.app, name="conflicts")
+app.add_typer(sample.app, name="sample")
 app.add_typer(outgoing.release, name="release")
 app.add_typer(outgoing.disclose, name="disclose")
 app.add_typer(request.app, name="request")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
@@ -13,7 +14,10 @@ from contactpoint.cli.environment import addresses, model_files
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.cli.why import RightOption
+from projections.base import Rows
 from projections.review.reader import Conflict, ReviewReader
+from projections.reviewing.desk import Item, ReviewDesk
+from projections.reviewing.rules import verdict
 from schemas.errors import ConfigurationError, RejectedError
 
 app = typer.Typer(help="Questions that linkage cannot answer and a person has to.")
@@ -40,10 +44,12 @@ def conflicts_command(
         reader = ReviewReader(connection, shielded=with_right is not None)
         counts = [asdict(each) for each in reader.counts(day)]
         found = reader.conflicts(day, authority=authority, kind=kind, state=None if state == "any" else state)
+        work = _work(connection, found)
     if output is Output.JSON:
-        show(output, {"counts": counts, "conflicts": [asdict(each) for each in found]})
+        rows = [asdict(each) | work.get(each.conflict_id, {}) for each in found]
+        show(output, {"counts": counts, "conflicts": rows})
         return
-    show(output, [_line(each) for each in found], "conflicts")
+    show(output, [_line(each) | work.get(each.conflict_id, {}) for each in found], "conflicts")
     show(output, counts, "open")
 
 
@@ -57,17 +63,42 @@ def show_command(
     """Show one question: its records, the evidence in words, who owns it, how it was answered."""
     with connect(addresses().postgres_settings(), autocommit=True) as connection:
         found = ReviewReader(connection, shielded=with_right is not None).conflict(conflict, _day(on))
-    if found is None:
-        raise RejectedError("conflict_unknown", f"there is no conflict {conflict}")
+        if found is None:
+            raise RejectedError("conflict_unknown", f"there is no conflict {conflict}")
+        work = _work(connection, [found]).get(conflict, {}) | _answers(connection, found)
     evidence = [_in_words(pair, found.model) for pair in found.evidence]
     if output is Output.JSON:
-        show(output, asdict(found) | {"evidence": evidence})
+        show(output, asdict(found) | work | {"evidence": evidence})
         return
-    show(output, _facts(found), f"conflict {found.conflict_id}")
+    show(output, _facts(found) | work, f"conflict {found.conflict_id}")
     for pair in evidence:
         show(output, pair["findings"], f"{pair['left']} and {pair['right']}: {pair['weight']:+.2f} bits")
     if found.state == "open":
         console.print("answer with: contactpoint decide must-link or cannot-link", *found.records[:2], soft_wrap=True)
+
+
+def _work(connection: Rows, conflicts: Sequence[Conflict]) -> dict[str, dict[str, Any]]:
+    """Return who works on each conflict and where its blind review stands, without who answered what."""
+    desk = ReviewDesk(connection)
+    if not desk.is_open():
+        return {}
+    claims = desk.claims([each.conflict_id for each in conflicts], datetime.now(UTC))
+    standings = desk.standings({each.conflict_id: each.version for each in conflicts})
+    work: dict[str, dict[str, Any]] = {}
+    for name, claim in claims.items():
+        work.setdefault(name, {})["held by"] = claim.holder
+    for name, found in standings.items():
+        work.setdefault(name, {})["review"] = f"{found.standing}: {found.answer}" if found.answer else found.standing
+    return work
+
+
+def _answers(connection: Rows, conflict: Conflict) -> dict[str, Any]:
+    """Return who answered what, once nobody has to answer any more: until then an answer could sway the next."""
+    desk = ReviewDesk(connection)
+    given = desk.opinions(Item(conflict.conflict_id, conflict.version)) if desk.is_open() else []
+    if verdict([each.answer for each in given]).is_open:
+        return {}
+    return {"people say": [f"{each.by}: {each.answer} ({each.reason})" for each in given]}
 
 
 def _line(conflict: Conflict) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from projections.access.deed import Deed, done
 from projections.access.log import create_tables
 from projections.access.sealing import SealingKey
 from projections.access.store import erase_keys
+from projections.reviewing.samples import forget_records
 from schemas.access import Person
 from schemas.decisions import ErasureOrdered
 from schemas.errors import ConfigurationError, RejectedError
@@ -189,6 +190,7 @@ class _Work:
             "data_keys": self._destroy_and_note,
             "access_trail": self._destroy_trail_keys,
             "exports": self._forget_in_exports,
+            "samples": self._forget_in_samples,
         }
 
     def destroy(self, event: ErasureOrdered) -> bool:
@@ -248,6 +250,11 @@ class _Work:
                 tokens = [secrets.token_hex(16) for _ in numbers]
                 self.connection.execute(QUERIES["forget_in_exports"], {"numbers": numbers, "tokens": tokens})
             self._note(event, "exports")
+
+    def _forget_in_samples(self, event: ErasureOrdered) -> None:
+        with wrap_errors(), self.connection.transaction():
+            forget_records(self.connection, [record.key for record in event.data.records])
+            self._note(event, "samples")
 
     def _note(self, event: ErasureOrdered, place: str) -> None:
         with wrap_errors():

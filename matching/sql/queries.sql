@@ -207,3 +207,14 @@ where merged_into <> '' and (key = any(%(keys)s) or merged_into = any(%(keys)s))
 
 -- name: settled_model
 select case when replay_until is null then model_id end from matching.owner
+
+-- name: draw_linked_pairs
+-- Pairs of records that are one child, as many as asked for, in an order that the seed decides and nothing else.
+select a.key, b.key, a.source, b.source, a.features, b.features
+from matching.record a join matching.record b on a.child_number = b.child_number and a.key < b.key
+order by md5(%(seed)s || chr(31) || a.key || chr(31) || b.key), a.key, b.key
+limit %(limit)s
+
+-- name: count_linked_pairs
+select coalesce(sum(n * (n - 1) / 2), 0)::bigint
+from (select count(*) as n from matching.record where child_number is not null group by child_number) as child

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 QUICK = {"CONTACTPOINT_RETENTION_EVERY_SECONDS": "0.2", "CONTACTPOINT_RETENTION_STANDBY_SECONDS": "0.2"}
 FAR = "2055-01-01"  # everybody has been in the archive for six years
-PLACES = ["log", "data_keys", "access_trail", "exports", "stages"]
+PLACES = ["log", "data_keys", "access_trail", "exports", "samples", "stages"]
 
 
 @pytest.fixture

@@ -1,0 +1,3 @@
+"""SQL of the review desk."""
+
+from __future__ import annotations

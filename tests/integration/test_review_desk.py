@@ -1,0 +1,143 @@
+"""The review desk on a real line: claims, answers that do not see each other, samples, and what the trail has of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from connectors.postgres import connect
+from contactpoint.cli.app import app
+from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.line import Line
+from tests.integration.test_review_line import doubtful
+
+Row = dict[str, Any]
+
+
+@pytest.fixture
+def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Line:
+    """Return a line that has linked 60 children by a model that asks much; its stages have ended."""
+    line = Line(kafka, postgres, tmp_path)
+    line.ingest(line.world(60))
+    with line.stages(CONTACTPOINT_MATCHING_MODEL=str(doubtful(tmp_path))):
+        line.drain()
+    return line
+
+
+def run(line: Line, by: str, *arguments: str) -> Any:
+    """Run a command as somebody and return its JSON; what it refuses is returned as its error's code."""
+    who = ("--by", by, "--organisation", "bolton") if by else ()
+    env = line.env(CONTACTPOINT_MATCHING_MODEL=str(doubtful(line.folder)))
+    done = CliRunner().invoke(app, [*arguments, *who, "--output", "json"], env=env)
+    return getattr(done.exception, "code", None) if done.exit_code else json.loads(done.stdout)
+
+
+def test_people_review_questions_and_samples_without_seeing_each_others_answers(line: Line) -> None:
+    question = next(each for each in run(line, "", "conflicts")["conflicts"] if each["kind"] == "possible_link")
+    name = question["conflict_id"]
+    _one_works_on_it_at_a_time(line, name)
+    _two_answer_blind_and_a_third_where_they_differ(line, name, str(question["version"]))
+    _a_shield_hides_a_question_from_all_without_the_right(line, name)
+    sample = run(line, "ann", "sample", "draw", "--seed", "7", "--each", "3")["sample"]
+    _a_sample_is_drawn_again_by_its_seed_and_without_the_shielded(line, sample, question["records"])
+    _a_reviewed_sample_says_how_many_links_are_right(line, sample)
+
+
+def _one_works_on_it_at_a_time(line: Line, name: str) -> None:
+    assert run(line, "ann", "conflicts", "compare", name) == "not_claimed"
+    assert run(line, "lea", "conflicts", "assign", name, "--to", "ann")["held by"] == "ann"
+    assert run(line, "bob", "conflicts", "claim", name) == "claimed"
+    assert run(line, "bob", "conflicts", "release", name) == "not_claimed"
+    (shown,) = [each for each in run(line, "", "conflicts")["conflicts"] if each["conflict_id"] == name]
+    assert (shown["held by"], "review" in shown) == ("ann", False)
+    assert run(line, "lea", "conflicts", "release", name)["held by"] is None
+    assert run(line, "bob", "conflicts", "next")["conflict"] != run(line, "ann", "conflicts", "next")["conflict"]
+    with connect(line.postgres, autocommit=True) as connection:
+        connection.execute("update reviewing.claim set claimed_at = 'epoch', expires_at = now()")
+    assert run(line, "bob", "conflicts", "claim", name)["held by"] == "bob"
+    run(line, "bob", "conflicts", "release", name)
+
+
+def _two_answer_blind_and_a_third_where_they_differ(line: Line, name: str, version: str) -> None:
+    def says(by: str, answer: str, reason: str, seen: str = version) -> Any:
+        run(line, by, "conflicts", "claim", name)
+        told = run(line, by, "conflicts", "answer", name, answer, "--reason", reason, "--version", seen)
+        return told["standing"] if isinstance(told, dict) else told
+
+    assert says("ann", "same", "typing_error", "999999") == "evidence_changed"
+    assert says("ann", "same", "typing_error") == "one_answer"
+    assert says("ann", "same", "typing_error") == "not_claimed"
+    run(line, "bob", "conflicts", "claim", name)
+    pair, *_ = run(line, "bob", "conflicts", "compare", name)["pairs"]
+    assert pair.keys() == {"left", "right", "values", "findings"}
+    assert all(row.keys() == {"comparison", "finding"} for row in pair["findings"])
+    assert {row["what"] for row in pair["values"]} > {"source", "received"}
+    assert says("bob", "different", "namesakes") == "disputed"
+    assert "people say" not in run(line, "", "conflicts", "show", name)
+    assert says("cleo", "different", "namesakes") == "settled"
+    shown = run(line, "", "conflicts", "show", name)
+    assert shown["review"] == "settled: different"
+    assert [each.split(":")[0] for each in shown["people say"]] == ["ann", "bob", "cleo"]
+    assert run(line, "dan", "conflicts", "claim", name) == "question_answered"
+    with connect(line.postgres, autocommit=True) as connection:
+        entries = connection.execute(
+            "select distinct entry #>> '{who,user}', entry ->> 'purpose', entry ->> 'request' from audit.pending"
+            " where entry ->> 'action' = 'unmasked' and entry ->> 'request' = %s", [name]
+        ).fetchall()  # fmt: skip
+    assert entries == [("bob", "data_quality", name)]
+
+
+def _a_shield_hides_a_question_from_all_without_the_right(line: Line, name: str) -> None:
+    (record, *_) = run(line, "", "conflicts", "show", name)["records"]
+    env = line.env()
+    shield = ["decide", "shield", record, "--by", "ann", "--reason", "threat"]
+    assert CliRunner().invoke(app, shield, env=env).exit_code == 0
+    assert run(line, "eve", "conflicts", "claim", name) == "conflict_unknown"
+    assert run(line, "eve", "conflicts", "claim", "never-there") == "conflict_unknown"
+    assert run(line, "eve", "conflicts", "claim", name, "--with-right", "shielded") == "question_answered"
+
+
+def _a_sample_is_drawn_again_by_its_seed_and_without_the_shielded(line: Line, sample: str, hidden: list[str]) -> None:
+    again = run(line, "ann", "sample", "draw", "--seed", "7", "--each", "3")["sample"]
+    other = run(line, "ann", "sample", "draw", "--seed", "8", "--each", "3")["sample"]
+    with connect(line.postgres, autocommit=True) as connection:
+        first, second, third = (
+            connection.execute(
+                "select place, linked, band, left_key, right_key from reviewing.item where sample = %s order by place",
+                [each],
+            ).fetchall()
+            for each in (sample, again, other)
+        )
+    assert first == second != third
+    assert not {hidden[0]} & {key for *_, left, right in [*first, *third] for key in (left, right)}
+    assert {linked for _, linked, *_ in first} == {True, False}
+
+
+def _a_reviewed_sample_says_how_many_links_are_right(line: Line, sample: str) -> None:
+    """Two people say of every link that it is right but one, about which they say that it is wrong."""
+    wrong = None
+    for by in ("ann", "bob"):
+        while isinstance(given := run(line, by, "sample", "next", sample), dict):
+            with connect(line.postgres, autocommit=True) as connection:
+                row = connection.execute("select linked from reviewing.item where id = %s", [given["item"]]).fetchone()
+            assert row is not None
+            wrong = wrong or (given["item"] if row[0] else None)
+            answer = ("same", "typing_error") if row[0] and given["item"] != wrong else ("different", "namesakes")
+            run(line, by, "sample", "answer", given["item"], answer[0], "--reason", answer[1])
+        assert given == "nothing_to_do"
+    found = run(line, "", "sample", "report", sample)
+    links = [each for each in found["strata"] if each["pairs"] == "linked"]
+    assert sum(each["share"] for each in links) == pytest.approx(1.0, abs=0.001)
+    assert all(each["settled"] == each["sampled"] for each in found["strata"])
+    assert all(each["one child"]["low"] <= each["one child"]["share"] <= each["one child"]["high"] for each in links)
+    assert [each["item"] for each in found["errors"]] == [wrong]
+    assert found["precision of links"]["share"] < 1.0
+    assert found["missed among open questions"]["share"] == 0.0
+    assert found["agreement of two"]["agreed"] == 1.0
+    with connect(line.postgres, autocommit=True) as connection:
+        kept = connection.execute("select id from reviewing.item where left_key is not null and sample = %s", [sample])
+        assert [row[0] for row in kept] == [wrong]
