@@ -98,8 +98,9 @@ class Tables:
         self.add_blocks(keys, owners)
 
     def add_blocks(self, keys: Hashes, rids: Indices) -> None:
-        """Add blocking keys."""
-        self._copy(QUERIES["copy_blocks"], [keys, rids.astype(np.int32)])
+        """Add blocking keys; in the order of the index, which finds each place sooner."""
+        order = np.argsort(keys.view(np.int64))
+        self._copy(QUERIES["copy_blocks"], [keys[order], rids[order].astype(np.int32)])
 
     def delete_blocks(self, keys: Hashes, rids: Indices) -> None:
         """Take blocking keys away, however often they are there."""
@@ -107,7 +108,8 @@ class Tables:
 
     def candidates(self, keys: Hashes, at: Indices, rids: Indices) -> list[Candidate]:
         """Return all records that share a key with the own record beside it."""
-        values = {"keys": Int8s(keys), "at": Int4s(at), "rids": Int4s(rids)}
+        order = np.argsort(keys.view(np.int64))  # the index is read in its own order
+        values = {"keys": Int8s(keys[order]), "at": Int4s(at[order]), "rids": Int4s(rids[order])}
         return [Candidate._make(row) for row in self._all("find_candidates", values)]
 
     def covered(self, keys: Hashes, at: Indices, rids: Indices) -> list[Candidate]:
