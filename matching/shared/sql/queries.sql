@@ -121,7 +121,7 @@ copy matching.shared_block (key, rid) from stdin (format binary, freeze)
 copy matching.shared_neighbour (rid, other, weight) from stdin (format binary, freeze)
 
 -- name: end_index
-create index shared_block_key on matching.shared_block (key) include (rid);
+create index shared_block_key on matching.shared_block (key, rid);
 create index shared_neighbour_rid on matching.shared_neighbour (rid) include (other, weight);
 insert into matching.shared_name (key)
 select distinct r.merged_into from matching.record r

@@ -32,7 +32,7 @@ create unlogged table if not exists matching.shared_block (
     key bigint not null,
     rid integer not null
 );
-create index if not exists shared_block_key on matching.shared_block (key) include (rid);
+create index if not exists shared_block_key on matching.shared_block (key, rid);
 
 -- Which records have to be looked at together, in both directions: a superset of the edges that hold. `weight` is the
 -- edge's, or one of the marks in matching/shared/neighbours.py.
