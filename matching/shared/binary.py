@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, LiteralString, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +78,15 @@ def copy_block(columns: Sequence[npt.NDArray[np.integer[Any]]]) -> bytes:
     for i, (column, size) in enumerate(zip(columns, sizes, strict=True)):
         rows[f"l{i}"], rows[f"v{i}"] = size, column.view(np.int64) if size == 8 else column
     return _COPY_HEADER + rows.tobytes() + _COPY_TRAILER
+
+
+def copy_columns(
+    connection: psycopg.Connection[Any], statement: LiteralString, columns: Sequence[npt.NDArray[np.integer[Any]]]
+) -> None:
+    """Run a COPY of rows given by column, as `copy_block` forms them; nothing when there are none."""
+    if len(columns[0]):
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(copy_block(columns))
 
 
 def _with_lengths(values: npt.NDArray[np.integer[Any]], size: int) -> npt.NDArray[np.void]:

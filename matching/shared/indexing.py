@@ -19,9 +19,10 @@ from connectors.postgres import wrap_errors
 from matching.linkage.edges import EDGE, read_edges
 from matching.linkage.model import LinkageModel
 from matching.shared.decided import pairs_named
+from matching.shared.index_tables import Indexed, IndexTables
 from matching.shared.neighbours import Neighbours, both_ways
 from matching.shared.survey import Content, Surveyor
-from matching.shared.tables import Indexed, Tables
+from matching.shared.tables import Tables
 from matching.stage import store
 
 log = structlog.get_logger(__name__)
@@ -31,38 +32,39 @@ _CHUNK: Final = 20_000
 
 def ensure_index(tables: Tables, model: LinkageModel) -> bool:
     """Make the index unless it is whole; tell whether it had to be made. Raises RetriableError while another does."""
+    index = IndexTables(tables.connection)
     with wrap_errors():
-        if tables.index_is_whole():
+        if index.is_whole():
             return False
         begun = perf_counter()
         with tables.connection.transaction():
             tables.take_turn(alone=True)
-            if tables.index_is_whole():  # another worker was faster
+            if index.is_whole():  # another worker was faster
                 return False
-            tables.begin_index()
+            index.begin()
             surveyor, count = Surveyor(model), 0
-            for rows in tables.indexed_records(_CHUNK):
-                _index(tables, surveyor, rows)
+            for rows in index.records(_CHUNK):
+                _index(index, surveyor, rows)
                 count += len(rows)
-            tables.end_index()
+            index.end()
             _add_stated(tables)
             _add_questions(tables)
-            _cover(tables, surveyor)
+            _cover(tables, index, surveyor)
     if count:
         log.info("index_made", count=count, seconds=round(perf_counter() - begun, 1))
     return True
 
 
-def _index(tables: Tables, surveyor: Surveyor, rows: Sequence[Indexed]) -> None:
+def _index(index: IndexTables, surveyor: Surveyor, rows: Sequence[Indexed]) -> None:
     rids, keys = surveyor.index_keys([Content(row.rid, "", row.source, row.features) for row in rows])
-    tables.fill_blocks(keys, rids)
+    index.fill_blocks(keys, rids)
     edges = read_edges(b"".join([row.edges for row in rows]))
     owners = np.repeat([row.rid for row in rows], [len(row.edges) // EDGE.itemsize for row in rows])
-    tables.fill_neighbours(both_ways(owners, edges["rid"].astype(np.int64), edges["weight"].astype(np.int64)))
+    index.fill_neighbours(both_ways(owners, edges["rid"].astype(np.int64), edges["weight"].astype(np.int64)))
 
 
 def _add_stated(tables: Tables) -> None:
-    """Note what decisions name together; merges by sources are noted by `end_index`."""
+    """Note what decisions name together; merges by sources are noted by `IndexTables.end`."""
     decisions = store.read_decisions(tables.connection)
     rid_of = tables.rids_of(key for each in decisions for key in (*each.left, *each.right))
     pairs: Neighbours = pairs_named(decisions, rid_of)
@@ -75,9 +77,9 @@ def _add_questions(tables: Tables) -> None:
     tables.add_questions([(rid_of[key], name) for name, state in conflicts for key in state.records])
 
 
-def _cover(tables: Tables, surveyor: Surveyor) -> None:
+def _cover(tables: Tables, index: IndexTables, surveyor: Surveyor) -> None:
     """Cover the children that any shield names, in force or not: one too many is only looked at in vain."""
     shields = [each for each in store.read_decisions(tables.connection) if each.kind == "shield"]
-    named = tables.children_with(sorted({key for each in shields for key in each.left}))
+    named = index.children_with(sorted({key for each in shields for key in each.left}))
     rids, keys = surveyor.shield_index_keys(named)
     tables.cover(np.array([each.rid for each in named], np.int64), keys, rids)

@@ -19,6 +19,7 @@ from matching.changes import SourceChange
 from matching.linkage.decisions import Decision
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
+from matching.shared.blocks import missing_keys
 from matching.shared.decided import Decided, pairs_named
 from matching.shared.neighbours import STATED, both_ways, joined
 from matching.shared.outcome import cover_shielded, write_outcome
@@ -86,7 +87,9 @@ class SharedLinker:
         begun = perf_counter()
         merges = [(change.key, change.merged_into) for change in changes if change.merged_into]
         named = [key for each in decisions for key in (*each.left, *each.right)]
-        rid_of = self._tables.rids_of([*(change.key for change in changes), *(into for _, into in merges), *named])
+        rid_of, fresh = self._tables.number(
+            [*(change.key for change in changes), *(into for _, into in merges), *named]
+        )
         contents = newest_contents(changes, rid_of)
         columns = self._surveyor.columns(contents)
         at, keys = self._surveyor.keys(columns)
@@ -96,12 +99,16 @@ class SharedLinker:
         with self._tables.connection.transaction():
             self._tables.take_turn(alone=False)
             self._decided.refresh()
-            self._tables.announce(contents, rids[np.concatenate([at, shield_at])], np.concatenate([keys, shield_keys]))
+            settled = self._tables.at_rest(rids[~np.isin(rids, [*fresh])])
+            owners, all_keys = rids[np.concatenate([at, shield_at])], np.concatenate([keys, shield_keys])
+            missing = missing_keys(self._surveyor, settled, owners, all_keys)
+            self._tables.announce(contents, owners[missing], all_keys[missing])
         self.totals.announcing += perf_counter() - begun
         own = np.array(sorted({rid_of[change.key] for change in changes}), np.int64)
         merged = both_ways(pairs[:, 0], pairs[:, 1], np.full(len(pairs), STATED))
         stated = joined([merged, pairs_named(decisions, rid_of)])
-        return Announced(changes, rid_of, contents, columns, at, keys, rids[at], own, stated, decisions)
+        known = {content.rid: content.features for content in settled}
+        return Announced(changes, rid_of, contents, columns, known, at, keys, rids[at], own, stated, decisions)
 
     def survey(self, announced: Announced, learned: Indices = NOBODY, *, alone: bool = False) -> Surveyed:
         """Compare the batch's contents with all others that share a key, linked or announced. Reserves nothing.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 
 from matching.changes import Delta, RecordRow
-from matching.linkage.hashing import Hashes, Indices
+from matching.shared.blocks import write_blocks
 from matching.shared.neighbours import ANNOUNCED, STATED, Neighbours, edges_of, joined
 from matching.shared.steps import Announced, Reserved
 from matching.shared.survey import Content, Surveyor, content_of, contents_of
@@ -34,7 +34,7 @@ def write_outcome(
     `quiet` publishes no identities and no conflicts: a replay is going on.
     """
     stale = _withdraw_announcement(tables, announced)
-    _write_blocks(tables, surveyor, announced, reserved, delta, stale)
+    write_blocks(tables, surveyor, announced, reserved, delta, stale)
     _write_neighbours(tables, announced, reserved, delta)
     _write_questions(tables, delta)
     return store.write_changes(
@@ -81,35 +81,6 @@ def _withdraw_announcement(tables: Tables, announced: Announced) -> list[Content
     return [content_of(observed[each], announced.rid_of) for each, count in rows.items() if count > 0]
 
 
-def _write_blocks(
-    tables: Tables,
-    surveyor: Surveyor,
-    announced: Announced,
-    reserved: Reserved,
-    delta: Delta,
-    stale: list[Content],
-) -> None:
-    """Make the keys of records that were there before, or were announced twice, exactly those of their content.
-
-    The keys of new records are there since they were announced; what a decision has erased has none.
-    """
-    before = {row.rid: row for row in reserved.rows}
-    after = {row.rid: row for row in _compared(delta)}
-    fresh = {row.rid for row in delta.inserted}
-    exact = sorted(({*announced.own.tolist(), *after} - fresh) | {content.rid for content in stale})
-    if not exact:
-        return
-    old = contents_of(before[rid] for rid in exact if rid in before)
-    now = contents_of(row for rid in exact if (row := after.get(rid) or before.get(rid)))
-    gone = surveyor.index_keys([*stale, *old, *now, *_of(announced.contents, exact)])
-    tables.delete_blocks(gone[1], gone[0])
-    kept = {*_pairs(surveyor.index_keys(now))}
-    # Another worker may have announced a newer content of the same record: its keys, in part the same, are to stay.
-    kept |= {*_pairs(surveyor.index_keys(tables.incoming(np.array(exact, np.int64))))} & {*_pairs(gone)}
-    rids, keys = np.array(sorted(kept), np.uint64).reshape(-1, 2).T
-    tables.add_blocks(keys, rids.astype(np.int64))
-
-
 def _write_neighbours(tables: Tables, announced: Announced, reserved: Reserved, delta: Delta) -> None:
     """Replace what was known of the neighbours of records that were compared again; add merges and hints."""
     rows, old = _compared(delta), reserved.neighbours
@@ -135,15 +106,6 @@ def _write_questions(tables: Tables, delta: Delta) -> None:
     tables.add_questions([(rid_of[key], change.conflict_id) for change in still for key in change.state.records])
 
 
-def _pairs(found: tuple[Indices, Hashes]) -> Iterable[tuple[int, int]]:
-    return zip(found[0].tolist(), found[1].tolist(), strict=True)
-
-
 def _compared(delta: Delta) -> list[RecordRow]:
     """Return the rows of which a batch has found the edges anew."""
     return [*delta.inserted, *delta.rewritten]
-
-
-def _of(contents: Sequence[Content], rids: Sequence[int]) -> list[Content]:
-    wanted = set(rids)
-    return [content for content in contents if content.rid in wanted]

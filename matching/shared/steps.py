@@ -44,15 +44,17 @@ class Totals:
 class Announced:
     """A batch after its first transaction: its changes, the numbers of all keys it names, and what it announced.
 
-    `columns` are those of `contents`, with whatever these were compared with behind them; `keys` are the blocking keys
-    of `contents`, `key_rids` the record of each, `at` its place in `contents`; `own` are the changed records, `stated`
-    the pairs that merges and decisions of the batch name.
+    `columns` are those of `contents`, with whatever these were compared with behind them; `settled` are the features
+    that records had, whose keys were therefore not announced again; `keys` are the blocking keys of `contents`,
+    `key_rids` the record of each, `at` its place in `contents`; `own` are the changed records, `stated` the pairs that
+    merges and decisions of the batch name.
     """
 
     changes: Sequence[SourceChange]
     rid_of: Mapping[str, int]
     contents: list[Content]
     columns: RecordColumns
+    settled: Mapping[int, bytes]
     at: Indices
     keys: Hashes
     key_rids: Indices

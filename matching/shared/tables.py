@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Final, LiteralString, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ from connectors.kafka import Positions
 from connectors.postgres import apply_schema, connect, sql_script, wrap_errors
 from matching.changes import ConflictState, RecordRow
 from matching.linkage.hashing import Hashes, Indices
-from matching.shared.binary import Int4s, Int8s, copy_block, register
+from matching.shared.binary import Int4s, Int8s, copy_columns, register
 from matching.shared.neighbours import Neighbours
 from matching.shared.sql import QUERIES
 from matching.shared.survey import Candidate, Content
@@ -58,15 +58,6 @@ def create_tables(settings: PostgresSettings) -> None:
             connection.execute(sql.SQL("comment on schema matching is {}").format(made_by))
 
 
-class Indexed(NamedTuple):
-    """What of a record's row the index is made from."""
-
-    rid: int
-    source: str
-    features: bytes
-    edges: bytes
-
-
 class Tables:
     """The shared tables over one connection in autocommit mode; the caller opens transactions."""
 
@@ -82,12 +73,26 @@ class Tables:
 
     def rids_of(self, keys: Iterable[str]) -> dict[str, int]:
         """Return the number of each record key, giving new ones to keys never heard of."""
+        return self.number(keys)[0]
+
+    def number(self, keys: Iterable[str]) -> tuple[dict[str, int], set[int]]:
+        """Return the number of each record key, and which numbers are new: given here, to keys never heard of."""
         wanted = set(keys)
         numbers: dict[str, int] = {}
+        fresh: set[int] = set()
         while missing := wanted - numbers.keys():
             rows = self._all("number_names", {"keys": sorted(missing)})
-            numbers.update((key, rid) for rid, key in rows)
-        return numbers
+            numbers.update((key, rid) for rid, key, _ in rows)
+            fresh.update(rid for rid, _, is_new in rows if is_new)
+        return numbers, fresh
+
+    def at_rest(self, rids: Indices) -> list[Content]:
+        """Return the live contents of those records that nobody else can reserve before the transaction ends.
+
+        Waits for nobody. Two statements: what the second one reads was committed before the first one's locks.
+        """
+        free = np.array([row[0] for row in self._all("reserve_if_free", {"rids": Int4s(rids)})], np.int64)
+        return [Content._make(row) for row in self._all("settled", {"rids": Int4s(free)})]
 
     def announce(self, contents: Sequence[Content], owners: Indices, keys: Hashes) -> None:
         """Let other workers see contents, and find them by their keys; `owners` says for each key whose it is."""
@@ -100,11 +105,12 @@ class Tables:
     def add_blocks(self, keys: Hashes, rids: Indices) -> None:
         """Add blocking keys; in the order of the index, which finds each place sooner."""
         order = np.argsort(keys.view(np.int64))
-        self._copy(QUERIES["copy_blocks"], [keys[order], rids[order].astype(np.int32)])
+        copy_columns(self.connection, QUERIES["copy_blocks"], [keys[order], rids[order].astype(np.int32)])
 
     def delete_blocks(self, keys: Hashes, rids: Indices) -> None:
         """Take blocking keys away, however often they are there."""
-        self._run("delete_blocks", {"keys": Int8s(keys), "rids": Int4s(rids)})
+        if len(keys):
+            self._run("delete_blocks", {"keys": Int8s(keys), "rids": Int4s(rids)})
 
     def candidates(self, keys: Hashes, at: Indices, rids: Indices) -> list[Candidate]:
         """Return all records that share a key with the own record beside it."""
@@ -179,7 +185,7 @@ class Tables:
     def cover(self, looked_at: Indices, keys: Hashes, rids: Indices) -> None:
         """Replace the shield keys of the records looked at by these."""
         self._run("uncover", {"rids": Int4s(looked_at)})
-        self._copy(QUERIES["copy_covered"], [keys, rids.astype(np.int32)])
+        copy_columns(self.connection, QUERIES["copy_covered"], [keys, rids.astype(np.int32)])
 
     def reserve(self, rids: Indices) -> None:
         """Reserve records until the transaction ends, waiting for other workers."""
@@ -208,7 +214,7 @@ class Tables:
 
     def add_neighbours(self, rows: Neighbours) -> None:
         """Add rows."""
-        self._copy(QUERIES["copy_neighbours"], [column.astype(np.int32) for column in rows])
+        copy_columns(self.connection, QUERIES["copy_neighbours"], [column.astype(np.int32) for column in rows])
 
     def records(self, rids: Indices) -> list[RecordRow]:
         """Return the rows of records, in order of number; those never linked have none."""
@@ -240,38 +246,6 @@ class Tables:
         rows = self._all("claim_tables", {"holder": HOLDER, "model_id": model_id})
         return str(rows[0][0]) if rows else None
 
-    def index_is_whole(self) -> bool:
-        """Tell whether blocks and neighbours are there: not before they were made, nor after a crash of the server."""
-        return bool(self._all("index_is_whole", {})[0][0])
-
-    def begin_index(self) -> None:
-        """Empty the index, and number the records and batches that somebody else has made; call it alone."""
-        self.connection.execute(QUERIES["begin_index"])
-
-    def indexed_records(self, size: int) -> Iterator[list[Indexed]]:
-        """Yield all live records in chunks."""
-        after = -1
-        with self.connection.cursor(binary=True) as cursor:
-            while rows := cursor.execute(QUERIES["indexed_records"], {"after": after, "size": size}).fetchall():
-                yield list(map(Indexed._make, rows))
-                after = rows[-1][0]
-
-    def fill_blocks(self, keys: Hashes, rids: Indices) -> None:
-        """Add blocking keys, after `begin_index` in its transaction."""
-        self._copy(QUERIES["fill_blocks"], [keys, rids.astype(np.int32)])
-
-    def fill_neighbours(self, rows: Neighbours) -> None:
-        """Add neighbours likewise."""
-        self._copy(QUERIES["fill_neighbours"], [column.astype(np.int32) for column in rows])
-
-    def end_index(self) -> None:
-        """Make what was filled findable, note which records sources have merged, and mark the index whole."""
-        self.connection.execute(QUERIES["end_index"])
-
-    def children_with(self, keys: Sequence[str]) -> list[Content]:
-        """Return the contents of all records of the children that have these record keys."""
-        return [Content._make(row) for row in self._all("children_with", {"keys": list(keys)})]
-
     def positions(self, partitions: Sequence[tuple[str, int]], beginnings: Mapping[tuple[str, int], int]) -> Positions:
         """Return where partitions are to be read from on; those never read get their beginning as position."""
         topics, numbers = [topic for topic, _ in partitions], [number for _, number in partitions]
@@ -294,8 +268,3 @@ class Tables:
 
     def _all(self, name: str, values: dict[str, Any]) -> list[Any]:
         return self._run(name, values).fetchall()
-
-    def _copy(self, statement: LiteralString, columns: Sequence[Any]) -> None:
-        if len(columns[0]):
-            with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
-                copy.write(copy_block(columns))

@@ -130,6 +130,11 @@ class SharedStore:
                 (held.add if event.data.held else held.discard)(event.subject)
         return {number: members for number, (_, members) in newest.items() if members}, held
 
+    def keys(self) -> int:
+        """Return how many blocking keys are there."""
+        (count,) = self._connection.execute("select count(*) from matching.shared_block").fetchone() or (0,)
+        return int(count)
+
     def conflicts(self) -> dict[str, ConflictState]:
         """Return the open conflicts."""
         return dict(store.read_conflicts(self._connection))

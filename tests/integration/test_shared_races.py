@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from connectors.postgres import connect
 from matching.changes import SourceChange
 from matching.linkage.decisions import Decision
 from matching.shared.linker import SharedLinker
@@ -89,3 +90,17 @@ def test_a_must_link_waits_for_records_that_were_never_seen(store: SharedStore, 
     second.link([observed("a:1", ANNA)], [])
     third.link([observed("b:1", BEN)], [])
     assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+
+
+def test_keys_that_a_record_has_are_announced_again_only_while_another_worker_may_take_them_away(
+    store: SharedStore, workers: list[SharedLinker], module_postgres: PostgresSettings
+) -> None:
+    first, second, third = workers
+    first.link([observed("a:1", ANNA)], [])
+    keys = store.keys()
+    second.announce([observed("a:1", ANNA, 2)])
+    assert store.keys() == keys
+    with connect(module_postgres) as other:
+        other.execute("select 1 from matching.shared_name where key = 'a:1' for no key update")
+        third.announce([observed("a:1", ANNA, 3)])
+    assert store.keys() == 2 * keys

@@ -62,7 +62,7 @@ fresh as (
     on conflict (key) do nothing
     returning rid, key
 )
-select rid, key from known union all select rid, key from fresh
+select rid, key, false as is_new from known union all select rid, key, true from fresh
 
 -- name: copy_incoming
 copy matching.shared_incoming (rid, event_id, source, features, worker) from stdin (format binary)
@@ -207,6 +207,12 @@ select count(*) from (
 select count(*) from (
     select rid from matching.shared_name where rid = any(%(rids)s) order by rid for no key update nowait
 ) as reserved
+
+-- name: reserve_if_free
+select rid from matching.shared_name where rid = any(%(rids)s) order by rid for no key update skip locked
+
+-- name: settled
+select rid, '' as event_id, source, features from matching.record where rid = any(%(rids)s) and live
 
 -- name: still_incoming
 select distinct rid from matching.shared_incoming where rid = any(%(rids)s)
