@@ -42,16 +42,22 @@ BODY = (
 )
 
 
-def measure(postgres: PostgresSettings) -> dict[str, Measure]:
-    """Return every measure of the trail."""
+def measure(
+    postgres: PostgresSettings, *, entries: int = MILLION, seconds: float = SECONDS, runs: int = RUNS
+) -> dict[str, Measure]:
+    """Return every measure of the trail: `runs` times so many seconds of appending, and a trail of so many entries."""
     create_tables(postgres)
     with tempfile.TemporaryDirectory() as folder:
         keys, witness = Path(folder) / "log", Path(folder) / "witness"
         make_parts(keys, witness)
-        return {**_append(postgres), **_number(postgres, keys), **_verify(Path(folder))}
+        return {
+            **_append(postgres, seconds, runs),
+            **_number(postgres, keys, runs),
+            **_verify(Path(folder), entries),
+        }
 
 
-def _append(postgres: PostgresSettings) -> dict[str, Measure]:
+def _append(postgres: PostgresSettings, seconds: float, runs: int) -> dict[str, Measure]:
     document = _entry().model_dump_json(exclude_none=True)
     with connect(postgres, autocommit=True) as connection:
         connection.execute("create table plain (id bigint generated always as identity primary key, entry jsonb)")
@@ -64,12 +70,12 @@ def _append(postgres: PostgresSettings) -> dict[str, Measure]:
         """Insert the same document into a plain table."""
         connection.execute("insert into plain (entry) values (%s::jsonb)", [document])
 
-    pairs = [(_rate(postgres, audited), _rate(postgres, plain)) for _ in range(RUNS)]
+    pairs = [(_rate(postgres, audited, seconds), _rate(postgres, plain, seconds)) for _ in range(runs)]
     appended, inserted = zip(*pairs, strict=True)
     return {"audit append": beside_limit(appended, inserted, "durable entries/s")}
 
 
-def _rate(postgres: PostgresSettings, once: Callable[[psycopg.Connection], None]) -> float:
+def _rate(postgres: PostgresSettings, once: Callable[[psycopg.Connection], None], seconds: float) -> float:
     """Return how often it is done a second on all connections together, a transaction each."""
     counts = [0] * CONNECTIONS
     stop = threading.Event()
@@ -85,21 +91,21 @@ def _rate(postgres: PostgresSettings, once: Callable[[psycopg.Connection], None]
     start = time.perf_counter()
     for thread in threads:
         thread.start()
-    time.sleep(SECONDS)
+    time.sleep(seconds)
     stop.set()
     for thread in threads:
         thread.join()
     return sum(counts) / (time.perf_counter() - start)
 
 
-def _number(postgres: PostgresSettings, keys: Path) -> dict[str, Measure]:
+def _number(postgres: PostgresSettings, keys: Path, count: int) -> dict[str, Measure]:
     with connect(postgres, autocommit=True) as connection:
         sequencer = Sequencer(connection, read_log_keys(keys), lambda _: "")
         while sequencer.number():
             pass
         many = f"[{','.join([_entry().model_dump_json(exclude_none=True)] * 2_000)}]"
         runs = []
-        for _ in range(RUNS):
+        for _ in range(count):
             for _ in range(5):
                 connection.execute("select audit.append(%s::jsonb)", [many])
             start = time.perf_counter()
@@ -108,32 +114,32 @@ def _number(postgres: PostgresSettings, keys: Path) -> dict[str, Measure]:
     return {"audit numbering": alone(runs, "entries/s numbered, sealed and signed")}
 
 
-def _verify(folder: Path) -> dict[str, Measure]:
-    """Measure the stand-alone verifier on a million entries, and the size of one proof among them."""
+def _verify(folder: Path, entries: int) -> dict[str, Measure]:
+    """Measure the stand-alone verifier on so many entries, and the size of one proof among them."""
     signer, witness = read_signer(folder / "log" / "log.key"), read_signer(folder / "witness" / "witness.key")
-    bodies = [BODY % (at, at, at, "A" * 120, at % 5_000) for at in range(MILLION)]
+    bodies = [BODY % (at, at, at, "A" * 120, at % 5_000) for at in range(entries)]
     hashes = [leaf_hash(body.encode()) for body in bodies]
     frontier, nodes = Frontier().grow(hashes)
     (folder / "trail.jsonl").write_text(
         "".join(json.dumps({"leaf": at, "body": body, "signature": "A" * 88}) + "\n" for at, body in enumerate(bodies)),
         encoding="utf-8",
     )
-    checkpoint = Checkpoint(signer.name, MILLION, frontier.root())
+    checkpoint = Checkpoint(signer.name, entries, frontier.root())
     note = sign_checkpoint(checkpoint, signer) + cosign(checkpoint, witness, 1_800_000_000)
-    (folder / "checkpoints.jsonl").write_text(json.dumps({"size": MILLION, "note": note}) + "\n", encoding="utf-8")
+    (folder / "checkpoints.jsonl").write_text(json.dumps({"size": entries, "note": note}) + "\n", encoding="utf-8")
     levels: dict[int, list[bytes]] = {0: hashes}
     for node in sorted(nodes):
         levels.setdefault(node.level, []).append(node.hash)
     fetch = fetch_from(lambda level, first, count: levels[level][first : first + count])
-    proof = format_proof(777_777, inclusion_proof(fetch, 777_777, MILLION), note)
+    proof = format_proof(entries // 3, inclusion_proof(fetch, entries // 3, entries), note)
     keys = ["--log", str(folder / "log" / "log.vkey"), "--witness", str(folder / "witness" / "witness.vkey")]
     start = time.perf_counter()
     command = [sys.executable, str(VERIFIER), "trail", str(folder), *keys]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     seconds = time.perf_counter() - start
     return {
-        "audit verify": alone([seconds], "s for a million entries"),
-        "audit proof": alone([len(proof.encode())], "bytes among a million entries"),
+        "audit verify": alone([seconds], f"s for {entries:,} entries"),
+        "audit proof": alone([len(proof.encode())], f"bytes among {entries:,} entries"),
     }
 
 

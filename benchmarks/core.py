@@ -213,7 +213,7 @@ def bench_resident(model: LinkageModel, base: int, batch: int, batches: int) -> 
     }
 
 
-def measure(base: int = 100_000) -> dict[str, Measure]:
+def measure(*, base: int = 100_000, batches: int = 15) -> dict[str, Measure]:
     """Return the measures for `make bench`: pairs compared a second beside recordlinkage, and one resident batch."""
     model = bench_model()
     stream = Children(1).records()
@@ -225,13 +225,15 @@ def measure(base: int = 100_000) -> dict[str, Measure]:
     ours = [len(left) / _seconds(lambda: compare(columns, left, right, model)) for _ in range(5)]
     few = slice(0, 50_000)
     theirs = [_recordlinkage_rate(model, [r[2] for r in rows], left[few], right[few]) for _ in range(3)]
-    resident = bench_resident(model, base, 1_000, 15)
+    resident = bench_resident(model, base, 1_000, batches)
     return {
         f"linkage core, pairs of {len(model.comparisons)} comparisons (recordlinkage's Compare)": beside_limit(
             ours, theirs, "pairs/s"
         ),
-        "resident owner, one batch of 1,000 at a 100,000 base": alone([resident["apply_ms"]], "ms"),
-        "resident owner, memory of the process at a 120,000 base": alone([resident["peak_rss_mb"]], "MB"),
+        f"resident owner, one batch of 1,000 at a {base:,} base": alone([resident["apply_ms"]], "ms"),
+        f"resident owner, memory of the process at a {base + 1_000 * (batches + 5):,} base": alone(
+            [resident["peak_rss_mb"]], "MB"
+        ),
     }
 
 

@@ -23,24 +23,38 @@ from benchmarks import audit, core, end_to_end, ingest, latency, misuse, project
 from benchmarks.measures import Measure
 from connectors.kafka import create_topics
 from contactpoint.stack import StackConfig, temporary_stack
-from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.telemetry import configure_logging
 
 RESULTS = Path(__file__).parent / "results.json"
 
-Part = Callable[[KafkaSettings, PostgresSettings], dict[str, Any]]
+Part = Callable[..., dict[str, Any]]
+"""Takes the settings of Kafka and PostgreSQL, and sizes by name; the usual ones where none are given."""
+
 PARTS: dict[str, Part] = {
-    "core": lambda _kafka, _postgres: core.measure(),
-    "stage": lambda kafka, postgres: {**stage.measure(kafka, postgres)},
-    "latency": lambda kafka, postgres: {**latency.measure(kafka, postgres)},
-    "projections": lambda kafka, postgres: {**projections.measure(kafka, postgres)},
-    "ingest": lambda kafka, postgres: {**ingest.measure(kafka, postgres)},
-    "service": lambda _kafka, postgres: {**service.measure(postgres)},
-    "end_to_end": lambda kafka, postgres: {**end_to_end.measure(kafka, postgres)},
-    "audit": lambda _kafka, postgres: {**audit.measure(postgres)},
-    "shared": lambda _kafka, postgres: {**shared.measure(postgres)},
-    "misuse": lambda _kafka, _postgres: misuse.measure(),
+    "core": lambda _kafka, _postgres, **sizes: core.measure(**sizes),
+    "stage": stage.measure,
+    "latency": latency.measure,
+    "projections": projections.measure,
+    "ingest": ingest.measure,
+    "service": lambda _kafka, postgres, **sizes: service.measure(postgres, **sizes),
+    "end_to_end": end_to_end.measure,
+    "audit": lambda _kafka, postgres, **sizes: audit.measure(postgres, **sizes),
+    "shared": lambda _kafka, postgres, **sizes: shared.measure(postgres, **sizes),
+    "misuse": lambda _kafka, _postgres, **sizes: misuse.measure(**sizes),
 }
+SMALL: dict[str, dict[str, Any]] = {
+    "core": {"base": 2_000, "batches": 2},
+    "stage": {"bases": (1_000,), "runs": 1},
+    "latency": {"base": 500, "rate": 200, "seconds": 1, "runs": 1},
+    "projections": {"records": 600, "runs": 1},
+    "ingest": {"children": 60, "runs": 1},
+    "service": {"children": 200, "requests": 32, "runs": 1},
+    "end_to_end": {"base": 500, "records": 200, "runs": 1},
+    "audit": {"entries": 1_000, "seconds": 0.2, "runs": 1},
+    "shared": {"bases": (1_000,), "records": 1_000, "runs": 1},
+    "misuse": {"seeds": (1,), "users": 200, "children": 2_000},
+}
+"""Sizes at which each part takes seconds, for the tests that they all still run; their figures mean nothing."""
 
 
 def main() -> None:
