@@ -13,7 +13,7 @@ import numpy as np
 
 from matching.linkage.blocking import Blocker
 from matching.linkage.columns import Filled, RecordColumns
-from matching.linkage.hashing import Hashes, Indices, combine, mix
+from matching.linkage.hashing import Hashes, Indices, combine, is_among, mix
 from matching.linkage.part_hashes import Bools
 from matching.resident.index import BlockIndex
 
@@ -53,8 +53,8 @@ class KeyIndex:
         if len(former.keys):
             before = combine(mix(former.keys), _as_hashes(former.rids))
             after = combine(mix(keys[new]), _as_hashes(rids[new]))
-            lost = ~np.isin(before, after)
-            new[new] = ~np.isin(after, before)
+            lost = ~is_among(before, after)
+            new[new] = ~is_among(after, before)
             self._index.remove(former.keys[lost], former.rids[lost])
         at, others = self._index.add_and_find(keys, rids, new)
         return rids[at], others
@@ -63,7 +63,7 @@ class KeyIndex:
 def _places(among: Indices, rids: Indices) -> Indices:
     """Return the positions in `rids` of those that are `among` others, in order of record number."""
     order = np.argsort(rids)
-    places: Indices = order[np.isin(rids[order], among)]
+    places: Indices = order[is_among(rids[order], among)]
     return places
 
 

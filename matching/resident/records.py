@@ -146,14 +146,15 @@ class RecordTable:
         new = slice(first, len(self))
         self.versions[new] = [c.version for c in newest]
         self.ingested[new] = [state.first_ingested.ingested_at for state in fresh]
-        self.live[new] = [c.kind == "observed" for c in newest]
+        self.live[new] = live = [c.kind == "observed" for c in newest]
+        self.verified[new] = [c.verified if is_live else 0 for c, is_live in zip(newest, live, strict=True)]
+        self.authorities.put(first, [c.authority if is_live else "" for c, is_live in zip(newest, live, strict=True)])
         for rid, state in zip(rids, fresh, strict=True):
             change = state.newest
             fold.events[rid] = (change.event_id,)
             if change.kind == "observed":
                 fold.compared.append(rid)
                 fold.rows.append(SEPARATOR.join(change.values or ()))
-                self._mark(rid, change)
             if state.merge is not None:
                 fold.merges.append((rid, _merge(state.merge)))
                 if state.merge is not change:
