@@ -43,7 +43,9 @@ from matching.sql import QUERIES
 from matching.stage import garbage, store
 from matching.stage.committer import Committer
 from matching.stage.engine import Engine, Start
+from matching.stage.intake import Messages
 from matching.stage.model_file import read_model
+from matching.stage.reading import ReadAhead
 from matching.stage.relay import Relay, RelaySettings
 from schemas.codec import decode_as
 from schemas.settings import KafkaSettings, PostgresSettings
@@ -119,12 +121,15 @@ def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base:
         store.create_tables(postgres)
         before = _memory()
         engine, committer = start_engine(connection, postgres)
+        ahead = ReadAhead()
+        ahead.use(_MODEL)
         try:
-            load_seconds = _load(engine, feed, base, RelaySettings.of(postgres, kafka))
+            load_seconds = _load(engine, ahead, feed, base, RelaySettings.of(postgres, kafka))
             garbage.settle()
             held = (_memory() - before) / base
-            results = [timed(engine, feed.take(_records(base))) for _ in range(runs)]
+            results = [timed(engine, ahead, feed.take(_records(base))) for _ in range(runs)]
         finally:
+            ahead.end()
             committer.end()
         copying = [copy_limit(connection, _records(base)) for _ in range(runs)]
     with closing(Feed(path)) as feed:
@@ -145,7 +150,7 @@ def start_engine(connection: psycopg.Connection, settings: PostgresSettings) -> 
     return Engine(ResidentOwner(_MODEL), ChangeReader(_MODEL), committer, start=start), committer
 
 
-def _load(engine: Engine, feed: Feed, base: int, publishing: RelaySettings) -> float:
+def _load(engine: Engine, ahead: ReadAhead, feed: Feed, base: int, publishing: RelaySettings) -> float:
     """Take the base in, every identity event published; return the seconds."""
     relay = Relay(publishing)
     try:
@@ -160,12 +165,15 @@ def _load(engine: Engine, feed: Feed, base: int, publishing: RelaySettings) -> f
         relay.end()
 
 
-def timed(engine: Engine, values: Sequence[bytes]) -> Run:
-    """Push values through the engine in micro-batches until the last one is committed."""
+def timed(engine: Engine, ahead: ReadAhead, values: Sequence[bytes]) -> Run:
+    """Push values through reader and engine in micro-batches until the last one is committed, as the owner does."""
     before = asdict(engine.totals)
     begun = time.perf_counter()
     for first in range(0, len(values), _BATCH):
-        step(engine, values[first : first + _BATCH])
+        ahead.send(_messages(engine, values[first : first + _BATCH], ahead.waiting * _BATCH))
+        if ahead.waiting > 1:
+            engine.step_ahead(ahead)
+    engine.step_ahead(ahead)
     engine.settle(0)
     seconds = time.perf_counter() - begun
     after = asdict(engine.totals)
@@ -174,8 +182,13 @@ def timed(engine: Engine, values: Sequence[bytes]) -> Run:
 
 def step(engine: Engine, values: Sequence[bytes]) -> bool:
     """Hand one micro-batch to the engine; tell whether a commit left something to publish."""
-    first = engine.totals.records + engine.totals.rejected
-    return engine.step({PARTITION: [Bytes(first + place, b"", value) for place, value in enumerate(values)]})
+    return engine.step(_messages(engine, values, 0))
+
+
+def _messages(engine: Engine, values: Sequence[bytes], ahead: int) -> Messages:
+    """Return values as messages that follow those of the engine and `ahead` more."""
+    first = engine.totals.records + engine.totals.rejected + ahead
+    return {PARTITION: [Bytes(first + place, b"", value) for place, value in enumerate(values)]}
 
 
 def _memory() -> int:

@@ -144,8 +144,14 @@ class BlockIndex:
             if stored == MISSING:
                 return []
             slot = (slot + 1) % n_slots
-        found: list[int] = self._records_at(np.array([slot]))[1].tolist()
-        return found
+        head = int(self._heads[slot])
+        if head <= _ONE:
+            return [_ONE - head]
+        found = []
+        while head != _END:
+            found.append(int(self._rids[head]))
+            head = int(self._next[head])
+        return [rid for rid in found if rid != _GONE]
 
     def _records_at(self, slots: Indices) -> tuple[Indices, Indices]:
         """Return the records of slots (negative: none) with their positions."""

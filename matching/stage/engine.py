@@ -17,7 +17,7 @@ from matching.features import ChangeReader
 from matching.linkage.decisions import Decision
 from matching.resident.owner import ResidentOwner
 from matching.stage.committer import IN_FLIGHT
-from matching.stage.intake import Messages, read_batch
+from matching.stage.intake import Messages, Reads, read_batch
 from matching.stage.messages import Batch, Outcome, Position
 
 
@@ -38,11 +38,20 @@ class BatchWriter(Protocol):
         ...
 
 
+class Ahead(Protocol):
+    """Batches that are read by somebody else, in the order in which they were sent there."""
+
+    def receive(self) -> tuple[Messages, Reads]:
+        """Return the next one, with what was read."""
+        ...
+
+
 @dataclass(slots=True)
 class Totals:
     """What this engine has done since it was built, for the log and for benchmarks; the rest are seconds.
 
-    `submitting` includes waiting for a free place in the committer; `committing` is the committer's own time.
+    `reading` includes waiting for a batch that is read ahead, `submitting` for a free place in the committer;
+    `committing` is the committer's own time.
     """
 
     records: int = 0
@@ -107,8 +116,15 @@ class Engine:
 
         Raises FencedError, RetriableError or FatalError when a batch failed: the state is then not to be used again.
         """
+        return self._step(messages, self._reader, perf_counter())
+
+    def step_ahead(self, ahead: Ahead) -> bool:
+        """Apply the next batch that was read ahead. Returns and raises like `step`."""
         started = perf_counter()
-        changes, decisions, letters = read_batch(self._reader, messages, self._check)
+        return self._step(*ahead.receive(), started)
+
+    def _step(self, messages: Messages, reader: Reads, started: float) -> bool:
+        changes, decisions, letters = read_batch(reader, messages, self._check)
         read = perf_counter()
         positions = [Position(*partition, batch[-1].offset + 1) for partition, batch in messages.items() if batch]
         delta = self.owner.apply(changes, self._batch + 1, decisions)

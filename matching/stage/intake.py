@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from matching.changes import SourceChange
 from matching.decision_reader import read_decision
-from matching.features import ChangeReader
 from matching.linkage.decisions import Decision
 from schemas.dead_letter import DeadLetter, dead_letter
 from schemas.errors import RejectedError
@@ -49,8 +48,23 @@ Messages = Mapping[tuple[str, int], Sequence[Message]]
 """Messages of each topic and partition, in order of offset."""
 
 
+class Reads(Protocol):
+    """What reads source events: a `ChangeReader`, or the answers of one that has read them already."""
+
+    def read(self, value: bytes | None) -> SourceChange:
+        """Return the change that the next source event makes; raise RejectedError when it is none."""
+        ...
+
+
+def read_ahead_of(messages: Messages) -> Iterator[Message]:
+    """Yield, in their order, the messages that `read_batch` asks its reader about."""
+    for (topic, _), batch in messages.items():
+        if topic != DECISIONS:
+            yield from (message for message in batch if not message.erased)
+
+
 def read_batch(
-    reader: ChangeReader, messages: Messages, check: Callable[[Decision], None] | None = None
+    reader: Reads, messages: Messages, check: Callable[[Decision], None] | None = None
 ) -> tuple[list[SourceChange], list[Decision], list[DeadLetter]]:
     """Return the changes and the decisions that messages state, and a letter for each message that cannot be read.
 

@@ -26,9 +26,11 @@ from matching.resident.owner import ResidentOwner
 from matching.stage import garbage, replay, store
 from matching.stage.committer import Committer
 from matching.stage.engine import Engine, Start
+from matching.stage.helpers import Helpers
 from matching.stage.lease import Grant, Lease, require
 from matching.stage.messages import Position, ReplayTarget
 from matching.stage.model_library import ModelLibrary
+from matching.stage.reading import ReadAhead
 from matching.stage.relay import Relay, RelaySettings
 from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
 from matching.stage.settings import MatchingSettings
@@ -50,36 +52,13 @@ Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
-class _Helpers:
-    """The processes beside the owner, as far as they have been started."""
-
-    committer: Committer | None = None
-    relay: Relay | None = None
-    drained: bool = False
-
-    def drain(self) -> None:
-        """Wait until all batches are committed and, for some seconds at most, published."""
-        if self.committer and self.relay:
-            self.committer.settle()
-            self.drained = True
-            if not self.relay.drain(_DRAIN_SECONDS):
-                log.warning("outbox_left", seconds=_DRAIN_SECONDS)
-
-    def end(self) -> None:
-        """End both; the outbox keeps what is not published."""
-        if self.committer:
-            (self.committer.end if self.drained else self.committer.kill)()
-        if self.relay:
-            self.relay.end()
-
-
-@dataclass(slots=True)
 class _Work:
     """What the owner works with until the state is dropped."""
 
     grant: Grant
     relay: Relay
     reader: SourceReader
+    ahead: ReadAhead
     engine: Engine
 
 
@@ -151,16 +130,18 @@ class OwnerLoop:
 
     async def _own(self, grant: Grant, stop: asyncio.Event) -> None:
         renewing = asyncio.create_task(self._lease.renew_until_lost(grant))
-        helpers = _Helpers()
+        helpers = Helpers()
         reader = SourceReader(self._settings, TOPICS)
         try:
+            ahead = helpers.ahead = ReadAhead()
             committer = helpers.committer = Committer(self._settings.postgres, self._lease.token)
             relay = helpers.relay = Relay(RelaySettings.of(self._settings.postgres, self._settings.kafka))
             engine = await self._in_thread(lambda: self._rebuild(grant, committer))
             await reader.open([Position(*partition, offset) for partition, offset in engine.committed.items()])
-            self._work = _Work(grant, relay, reader, engine)
+            ahead.use(engine.owner.model)
+            self._work = _Work(grant, relay, reader, ahead, engine)
             await self._follow(self._work, stop)
-            await self._in_thread(helpers.drain)
+            await self._in_thread(partial(helpers.drain, _DRAIN_SECONDS))
         finally:
             self._work = None
             await _cancelled(renewing)
@@ -181,12 +162,8 @@ class OwnerLoop:
             if paused:
                 published = engine.settle()
                 await _pause(stop, _PAUSED_SECONDS)
-            elif messages := await reader.next_messages(
-                _BUSY_MILLISECONDS if engine.in_flight else self._settings.idle_milliseconds
-            ):
-                published = await self._in_thread(partial(engine.step, messages))
-            elif engine.in_flight:
-                published = engine.settle()
+            else:
+                published = await self._advance(work)
             if published:
                 work.relay.wake()
             work.relay.revive()
@@ -194,8 +171,20 @@ class OwnerLoop:
             if engine.publishing and engine.owner.decisions.activation != self._activation:
                 log.info("model_changed", batch=engine.batch)
                 return  # with everything committed and published, start afresh under the model now in force
-            if not engine.publishing and _reached(work.grant.replay_until, await reader.read_up_to()):
+            replayed = not engine.publishing and not work.ahead.waiting
+            if replayed and _reached(work.grant.replay_until, await reader.read_up_to()):
                 await self._in_thread(lambda: self._end_replay(engine))
+
+    async def _advance(self, work: _Work) -> bool:
+        """Fetch a batch and let it be read, while the one before is applied; tell whether there is to publish."""
+        engine, ahead = work.engine, work.ahead
+        busy = engine.in_flight or ahead.waiting
+        messages = await work.reader.next_messages(_BUSY_MILLISECONDS if busy else self._settings.idle_milliseconds)
+        if messages:
+            await self._in_thread(partial(ahead.send, messages))
+        if ahead.waiting > 1 or (ahead.waiting and not messages):
+            return await self._in_thread(partial(engine.step_ahead, ahead))
+        return engine.settle() if engine.in_flight else False
 
     def _rebuild(self, grant: Grant, committer: Committer) -> Engine:
         """Build the state from the tables; with empty tables and published identities, begin a replay first."""
