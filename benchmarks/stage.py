@@ -156,8 +156,10 @@ def _load(engine: Engine, ahead: ReadAhead, feed: Feed, base: int, publishing: R
     try:
         begun = time.perf_counter()
         for values in feed.batches(base, _LOAD_BATCH):
-            if step(engine, values):
+            ahead.send(_messages(engine, values, ahead.waiting * _LOAD_BATCH))
+            if ahead.waiting > 1 and engine.step_ahead(ahead):
                 relay.wake()
+        engine.step_ahead(ahead)
         engine.settle(0)
         assert relay.drain(_DRAIN_SECONDS), "the relay did not publish everything"
         return time.perf_counter() - begun

@@ -102,7 +102,8 @@ def test_ten_kills_at_random_points_change_nothing(line: Bench, seed: int) -> No
     for number in range(11):
         line.feed(events[number * 300 : (number + 1) * 300])
         line.wait_until(partial(_has_passed, line, _batch(line) + rng.randrange(3)), "some batches to be committed")
-        victim = rng.choice(["worker", "worker", "matching.stage.committer", "matching.stage.relay"])
+        helpers = [f"matching.stage.{name}" for name in ("reading", "committer", "relay")]
+        victim = rng.choice(["worker", "worker", *helpers])
         helper = None if victim == "worker" else worker.helper(victim)
         if helper is not None:
             os.kill(helper, signal.SIGKILL)
