@@ -18,7 +18,8 @@ import msgspec
 
 from matching.changes import SourceChange
 from matching.features import ChangeReader
-from matching.linkage.model import LinkageModel, dump_model, load_model
+from matching.linkage.model import LinkageModel
+from matching.linkage.model_json import dump_model, load_model
 from matching.stage.channel import Helper, serve
 from matching.stage.intake import Messages, read_ahead_of
 from schemas.errors import RejectedError
