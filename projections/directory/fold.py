@@ -80,8 +80,10 @@ def add_decision(batch: Batch, view: DecisionView) -> None:
     elif kind in {RETRACTED, WITHDRAWN}:
         batch.revocations[view.event_id] = revocation_of(view)
     elif kind == ERASED:
+        at = view.decided_at.astimezone(UTC)
         for key, floor in floors_of(view.data).items():
             batch.erased[key] = max(floor, batch.erased.get(key, floor))
+            batch.erased_at[key] = max(at, batch.erased_at.get(key, at))
     elif kind == CLOCK:
         batch.today = max(day_of(view), batch.today or date.min)
 
@@ -138,6 +140,7 @@ def changes(batch: Batch, state: DirectoryState) -> Changes:
         dropped_rulings=decided.dropped,
         revocations=decided.revocations,
         erased=batch.erased,
+        erased_at=batch.erased_at,
         today=clock if clock != around.today else None,
     )
 

@@ -31,7 +31,7 @@ WORKING = (
     Table("ruling", ("event_id", "kind", "document"), ("event_id",), published=False, settled=True),
     Table("ruling_record", ("record_key", "event_id"), ("record_key", "event_id"), published=False, settled=True),
     Table("revocation", ("event_id", "target", "kind", "decided_at"), ("event_id",), published=False, settled=True),
-    Table("erased", ("record_key", "source_version"), ("record_key",), published=False, settled=True),
+    Table("erased", ("record_key", "source_version", "ordered_at"), ("record_key",), published=False, settled=True),
     Table("clock", ("singleton", "today"), ("singleton",), published=False, settled=True),
     Table("due", ("child_number", "due"), _CHILD, published=False, settled=True),
 )

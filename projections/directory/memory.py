@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from projections.directory.rulings import SEVERED, Revocation, Ruling
 from projections.directory.state import (
@@ -41,6 +41,7 @@ class InMemoryDirectory:
     decisions: dict[str, Ruling] = field(default_factory=dict)
     taken_back: dict[str, Revocation] = field(default_factory=dict)
     erased: dict[str, int] = field(default_factory=dict)
+    ordered: dict[str, datetime] = field(default_factory=dict)
     today: date | None = None
 
     def surroundings(self) -> Surroundings:
@@ -94,6 +95,10 @@ class InMemoryDirectory:
         """Return the highest erased source version of each of these records that has one."""
         return {key: self.erased[key] for key in record_keys if key in self.erased}
 
+    def erased_at(self, record_keys: Collection[str]) -> Mapping[str, datetime]:
+        """Return when the newest erasure of each of these records was ordered, for those that have one."""
+        return {key: self.ordered[key] for key in record_keys if key in self.ordered}
+
     def due(self, today: date) -> Collection[str]:
         """Return the child numbers whose due day has come."""
         return [child for child, day in self.dues.items() if day <= today]
@@ -128,6 +133,7 @@ class InMemoryDirectory:
         self.today = changes.today or self.today
         for key, floor in changes.erased.items():
             self.erased[key] = max(floor, self.erased.get(key, floor))
+            self.ordered[key] = max(changes.erased_at[key], self.ordered.get(key, changes.erased_at[key]))
             if key in self.records and self.records[key].source_version <= floor:
                 del self.records[key]
         for each in changes.dropped_rulings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -11,7 +12,9 @@ from projections.directory.state import Batch, DirectoryState, IdentityVersion, 
 
 
 class Overlay:
-    """Decisions as they are after the batch. Records that are erased are taken out of every decision that names them.
+    """Decisions as they are after the batch. Erased records are taken out of every earlier decision about them.
+
+    A decision after the erasure is about what was said since: a shield must not be lost on a child who comes back.
 
     `fresh` are decisions to write, `dropped` those that name nothing any more, `concerns` the records whose children
     have to be made again, `severed` those whose lineage has to.
@@ -22,6 +25,7 @@ class Overlay:
         named = {key for ruling in batch.rulings.values() for key in ruling.about}
         named.update(key for step in batch.lineage.values() for key in step.records)
         self.floors = self._floors(named | batch.records.keys())
+        self._erased_at = self._times()
         self.fresh: dict[str, Ruling] = {}
         self.dropped: list[str] = []
         self.revocations = self._new_revocations()
@@ -62,6 +66,25 @@ class Overlay:
                 floors[key] = max(floor, floors.get(key, floor))
         return floors
 
+    def _times(self) -> Mapping[str, datetime]:
+        """Return when each of the erased records was last erased."""
+        if not self.floors:
+            return {}
+        times = dict(self._batch.erased_at)
+        if self._around.erasures:
+            for key, at in self._state.erased_at(self.floors.keys()).items():
+                times[key] = max(at, times.get(key, at))
+        return times
+
+    def _without(self, ruling: Ruling) -> Ruling:
+        """Return a decision without the records that were erased after it, or when it was made."""
+        gone = {key for key in ruling.about if key in self._erased_at and ruling.decided_at <= self._erased_at[key]}
+        if not gone:
+            return ruling
+        records = tuple(key for key in ruling.records if key not in gone)
+        current = tuple(key for key in ruling.current if key not in gone)
+        return msgspec.structs.replace(ruling, records=records, current=current)
+
     def _new_revocations(self) -> list[Revocation]:
         if not self._batch.revocations:
             return []
@@ -75,7 +98,7 @@ class Overlay:
         known = {ruling.event_id for ruling in self._state.rulings(self._batch.rulings)}
         made = [ruling for ruling in self._batch.rulings.values() if ruling.event_id not in known]
         for ruling in made:
-            kept = _without(ruling, self.floors)
+            kept = self._without(ruling)
             if kept.about:
                 self.fresh[kept.event_id] = kept
         return made
@@ -96,7 +119,7 @@ class Overlay:
             return []
         found = list(self._state.rulings_about(self._batch.erased))
         for ruling in found:
-            kept = _without(ruling, self.floors)
+            kept = self._without(ruling)
             if kept.about:
                 self.fresh[kept.event_id] = kept
             else:
@@ -110,11 +133,3 @@ def _children_by_member(children: Iterable[IdentityVersion]) -> Mapping[str, lis
         for key in child.members:
             found.setdefault(key, []).append(child.child_number)
     return found
-
-
-def _without(ruling: Ruling, floors: Mapping[str, int]) -> Ruling:
-    if not floors or floors.keys().isdisjoint(ruling.about):
-        return ruling
-    records = tuple(key for key in ruling.records if key not in floors)
-    current = tuple(key for key in ruling.current if key not in floors)
-    return msgspec.structs.replace(ruling, records=records, current=current)

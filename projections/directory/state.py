@@ -169,6 +169,7 @@ class Changes:
     dropped_rulings: Sequence[str] = ()
     revocations: Sequence[Revocation] = ()
     erased: Mapping[str, int] = field(default_factory=dict)
+    erased_at: Mapping[str, datetime] = field(default_factory=dict)
     today: date | None = None
 
 
@@ -182,6 +183,7 @@ class Batch:
     rulings: dict[str, Ruling] = field(default_factory=dict)
     revocations: dict[str, Revocation] = field(default_factory=dict)
     erased: dict[str, int] = field(default_factory=dict)
+    erased_at: dict[str, datetime] = field(default_factory=dict)
     today: date | None = None
 
 
@@ -226,6 +228,10 @@ class DirectoryState(Protocol):
 
     def floors(self, record_keys: Collection[str]) -> Mapping[str, int]:
         """Return the highest erased source version of each of these records that has one."""
+        ...
+
+    def erased_at(self, record_keys: Collection[str]) -> Mapping[str, datetime]:
+        """Return when the newest erasure of each of these records was ordered, for those that have one."""
         ...
 
     def due(self, today: date) -> Collection[str]:

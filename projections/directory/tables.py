@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -79,6 +79,10 @@ class DirectoryTables:
         """Return the highest erased source version of each of these records that has one."""
         return {row[0]: row[1] for row in self._select("floors", record_keys)}
 
+    def erased_at(self, record_keys: Collection[str]) -> Mapping[str, datetime]:
+        """Return when the newest erasure of each of these records was ordered, for those that have one."""
+        return {row[0]: row[2].astimezone(UTC) for row in self._select("floors", record_keys)}
+
     def due(self, today: date) -> Collection[str]:
         """Return the child numbers whose due day has come."""
         return [row[0] for row in self._connection.execute(_SQL["due_children"], (today,))]
@@ -114,7 +118,11 @@ class DirectoryTables:
         if changes.today is not None:
             self._connection.execute(_SQL["set_clock"], (changes.today,))
         if changes.erased:
-            values = {"keys": array_text(changes.erased), "floors": list(changes.erased.values())}
+            values = {
+                "keys": array_text(changes.erased),
+                "floors": list(changes.erased.values()),
+                "times": [changes.erased_at[key] for key in changes.erased],
+            }
             self._connection.execute(_SQL["erase"], values)
         if changes.rulings or changes.dropped_rulings:
             ids = [*changes.dropped_rulings, *(ruling.event_id for ruling in changes.rulings)]

@@ -133,7 +133,7 @@ select event_id, target, kind, decided_at from revocation where event_id = any(%
 select event_id, target, kind, decided_at from revocation where target = any(%s::text[]);
 
 -- name: floors
-select record_key, source_version from erased where record_key = any(%s::text[]);
+select record_key, source_version, ordered_at from erased where record_key = any(%s::text[]);
 
 -- name: due_children
 select child_number from due where due <= %s;
@@ -156,9 +156,11 @@ copy revocation (event_id, target, kind, decided_at) from stdin;
 
 -- name: erase
 with floors as (
-    insert into erased as stored (record_key, source_version)
-    select * from unnest(%(keys)s::text[], %(floors)s::bigint[])
-    on conflict (record_key) do update set source_version = greatest(stored.source_version, excluded.source_version)
+    insert into erased as stored (record_key, source_version, ordered_at)
+    select * from unnest(%(keys)s::text[], %(floors)s::bigint[], %(times)s::timestamptz[])
+    on conflict (record_key) do update
+    set source_version = greatest(stored.source_version, excluded.source_version),
+        ordered_at = greatest(stored.ordered_at, excluded.ordered_at)
 )
 delete from record_version as stored
 using unnest(%(keys)s::text[], %(floors)s::bigint[]) as floor (record_key, source_version)

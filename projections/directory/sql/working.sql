@@ -62,11 +62,22 @@ create table if not exists revocation (
 );
 create index if not exists revocation_target on revocation (target);
 
--- Up to which source version the statements of a record are erased.
+-- Up to which source version the statements of a record are erased, and when that was last ordered: decisions until then
+-- do not name the record any more, later ones do.
 create table if not exists erased (
     record_key text collate "C" primary key,
-    source_version bigint not null
+    source_version bigint not null,
+    ordered_at timestamptz not null
 );
+do $$
+begin
+    -- An earlier release did not know when; until the rebuild that is due, every decision so far counts as earlier.
+    if not exists (select from pg_attribute where attrelid = 'erased'::regclass and attname = 'ordered_at') then
+        alter table erased add column ordered_at timestamptz not null default now();
+        alter table erased alter column ordered_at drop default;
+    end if;
+end
+$$;
 
 -- The newest day that a clock event named: one row.
 create table if not exists clock (

@@ -91,10 +91,10 @@ def assumed(*records: str, to: str, previous: str | None = None, name: str, day:
     return AuthorityAssumed(**_envelope(name, records[0], day), data=said)
 
 
-def erased(*records: tuple[str, int], name: str = "erasure-1") -> ErasureOrdered:
+def erased(*records: tuple[str, int], name: str = "erasure-1", day: int = 9) -> ErasureOrdered:
     """Return the erasure of these records up to these source versions."""
     listed = tuple(ErasedRecord(key=key, source_version=version) for key, version in records)
-    return ErasureOrdered(**_envelope(name, records[0][0], 9), data=Erasure(records=listed))
+    return ErasureOrdered(**_envelope(name, records[0][0], day), data=Erasure(records=listed))
 
 
 def clock(today: date) -> ClockAdvanced:
@@ -114,7 +114,8 @@ def decisions(draw: st.DrawFn) -> list[AnyEvent]:
     ends = [event for target in targets for event in draw(st.sampled_from(_endings(target)))]
     days = draw(st.lists(st.dates(date(2026, 1, 1), date(2050, 1, 1)), max_size=3))
     gone = draw(st.lists(st.tuples(st.sampled_from(KEYS), st.integers(0, 4)), max_size=2))
-    erasures = [erased(record, name=f"e{number}") for number, record in enumerate(gone)]
+    when = draw(st.integers(0, 9))
+    erasures = [erased(record, name=f"e{number}", day=(when + 3 * number) % 10) for number, record in enumerate(gone)]
     return [*made, *ends, *map(clock, days), *erasures]
 
 
@@ -158,4 +159,10 @@ def long_decisions(seed: int, records: int) -> list[AnyEvent]:
         if random.random() < 0.4:
             made.extend(random.choice(_endings(name)))
     made += [clock(date(2026 + number, 5, 4)) for number in range(4)]
-    return [*made, *(erased((long_key(seed, 3 * number), 2), name=f"e{number}") for number in range(records // 20))]
+    return [
+        *made,
+        *(
+            erased((long_key(seed, 3 * number), 2), name=f"e{number}", day=number % 10)
+            for number in range(records // 20)
+        ),
+    ]

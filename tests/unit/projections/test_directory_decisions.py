@@ -22,8 +22,8 @@ from schemas.records import (
     PersonRecord,
     PrimaryCare,
 )
-from tests.unit.projections.decision_events import clock, decisions, shield
-from tests.unit.projections.histories import CHILDREN, KEYS, deliveries, histories
+from tests.unit.projections.decision_events import clock, decisions, erased, shield
+from tests.unit.projections.histories import CHILDREN, KEYS, deliveries, histories, identity_events
 from tests.unit.projections.test_directory_fold import fold, observed
 
 HIDDEN = "Hidden"
@@ -83,3 +83,20 @@ def test_the_tables_of_the_tests_do_hold_what_a_shield_hides() -> None:
     history = fold([[*map(told, KEYS[:1])]])
     assert HIDDEN in repr(history.records)
     assert CHILDREN
+
+
+@given(st.data())
+def test_a_shield_on_a_child_who_came_back_after_an_erasure_holds_in_any_order(data: st.DataObject) -> None:
+    key, child = KEYS[0], CHILDREN[0]
+    events = [
+        told(key, 1),
+        *identity_events({}, {child: frozenset({key})}, 1),
+        shield(key, name="before", day=1),
+        erased((key, 1), day=4),
+        told(key, 2),
+        shield(key, name="after", day=6),
+    ]
+    state = fold(data.draw(deliveries(events)))
+    assert state.entries[child].shielded
+    assert HIDDEN not in readable(state)
+    assert list(state.decisions) == ["after"]
