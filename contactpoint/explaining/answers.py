@@ -18,7 +18,7 @@ Answer = dict[str, Any]
 
 RULE_WORDS = {
     SOURCE_RULE: "the source holds each person once",
-    TWINS_RULE: "the twins rule: born together, or verified numbers of their own",
+    TWINS_RULE: "the twins rule: born together, or birth orders or verified numbers of their own",
 }
 
 

@@ -93,7 +93,7 @@ def withhold_pair(found: dict[str, Any], model: LinkageModel) -> dict[str, Any]:
         if row["comparison"] not in {each.name for each in model.adjustments} or row["comparison"] not in hidden
     ]
     names = aliases([found["left"], found["right"]])
-    withheld = dict.fromkeys(("weight", "probability", "decision of this pair alone"), WITHHELD)
+    withheld = dict.fromkeys(("weight", "probability", "decision of this pair alone", "kept apart by"), WITHHELD)
     return found | withheld | {"left": names[found["left"]], "right": names[found["right"]], "findings": findings}
 
 

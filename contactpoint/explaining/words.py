@@ -73,6 +73,7 @@ def explain_pair(
         "probability": pair.match_probability,
         "threshold": pair.link_threshold / CENTIBITS,
         "decision of this pair alone": pair.decision,
+        "kept apart by": None if found.apart is None else f"the twins rule: {found.apart}",
         "model": pair.model_id,
     }
     return withhold_pair(told, model) if sight.hides((left, right)) else told

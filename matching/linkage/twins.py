@@ -59,6 +59,17 @@ class Twins:
             apart[at] = self._told_apart(self._rule, columns, left[at], right[at], self._forenames)
         return apart
 
+    def reason(self, columns: RecordColumns, marks: Marks, left: int, right: int) -> str | None:
+        """Return in words why two rows are two children, None if they may be one."""
+        pair = np.array([left]), np.array([right])
+        if not self.apart(columns, marks, *pair).any():
+            return None
+        if birth_orders_differ(marks, *pair).any():
+            return "other places in a multiple birth"
+        if self._verified.differ(columns, marks, *pair).any():
+            return "verified NHS numbers of their own"
+        return "one birth date and surname, but forenames or numbers of their own"
+
     def among(self, columns: RecordColumns, marks: Marks, nodes: Indices | None = None) -> TwinsAmong:
         """Return the rule for the rows `nodes`, numbered from 0; for all rows with None."""
         return TwinsAmong(self, columns, marks, np.arange(len(columns), dtype=np.int64) if nodes is None else nodes)

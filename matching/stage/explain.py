@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
 import psycopg
 
 from connectors.postgres import wrap_errors
 from matching.changes import RecordRow
+from matching.linkage.columns import columns_of
 from matching.linkage.explain import Explanation, explain_pair
 from matching.linkage.model import LinkageModel
+from matching.linkage.twins import Twins
 from matching.sql import QUERIES
 from schemas.errors import RejectedError
 
@@ -21,7 +24,8 @@ _SEPARATOR = "\x1f"
 class LinkExplanation:
     """Two records, the children they are with, and how their comparison adds up.
 
-    The pair alone does not decide: `together` says what clustering made of it.
+    The pair alone does not decide: `together` says what clustering made of it. `apart` says in words why the twins rule
+    keeps them apart whatever they weigh, None if it does not.
     """
 
     left: str
@@ -29,6 +33,7 @@ class LinkExplanation:
     left_child: str
     right_child: str
     explanation: Explanation
+    apart: str | None
 
     @property
     def together(self) -> bool:
@@ -72,4 +77,6 @@ def explain_child(connection: psycopg.Connection, model: LinkageModel, child_num
 def _explain(model: LinkageModel, left: RecordRow, right: RecordRow) -> LinkExplanation:
     values = [row.features.decode().split(_SEPARATOR) for row in (left, right)]
     explanation = explain_pair(model, values[0], values[1], (left.source, right.source))
-    return LinkExplanation(left.key, right.key, left.child_number or "", right.child_number or "", explanation)
+    columns = columns_of(model, values, (left.source, right.source))
+    apart = Twins(model).reason(columns, np.array([left.verified, right.verified], np.uint8), 0, 1)
+    return LinkExplanation(left.key, right.key, left.child_number or "", right.child_number or "", explanation, apart)

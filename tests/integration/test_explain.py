@@ -86,8 +86,9 @@ def _a_shield_withholds(line: Line, child: str, other: str) -> None:
     left, right = members[child][0], members[child][1]
     pair = ask(line, "explain", left, right)
     by_name = {row["comparison"]: row["finding"] for row in pair["findings"]}
-    assert {name for name, finding in by_name.items() if finding == WITHHELD} == {"postcode", "address", "nhs", "upn"}
-    assert (pair["weight"], pair["probability"]) == (WITHHELD, WITHHELD)
+    hidden = {"postcode", "address", "nhs", "upn", "uln"}
+    assert {name for name, finding in by_name.items() if finding == WITHHELD} == hidden
+    assert (pair["weight"], pair["probability"], pair["kept apart by"]) == (WITHHELD, WITHHELD, WITHHELD)
     told = line.run("explain", child, "--output", "json").stdout
     assert not any(key in told for key in members[child])
     for question in (("--split",), (other, "--join")):

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations
 
+import numpy as np
 import pytest
 
+from matching.linkage.columns import columns_of
 from matching.linkage.decisions import Decision
 from matching.linkage.explain import explain_pair
 from matching.linkage.marks import birth_order, with_birth_order
 from matching.linkage.model import LinkageModel, SourcePolicy, TwinRule
 from matching.linkage.model_json import dump_model, load_model
+from matching.linkage.twins import Twins
 from tests.unit.matching.test_known_answers import Story, observed
 from tests.unit.matching.worlds import model
 
@@ -145,3 +148,21 @@ def test_a_model_says_whether_forenames_alone_tell_twins_and_older_ones_keep_the
     older = dump_model(WORLD).replace(',\n  "by_name": true', "")
     assert "by_name" not in older
     assert load_model(older) == WORLD
+
+
+REASONS = [
+    (NAMED, NAMED, (FIRST, SECOND), "other places"),
+    (numbered("TOMMY", ONE), numbered("TOMMY", TWO), (1, 1), "verified NHS numbers"),
+    (NAMED, ("OLIVER", *HOME), (0, 0), "one birth date and surname"),
+    (NAMED, NAMED, (0, 0), None),
+]
+
+
+@pytest.mark.parametrize(("left", "right", "marks", "words"), REASONS)
+def test_the_reason_why_two_are_kept_apart_is_told_in_words(
+    left: Row, right: Row, marks: tuple[int, int], words: str | None
+) -> None:
+    columns = columns_of(WORLD, [left, right], ["a", "b"])
+    told = Twins(WORLD).reason(columns, np.array(marks, np.uint8), 0, 1)
+    assert (told is None) == (words is None)
+    assert (words or "") in (told or "")
