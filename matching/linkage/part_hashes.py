@@ -92,15 +92,14 @@ class DerivedHashes:
     def of(self, function: str, codes: Hashes, texts: Callable[[Indices], list[str]]) -> Hashes:
         """Return the hashes for values with these hashes; `texts` gives the values at some of the places."""
         known, wanted = self._known.setdefault(function, {MISSING: MISSING}), codes.tolist()
-        try:
-            return np.fromiter(map(known.__getitem__, wanted), np.uint64, len(wanted))
-        except KeyError:
+        found = list(map(known.get, wanted))
+        if None in found:
+            places = [place for place, each in enumerate(found) if each is None]
+            for place, text in zip(places, texts(np.array(places, np.int64)), strict=True):
+                found[place] = known[wanted[place]] = hash_text(PARTS[function](text))
             if len(known) > _REMEMBERED:
-                known = self._known[function] = {MISSING: MISSING}
-        places = {code: place for place, code in enumerate(wanted) if code not in known}
-        derived = map(PARTS[function], texts(np.fromiter(places.values(), np.int64, len(places))))
-        known.update(zip(places, map(hash_text, derived), strict=True))
-        return np.fromiter(map(known.__getitem__, wanted), np.uint64, len(wanted))
+                del self._known[function]
+        return np.array(found, np.uint64)
 
 
 class PartHashes:

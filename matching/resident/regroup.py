@@ -161,17 +161,18 @@ def collect_evidence(
     left, right = region.nodes[region.left[chosen]], region.nodes[region.right[chosen]]
     founder_of = {rid: founder for founder, members in change.after.items() for rid in members}
     keys, evidence = records.keys, change.evidence
-    firsts, seconds = left.tolist(), right.tolist()
     pairs = zip(
-        [keys[rid] for rid in firsts],
-        [keys[rid] for rid in seconds],
+        left.tolist(),
+        right.tolist(),
         region.weights[chosen].tolist(),
         map(tuple, levels_of(left, right).tolist()),
         strict=True,
     )
-    for rid, pair in zip(firsts, map(EvidencePair._make, pairs), strict=True):
-        ordered = pair if pair.left < pair.right else pair._replace(left=pair.right, right=pair.left)
-        evidence.setdefault(founder_of[rid], []).append(ordered)
+    for rid, other, weight, levels in pairs:
+        first, second = keys[rid], keys[other]
+        if first > second:
+            first, second = second, first
+        evidence.setdefault(founder_of[rid], []).append(EvidencePair(first, second, weight, levels))
     for found in evidence.values():
         if len(found) > 1:
             found.sort(key=_strongest_first)
