@@ -184,12 +184,15 @@ $$;
 
 -- What is wrong with the trail's keeping, in words; null while reads may go on. One row is read.
 create or replace function audit.trouble() returns text
-language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    select nullif(concat_ws(', ',
-        case when clock_timestamp() - numbered_at > numbering_limit then 'entries are not numbered' end,
-        case when clock_timestamp() - signed_at > signing_limit then 'checkpoints are not signed' end,
-        case when clock_timestamp() - witnessed_at > witness_limit then 'the witness does not cosign' end), '')
-    from audit.pulse
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    return (
+        select nullif(concat_ws(', ',
+            case when clock_timestamp() - numbered_at > numbering_limit then 'entries are not numbered' end,
+            case when clock_timestamp() - signed_at > signing_limit then 'checkpoints are not signed' end,
+            case when clock_timestamp() - witnessed_at > witness_limit then 'the witness does not cosign' end), '')
+        from audit.pulse);
+end
 $$;
 
 create or replace function audit.healthy() returns boolean
@@ -197,8 +200,10 @@ language sql stable set search_path = pg_catalog, pg_temp as $$ select audit.tro
 
 -- Whether an account is suspended, by an open finding or one that was found to be misuse.
 create or replace function audit.suspended(account text) returns boolean
-language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    select exists (select from audit.review where user_id = account and suspended)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    return exists (select from audit.review where user_id = account and suspended);
+end
 $$;
 
 -- Whether a report about these children must not name organisations: one is shielded, or works with a sensitive service,

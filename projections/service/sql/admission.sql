@@ -12,26 +12,25 @@ create schema if not exists directory_api;
 revoke all on schema directory_api from public;
 drop function if exists directory_api.admit(text, text, text, bytea[], bytea, integer, integer);
 
--- The facts about one person, for the decision. Times are whole seconds since 1970, rounded down: nothing outlasts its time.
-create or replace function service.facts(asked text) returns jsonb
-language plpgsql stable as $$
-begin
-    return (
-        select jsonb_build_object(
-            'category', person.category,
-            'organisation', person.organisation,
-            'active', person.active,
-            'blocked', person.blocked_at is not null or audit.suspended(person.subject),
-            'accredited_until', floor(extract(epoch from organisation.accredited_until))::bigint,
-            'employer_confirmed', coalesce(person.vetted_organisation = person.organisation
-                                           and person.vetted_name = organisation.name, false),
-            'trained_until', floor(extract(epoch from person.trained_until))::bigint,
-            'vetted_until', floor(extract(epoch from person.vetted_at + interval '3 years'))::bigint,
-            'agreed_until', floor(extract(epoch from person.agreed_until))::bigint,
-            'rights', to_jsonb(person.rights))
-        from service.person join service.organisation using (organisation)
-        where person.subject = asked);
-end
+-- The facts about one person, for the decision; no row for somebody unknown. Times are whole seconds since 1970, rounded
+-- down: nothing outlasts its time. Like use_of it is a part of the one query of `admit`, into which it is inlined.
+drop function if exists service.facts(text);
+create or replace function service.facts_of(asked text) returns setof jsonb
+language sql stable as $$
+    select jsonb_build_object(
+        'category', person.category,
+        'organisation', person.organisation,
+        'active', person.active,
+        'blocked', person.blocked_at is not null or audit.suspended(person.subject),
+        'accredited_until', floor(extract(epoch from organisation.accredited_until))::bigint,
+        'employer_confirmed', coalesce(person.vetted_organisation = person.organisation
+                                       and person.vetted_name = organisation.name, false),
+        'trained_until', floor(extract(epoch from person.trained_until))::bigint,
+        'vetted_until', floor(extract(epoch from person.vetted_at + interval '3 years'))::bigint,
+        'agreed_until', floor(extract(epoch from person.agreed_until))::bigint,
+        'rights', to_jsonb(person.rights))
+    from service.person join service.organisation using (organisation)
+    where person.subject = asked
 $$;
 
 -- The second wall: rows of the published tables are visible only while a transaction reads for somebody who is eligible
@@ -63,31 +62,25 @@ end
 $$;
 
 -- How one person uses the directory, for the limits; and how their employer and their client system do.
-create or replace function service.use_of(asked text, employer text, client text, words bytea) returns jsonb
-language plpgsql volatile as $$
-declare
-    this_day date := (clock_timestamp() at time zone 'utc')::date;
-    this_hour timestamptz := date_trunc('hour', clock_timestamp());
-    today service.usage;
-    busiest integer;
-begin
-    select * into today from service.usage where subject = asked and day = this_day;
-    select max(shown) into busiest from service.usage
-    where subject = asked and day < this_day and day >= this_day - 30;
-    return jsonb_build_object(
-        'shown_hour', case when today.hour = extract(hour from clock_timestamp() at time zone 'utc')
-                           then today.shown_hour else 0 end,
+drop function if exists service.use_of(text, text, text, bytea);
+create or replace function service.use_of(
+    asked text, employer text, client text, words bytea, this_day date, this_hour timestamptz
+) returns setof jsonb
+language sql stable as $$
+    select jsonb_build_object(
+        'shown_hour', case when today.hour = extract(hour from this_hour at time zone 'utc') then today.shown_hour else 0 end,
         'shown_day', coalesce(today.shown, 0),
         'listed_day', coalesce(today.listed, 0),
         'missed_day', coalesce(today.missed, 0),
         'run', coalesce(today.run, 0),
-        'busiest_day', coalesce(busiest, 0),
+        'busiest_day', coalesce((select max(shown) from service.usage
+                                 where subject = asked and day < this_day and day >= this_day - 30), 0),
         'organisation_hour', coalesce((select sum(shown) from service.tally where kind = 'organisation'
                                        and name = employer and hour = this_hour), 0),
         'client_hour', coalesce((select sum(shown) from service.tally where kind = 'client'
                                  and name = client and hour = this_hour), 0),
-        'same_words', case when today.last_words = words then today.same_words else 0 end);
-end
+        'same_words', case when today.last_words = words then today.same_words else 0 end)
+    from (select) as always left join service.usage as today on today.subject = asked and today.day = this_day
 $$;
 
 -- Begin a round. Each request says {asking, mediator, client, proofs, words}, with proofs and words as hexadecimal
@@ -96,12 +89,12 @@ $$;
 create or replace function directory_api.admit(requests jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
+    this_day date := (clock_timestamp() at time zone 'utc')::date;
+    this_hour timestamptz := date_trunc('hour', clock_timestamp());
+    trouble text := audit.trouble();
     request record;
     fresh integer;
-    person jsonb;
-    admitted text[] := '{}';
-    answers jsonb[] := '{}';
-    trouble text := audit.trouble();
+    replayed boolean[] := '{}';
 begin
     -- One person's requests take turns, so that many at once do not all see what was used before any of them; rounds
     -- wait for people in the same order, so that they do not wait for each other.
@@ -109,24 +102,27 @@ begin
     from (select distinct hashtextextended(coalesce(each ->> 'mediator', each ->> 'asking'), 2007) as key
           from jsonb_array_elements(requests) as each order by key) as turn;
     for request in
-        select * from jsonb_to_recordset(requests)
-            as (asking text, mediator text, client text, proofs text[], words text)
+        select * from jsonb_to_recordset(requests) as (proofs text[])
     loop
         insert into service.used_proof (digest)
         select decode(proof, 'hex') from unnest(request.proofs) as proof on conflict do nothing;
         get diagnostics fresh = row_count;
-        person := service.facts(request.asking);
-        admitted := admitted || request.asking;
-        answers := answers || jsonb_build_object(
-            'person', person,
-            'mediator', case when request.mediator is not null then service.facts(request.mediator) end,
-            'replayed', fresh < cardinality(request.proofs),
-            'trouble', trouble,
-            'use', service.use_of(coalesce(request.mediator, request.asking), person ->> 'organisation', request.client,
-                                  decode(request.words, 'hex')));
+        replayed := replayed || (fresh < cardinality(request.proofs));
     end loop;
-    perform set_config('contactpoint.admitted', array_to_string(admitted, ' '), true);
-    return to_jsonb(answers);
+    perform set_config('contactpoint.admitted', (
+        select string_agg(each ->> 'asking', ' ') from jsonb_array_elements(requests) as each), true);
+    return (
+        select jsonb_agg(jsonb_build_object('person', person.facts, 'mediator', mediator.facts, 'use', used.sums,
+                                            'trouble', trouble,
+                                            'replayed', replayed[asked.position])
+                         order by asked.position)
+        from rows from (jsonb_to_recordset(requests) as (asking text, mediator text, client text, words text))
+            with ordinality as asked (asking, mediator, client, words, position)
+        left join lateral service.facts_of(asked.asking) as person (facts) on true
+        left join lateral service.facts_of(asked.mediator) as mediator (facts) on true
+        left join lateral service.use_of(coalesce(asked.mediator, asked.asking), person.facts ->> 'organisation',
+                                         asked.client, decode(asked.words, 'hex'), this_day, this_hour)
+            as used (sums) on true);
 end
 $$;
 

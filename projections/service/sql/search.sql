@@ -51,14 +51,16 @@ begin
             with at_postcode as materialized (
                 select * from directory.entry where postcode = terms ->> 'postcode')
             select service.summary(document) from at_postcode
-            where service.named(surname, forename, others, low, high, given_low, given_high)
+            where (surname between low and high or others <> '{}')
+              and service.named(surname, forename, others, low, high, given_low, given_high)
               and (born is null or birth_date = born)
             order by surname, forename, child_number limit most;
     elsif born is not null then
         return query
             with born_then as materialized (select * from directory.entry where birth_date = born)
             select service.summary(document) from born_then
-            where service.named(surname, forename, others, low, high, given_low, given_high)
+            where (surname between low and high or others <> '{}')
+              and service.named(surname, forename, others, low, high, given_low, given_high)
             order by surname, forename, child_number limit most;
     else
         return query select service.summary(document) from directory.entry
