@@ -22,6 +22,7 @@ from benchmarks.measures import Measure, alone, beside_limit
 from connectors.postgres import connect
 from contactpoint.running.audit_parts import make_parts
 from contactpoint.stack import StackConfig, temporary_stack
+from deploy import verify_audit
 from projections.access.keys import read_log_keys, read_signer
 from projections.access.log import create_tables
 from projections.access.merkle import Frontier, fetch_from, inclusion_proof, leaf_hash
@@ -33,6 +34,7 @@ from schemas.telemetry import configure_logging
 
 CONNECTIONS, SECONDS, RUNS = 8, 3.0, 3
 MILLION = 1_000_000
+PROOFS = 200
 VERIFIER = Path(__file__).parents[1] / "deploy" / "verify_audit.py"
 BODY = (
     '{"action":"opened","decision":"permitted","entry":%d,"fields":["names","birth_date","whereabouts","carers"],'
@@ -140,7 +142,22 @@ def _verify(folder: Path, entries: int) -> dict[str, Measure]:
     return {
         "audit verify": alone([seconds], f"s for {entries:,} entries"),
         "audit proof": alone([len(proof.encode())], f"bytes among {entries:,} entries"),
+        "audit proof check": alone(_check_times(folder, proof, bodies[entries // 3]), "ms a proof"),
     }
+
+
+def _check_times(folder: Path, proof: str, body: str) -> list[float]:
+    """Return how long the outsider's verifier takes for one proof, both signatures and the path, in milliseconds."""
+    log = verify_audit.Key.parse((folder / "log" / "log.vkey").read_text(encoding="utf-8"), verify_audit.LOG)
+    text = (folder / "witness" / "witness.vkey").read_text(encoding="utf-8")
+    witness = verify_audit.Key.parse(text, verify_audit.WITNESS)
+    times = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        for _ in range(PROOFS):
+            assert verify_audit.verify_proof(proof, body, log, witness).startswith("the entry is leaf ")
+        times.append((time.perf_counter() - start) / PROOFS * 1000)
+    return times
 
 
 def _entry() -> AccessEntry:
