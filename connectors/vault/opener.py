@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from connectors.kafka.message import ReadMessage
 from connectors.vault.keys import KeyVault
 from connectors.vault.sealer import Sealer
@@ -43,8 +41,3 @@ class Opener:
                 raise ConfigurationError(message)
             self._sealer = Sealer(KeyVault(self._settings))
         return self._sealer
-
-
-def erased_count(messages: Sequence[ReadMessage]) -> int:
-    """Return how many of these messages were erased."""
-    return sum(message.erased for message in messages)

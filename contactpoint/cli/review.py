@@ -17,7 +17,7 @@ from contactpoint.cli.why import RightOption
 from projections.base import Rows
 from projections.review.reader import Conflict, ReviewReader
 from projections.reviewing.desk import Item, ReviewDesk
-from projections.reviewing.rules import verdict
+from projections.reviewing.rules import decision_of, verdict
 from schemas.errors import ConfigurationError, RejectedError
 
 app = typer.Typer(help="Questions that linkage cannot answer and a person has to.")
@@ -73,7 +73,7 @@ def show_command(
     show(output, _facts(found) | work, f"conflict {found.conflict_id}")
     for pair in evidence:
         show(output, pair["findings"], f"{pair['left']} and {pair['right']}: {pair['weight']:+.2f} bits")
-    if found.state == "open":
+    if found.state == "open" and "decide with" not in work:
         console.print("answer with: contactpoint decide must-link or cannot-link", *found.records[:2], soft_wrap=True)
 
 
@@ -98,7 +98,14 @@ def _answers(connection: Rows, conflict: Conflict) -> dict[str, Any]:
     given = desk.opinions(Item(conflict.conflict_id, conflict.version)) if desk.is_open() else []
     if verdict([each.answer for each in given]).is_open:
         return {}
-    return {"people say": [f"{each.by}: {each.answer} ({each.reason})" for each in given]}
+    told: dict[str, Any] = {"people say": [f"{each.by}: {each.answer} ({each.reason})" for each in given]}
+    found = decision_of(given)
+    if found is not None and conflict.evidence:
+        kind, first, second = found
+        pair = f"{conflict.evidence[0]['left']} {conflict.evidence[0]['right']}"
+        told["decide with"] = f"contactpoint decide {kind} {pair} --by {first.by} --approved-by {second.by}"
+        told["decide with"] += f" --reason {first.reason}"
+    return told
 
 
 def _line(conflict: Conflict) -> dict[str, Any]:

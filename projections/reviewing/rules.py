@@ -69,6 +69,15 @@ def verdict(answers: Sequence[str]) -> Verdict:
     return Verdict(standings[min(len(answers), MOST_ANSWERS)])
 
 
+def decision_of(opinions: Sequence[Opinion]) -> tuple[Literal["must-link", "cannot-link"], Opinion, Opinion] | None:
+    """Return the decision that two people agree on, and their answers; None where there is none or they cannot tell."""
+    answer = verdict([each.answer for each in opinions]).answer
+    if answer not in {"same", "different"}:
+        return None
+    first, second, *_ = [each for each in opinions if each.answer == answer]
+    return "must-link" if answer == "same" else "cannot-link", first, second
+
+
 def check_answer(answer: str, reason: str, by: str, before: Sequence[Opinion]) -> Answer:
     """Return the answer as one of the listed; raise RejectedError when this person may not give it for this reason."""
     if by in {each.by for each in before}:

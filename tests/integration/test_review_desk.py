@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from connectors.postgres import connect
 from contactpoint.cli.app import app
+from projections.access.log import set_limits
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.line import Line
 from tests.integration.test_review_line import doubtful
@@ -45,6 +47,9 @@ def test_people_review_questions_and_samples_without_seeing_each_others_answers(
     sample = run(line, "ann", "sample", "draw", "--seed", "7", "--each", "3")["sample"]
     _a_sample_is_drawn_again_by_its_seed_and_without_the_shielded(line, sample, question["records"])
     _a_reviewed_sample_says_how_many_links_are_right(line, sample)
+    first, second, _ = run(line, "", "sample", "list")
+    assert (first["open"], second["open"]) == (0, second["items"])
+    _nothing_is_shown_while_the_trail_is_not_kept(line, second["sample"])
 
 
 def _one_works_on_it_at_a_time(line: Line, name: str) -> None:
@@ -82,6 +87,8 @@ def _two_answer_blind_and_a_third_where_they_differ(line: Line, name: str, versi
     shown = run(line, "", "conflicts", "show", name)
     assert shown["review"] == "settled: different"
     assert [each.split(":")[0] for each in shown["people say"]] == ["ann", "bob", "cleo"]
+    assert "cannot-link" in shown["decide with"]
+    assert shown["decide with"].endswith("--by bob --approved-by cleo --reason namesakes")
     assert run(line, "dan", "conflicts", "claim", name) == "question_answered"
     with connect(line.postgres, autocommit=True) as connection:
         entries = connection.execute(
@@ -141,3 +148,12 @@ def _a_reviewed_sample_says_how_many_links_are_right(line: Line, sample: str) ->
     with connect(line.postgres, autocommit=True) as connection:
         kept = connection.execute("select id from reviewing.item where left_key is not null and sample = %s", [sample])
         assert [row[0] for row in kept] == [wrong]
+
+
+def _nothing_is_shown_while_the_trail_is_not_kept(line: Line, sample: str) -> None:
+    set_limits(line.postgres, numbering=timedelta(0), signing=timedelta(days=1), witness=timedelta(days=1))
+    arguments = ["sample", "next", sample, "--by", "ann", "--organisation", "bolton", "--output", "json"]
+    env = line.env(CONTACTPOINT_MATCHING_MODEL=str(doubtful(line.folder)))
+    refused = CliRunner().invoke(app, arguments, env=env)
+    assert "not kept" in str(refused.exception)
+    assert refused.stdout == ""

@@ -20,7 +20,15 @@ from projections.reviewing.estimates import (
     result,
     wilson,
 )
-from projections.reviewing.rules import ANSWER_REASONS, ANSWERS, MOST_ANSWERS, Opinion, check_answer, verdict
+from projections.reviewing.rules import (
+    ANSWER_REASONS,
+    ANSWERS,
+    MOST_ANSWERS,
+    Opinion,
+    check_answer,
+    decision_of,
+    verdict,
+)
 from schemas.errors import RejectedError
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -45,6 +53,8 @@ def test_one_person_never_answers_twice_and_a_third_is_asked_where_two_differ() 
     assert verdict([each.answer for each in two]).standing == "disputed"
     assert check_answer("different", "siblings", "cleo", two) == "different"
     settled = [*two, Opinion("cleo", "different", "siblings", NOW)]
+    assert decision_of(two) is None
+    assert decision_of(settled) == ("cannot-link", settled[1], settled[2])
     with pytest.raises(RejectedError, match="enough people"):
         check_answer("same", "typing_error", "dan", settled)
 
