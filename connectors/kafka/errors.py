@@ -63,7 +63,7 @@ def translate(error: KafkaError, about: str) -> ContactPointError:
     if error.code() in _CONFIGURATION:
         return ConfigurationError(f"{text}: check the brokers' address, the topics and the account's rights")
     if error.code() in _LOST_POSITION:
-        return FatalError(f"{text}: the topic no longer holds this position; it was deleted or made again")
+        return FatalError(f"{text}: the topic no longer holds this position; it was deleted, shortened or made again")
     if error.retriable() or error.code() in _RETRIABLE:
         return RetriableError(text)
     return FatalError(text)

@@ -140,6 +140,8 @@ def translate(error: KafkaError | ConsumerStoppedError) -> ContactPointError:
     text = f"reading the source topics: {type(error).__name__}"
     if isinstance(error, (TopicAuthorizationFailedError, AuthenticationFailedError)):
         return ConfigurationError(f"{text}: check the account's rights")
-    if isinstance(error, (UnsupportedCodecError, OffsetOutOfRangeError)):
+    if isinstance(error, OffsetOutOfRangeError):
+        return FatalError(f"{text}: the topic no longer holds this position; it was deleted, shortened or made again")
+    if isinstance(error, UnsupportedCodecError):
         return FatalError(text)
     return RetriableError(text)

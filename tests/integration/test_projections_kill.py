@@ -2,86 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from random import Random
 
 import pytest
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from connectors.kafka import EventProducer
 from connectors.postgres import connect
 from contactpoint.stack import LocalStack
-from projections import checkpoint
-from projections.base import Projection
 from projections.rebuild import verify
 from projections.registry import PROJECTIONS
 from projections.status import lags
-from schemas.catalogue import AnyEvent
-from schemas.codec import encode
 from schemas.settings import KafkaSettings, PostgresSettings
-from tests.unit.projections.histories import long_history, topic_of
+from tests.factories.projecting import publish, running, wait_for_commits, wait_for_the_end
+from tests.unit.projections.histories import long_history
 from tests.unit.projections.reviews import review_history
 
 KILLS = 10
-# Small batches, so that the log is long in commits, and a short stand-by.
-PROGRAM = """
-import os, sys
-from projections.__main__ import run
-from projections.runner import Pace
-from schemas.settings import KafkaSettings, PostgresSettings
-pace = Pace(batch=int(sys.argv[2]), wait=0.01, standby=0.2)
-run(sys.argv[1], KafkaSettings.from_env(os.environ), PostgresSettings.from_env(os.environ), pace)
-"""
-
-
-@contextmanager
-def running(
-    projection: Projection, kafka: KafkaSettings, postgres: PostgresSettings, batch: int
-) -> Iterator[subprocess.Popen[bytes]]:
-    env = {
-        **os.environ,
-        "CONTACTPOINT_KAFKA": kafka.bootstrap_servers,
-        "CONTACTPOINT_POSTGRES_DSN": postgres.dsn.get_secret_value(),
-    }
-    command = [sys.executable, "-c", PROGRAM, projection.name, str(batch)]
-    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-
-
-def publish(kafka: KafkaSettings, events: Sequence[AnyEvent]) -> None:
-    with EventProducer(kafka) as producer:
-        for event in events:
-            producer.send_event(topic_of(event), encode(event))
-
-
-def commits(connection: Connection[TupleRow], projection: Projection) -> int:
-    with connection.transaction():
-        checkpoint.create(connection)
-        held = checkpoint.load(connection, projection.name)
-    return held.commits if held else 0
-
-
-def wait_for_commits(connection: Connection[TupleRow], projection: Projection, count: int) -> None:
-    target = commits(connection, projection) + count
-    while commits(connection, projection) < target:
-        time.sleep(0.002)
-
-
-def wait_for_the_end(connection: Connection[TupleRow], kafka: KafkaSettings, projection: Projection) -> None:
-    while any(row.lag for row in lags(connection, kafka, projection)):
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("name", list(PROJECTIONS))

@@ -1,0 +1,168 @@
+"""A database restored from a backup to a moment in the past (F21, R40): it catches up, and the audit trail tells."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from connectors.kafka import EventProducer
+from connectors.postgres import connect
+from contactpoint.stack import LocalStack, temporary_stack
+from contactpoint.stack.postgres import PostgresServer
+from projections.access.log import create_tables, require_healthy
+from projections.access.relay import read_published, relay
+from projections.access.restore import restore
+from projections.access.sequencer import Sequencer
+from projections.rebuild import verify
+from projections.registry import PROJECTIONS
+from schemas.errors import RejectedError, RetriableError
+from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.projecting import commits, end, publish, running, wait_for_commits, wait_for_the_end
+from tests.factories.trail import Trail, entry, in_process, open_trail
+from tests.integration.conftest import stack_config
+from tests.unit.projections.histories import long_history
+
+DIRECTORY = PROJECTIONS["directory"]
+
+
+class Archived:
+    """A PostgreSQL of its own that archives its write-ahead log, and its backup."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+        self.postgres = PostgresSettings(dsn=server.config.dsn())
+        self.archive = server.config.home / "archive"
+        self.backup = server.config.home / "backup"
+        self.archive.mkdir()
+        self._own(self.archive)
+        with connect(self.postgres, autocommit=True) as connection:
+            connection.execute("alter system set archive_mode = on")
+            connection.execute(f"alter system set archive_command = 'cp %p {self.archive}/%f'".encode())
+        server.stop()
+        server.start()
+
+    def take_backup(self) -> None:
+        """Copy the running database."""
+        command = [
+            self.server.config.binaries / "pg_basebackup",
+            "--wal-method=none",
+            "--checkpoint=fast",
+            "--no-manifest",
+        ]
+        subprocess.run(
+            [*command, "-D", self.backup, "-d", self.postgres.dsn.get_secret_value()], check=True, capture_output=True
+        )
+        self._own(self.backup, *self.backup.rglob("*"))
+
+    def name_this_moment(self, name: str) -> None:
+        """Give the present a name to which a restore can go back, and archive it."""
+        with connect(self.postgres, autocommit=True) as connection:
+            connection.execute("select pg_create_restore_point(%s)", [name])
+            row = connection.execute("select pg_walfile_name(pg_switch_wal())").fetchone()
+            assert row is not None
+            while not (self.archive / row[0]).is_file():
+                time.sleep(0.05)
+
+    def lose_and_restore(self, moment: str) -> None:
+        """SIGKILL the server, delete its files, and bring the backup to the named moment."""
+        self.server.kill()
+        shutil.rmtree(self.server.config.data)
+        self.backup.rename(self.server.config.data)
+        settings = {
+            "restore_command": f"cp {self.archive}/%f %p",
+            "recovery_target_name": moment,
+            "recovery_target_action": "promote",
+            "archive_mode": "off",
+        }
+        with (self.server.config.data / "postgresql.auto.conf").open("a") as configuration:
+            configuration.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+        (self.server.config.data / "recovery.signal").touch()
+        self._own(self.server.config.data / "recovery.signal")
+        self.server.start()
+        with connect(self.postgres, autocommit=True) as connection:
+            while connection.execute("select pg_is_in_recovery()").fetchone() == (True,):
+                time.sleep(0.05)
+
+    def _own(self, *paths: Path) -> None:
+        if self.server.config.account is not None:
+            for path in paths:
+                os.chown(path, *self.server.config.account, follow_symlinks=False)
+
+
+@pytest.fixture
+def archived(stack: LocalStack) -> Iterator[Archived]:
+    config = stack_config().model_copy(update={"kafka": stack.addresses.kafka})
+    with temporary_stack(config) as own:
+        assert own.postgres is not None
+        yield Archived(own.postgres)
+
+
+def test_tables_restored_to_a_moment_in_the_past_catch_up_to_those_of_an_undisturbed_run(
+    archived: Archived, kafka: KafkaSettings
+) -> None:
+    events = long_history(seed=14, records=400)
+    publish(kafka, events[: len(events) // 2])
+    with running(DIRECTORY, kafka, archived.postgres, batch=20) as process:
+        with connect(archived.postgres, autocommit=True) as connection:
+            wait_for_commits(connection, DIRECTORY, 3)
+            archived.take_backup()  # while the projection writes
+            wait_for_the_end(connection, kafka, DIRECTORY)
+            at_noon = commits(connection, DIRECTORY)
+        archived.name_this_moment("noon")
+        publish(kafka, events[len(events) // 2 :])
+        with connect(archived.postgres, autocommit=True) as connection:
+            wait_for_commits(connection, DIRECTORY, 3)
+        archived.lose_and_restore("noon")  # the projection runs on
+        with connect(archived.postgres, autocommit=True) as connection:
+            assert commits(connection, DIRECTORY) >= at_noon
+            wait_for_the_end(connection, kafka, DIRECTORY)
+        end(process)
+    assert verify(DIRECTORY, kafka, archived.postgres).equal
+
+
+def test_a_restored_audit_trail_stops_reads_until_the_published_entries_are_back(
+    archived: Archived, kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    with open_trail(archived.postgres, tmp_path) as trail, EventProducer(kafka) as producer:
+        trail.record([entry(request=f"morning-{number}") for number in range(30)])
+        trail.checkpoint()
+        archived.take_backup()
+        archived.name_this_moment("noon")
+        trail.record([entry(request=f"afternoon-{number}") for number in range(20)])
+        trail.checkpoint()
+        while relay(trail.connection, producer):
+            pass
+        archived.lose_and_restore("noon")
+        with connect(archived.postgres, autocommit=True) as connection:
+            trail.connection = connection
+            _the_loss_is_noticed(trail, connection)
+            connection.execute("drop schema audit cascade")
+            create_tables(archived.postgres)
+            published = read_published(kafka)
+            assert restore(connection, published, trail.keys.signer.verifier, trail.keys.witness) == 50
+            trail.sequencer = Sequencer(connection, trail.keys, in_process(trail.witness))
+            trail.record([entry(request="evening")])
+            trail.checkpoint()
+            require_healthy(connection)
+            assert trail.verify().startswith("51 entries hold: 51 covered")
+
+
+def _the_loss_is_noticed(trail: Trail, connection: Connection[TupleRow]) -> None:
+    """The restored trail is in itself whole; the witness knows of more, so reads stop once anything is added."""
+    assert trail.verify(seen=False).startswith("30 entries hold")
+    assert trail.verify().startswith("FIRST BAD LEAF 30")
+    trail.sequencer = Sequencer(connection, trail.keys, in_process(trail.witness))
+    trail.record([entry(request="evening")])
+    trail.sequencer.number()
+    with pytest.raises(RejectedError):
+        trail.sequencer.witness(trail.sequencer.sign())
+    with pytest.raises(RetriableError, match="witness"):
+        require_healthy(connection)

@@ -1,0 +1,84 @@
+"""The log no longer holds what a stage has not read yet (F13): the stage stops and says so, and skips nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from connectors.kafka import end_offsets
+from connectors.postgres import connect
+from projections.digest import digest
+from projections.registry import PROJECTIONS
+from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.topics import SOURCE_TOPICS
+from tests.factories.linkage import history
+from tests.factories.projecting import publish, running, wait_for_commits
+from tests.factories.workers import Bench, bench
+from tests.unit.projections.histories import long_history
+
+LOST = "the topic no longer holds this position"
+
+
+@pytest.fixture
+def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Bench]:
+    with bench(kafka, postgres, tmp_path) as made:
+        yield made
+
+
+def cut_off(kafka: KafkaSettings, topics: tuple[str, ...]) -> None:
+    """Delete the messages of these topics, as a retention time does that was set too short."""
+    admin = AdminClient({**kafka.as_librdkafka(), "log_level": 0})
+    ends = [TopicPartition(*partition, at) for partition, at in end_offsets(kafka, topics).items() if at]
+    for deleted in admin.delete_records(ends).values():
+        deleted.result()
+
+
+def test_a_projection_whose_next_message_was_deleted_stops_says_so_and_keeps_its_tables(
+    kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path
+) -> None:
+    projection, log = PROJECTIONS["directory"], tmp_path / "log"
+    publish(kafka, long_history(seed=6, records=200))
+    with connect(postgres, autocommit=True) as connection:
+        with running(projection, kafka, postgres, batch=20) as process:
+            wait_for_commits(connection, projection, 3)
+            process.kill()
+            process.wait()
+        before = digest(connection, projection)
+        cut_off(kafka, projection.topics)
+        with running(projection, kafka, postgres, batch=20, log=log) as process:
+            assert process.wait(60) == 1
+        assert LOST in log.read_text()
+        assert digest(connection, projection) == before
+
+
+def test_a_log_that_no_longer_begins_at_its_beginning_makes_no_new_tables(
+    kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path
+) -> None:
+    projection, log = PROJECTIONS["audit_trail"], tmp_path / "log"
+    publish(kafka, long_history(seed=7, records=50))
+    cut_off(kafka, projection.topics)
+    publish(kafka, long_history(seed=8, records=50))
+    with running(projection, kafka, postgres, batch=20, log=log) as process:
+        assert process.wait(60) == 1
+    assert LOST in log.read_text()
+
+
+def test_matching_stops_too_and_commits_nothing_past_the_gap(line: Bench) -> None:
+    events = history(41, 400)
+    line.feed(events[:200])
+    worker = line.start(batch_records=50, lease_seconds=1.0)
+    line.drain()
+    assert worker.end() == 0
+    before, positions = line.children(), line.query("select * from matching.position order by 1, 2")
+    line.feed(events[200:300])
+    cut_off(line.kafka, SOURCE_TOPICS)
+    line.feed(events[300:])
+    worker = line.start(batch_records=50, lease_seconds=1.0)
+    assert worker.process.wait(60) != 0
+    assert LOST in worker.log.read_text()
+    assert line.children() == before
+    assert line.query("select * from matching.position order by 1, 2") == positions

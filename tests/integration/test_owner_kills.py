@@ -1,0 +1,169 @@
+"""The resident owner is killed again and again while records and decisions arrive: the end is that of one batch."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from connectors.kafka import EventProducer
+from connectors.postgres import connect
+from matching.decision_reader import read_decision
+from matching.features import ChangeReader
+from matching.one_batch import Judgement
+from matching.stage import replay, store
+from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
+from schemas.codec import encode
+from schemas.conflicts import ConflictKind
+from schemas.decisions import AnyDecisionEvent, CannotLinkDecided
+from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.topics import DECISIONS
+from tests.factories.decisions import decide_at_random
+from tests.factories.linkage import SourceEvent, hand_made_model, history, topic_of
+from tests.factories.workers import Bench, Worker, bench
+from tests.unit.matching.worlds import judged
+
+AnEvent = SourceEvent | AnyDecisionEvent
+EVERY_KIND: set[ConflictKind] = {
+    "possible_link",
+    "constraint_broken",
+    "decision_contradicted",
+}
+
+
+@pytest.fixture
+def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Bench]:
+    with bench(kafka, postgres, tmp_path) as made:
+        made.patience = 3600.0
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("kills", "count", "records", "batch_records"),
+    [(2, 2500, 1500, (20, 40, 80)), pytest.param(5, 150_000, 100_000, (200, 500, 1000), marks=pytest.mark.soak)],
+)
+def test_an_owner_killed_at_random_points_ends_where_one_batch_does(
+    line: Bench, kills: int, count: int, records: int, batch_records: tuple[int, ...]
+) -> None:
+    seed = random.SystemRandom().randrange(1_000_000)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    events = history(seed, count)
+    assert len({event.subject for event in events}) >= records
+    decisions = decisions_about(events, seed, count // 500)
+    stops = sorted(rng.sample(range(count // 20, count * 9 // 10), kills))
+    with publishing(line, shuffled_in(events, decisions, rng)):
+        for stop in stops:
+            worker = line.start(lease_seconds=1.0, batch_records=rng.choice(batch_records))
+            line.wait_until(partial(has_read, line, stop), f"{stop} events to be linked")
+            time.sleep(rng.random() * 0.05)  # somewhere inside a batch
+            kill(worker, rng)
+        assert read_so_far(line) < count  # every kill hit an owner at work
+    worker = line.start(lease_seconds=1.0, batch_records=rng.choice(batch_records))
+    line.drain()
+    stands_as(line, one_batch(events, decisions), decisions)
+    assert worker.end() == 0
+
+
+def decisions_about(events: Sequence[SourceEvent], seed: int, rounds: int) -> list[AnyDecisionEvent]:
+    """Return decisions of every kind, un-merges of whole children and their retractions among them."""
+    members: dict[str, set[str]] = defaultdict(set)
+    for event in events:
+        members[event.subject.partition(":")[2]].add(event.subject)
+    children = [sorted(keys) for keys in members.values()]
+    decider = decide_at_random(sorted({event.subject for event in events}), children, seed, rounds)
+    rng = random.Random(seed)
+    families = [keys for keys in children if len(keys) > 2]
+    for keys in rng.sample(families, 2 * rounds):
+        unmerged = decider.cannot(keys[0], keys[1])
+        if rng.random() < 0.3:
+            decider.retract(unmerged)
+    return decider.made
+
+
+def shuffled_in(events: Sequence[SourceEvent], decisions: list[AnyDecisionEvent], rng: random.Random) -> list[AnEvent]:
+    """Return all of both, the decisions in any order and anywhere, some of them twice."""
+    places = [(rng.randrange(len(events)), each) for each in [*decisions, *decisions[::7]]]
+    after: dict[int, list[AnEvent]] = defaultdict(list)
+    for place, each in places:
+        after[place].append(each)
+    return [each for index, event in enumerate(events) for each in (event, *after[index])]
+
+
+@contextmanager
+def publishing(line: Bench, events: Sequence[AnEvent]) -> Iterator[None]:
+    """Publish beside the block; the block's end waits for the last."""
+
+    def publish() -> None:
+        with EventProducer(line.kafka) as producer:
+            for event in events:
+                if isinstance(event, SourceEvent):
+                    producer.send_event(topic_of(event), encode(event))
+                else:
+                    producer.send_event(DECISIONS, encode(event))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def kill(worker: Worker, rng: random.Random) -> None:
+    """SIGKILL the owner, alone or with its helpers."""
+    if rng.random() < 0.5:
+        worker.signal(signal.SIGKILL)
+    else:
+        os.kill(worker.process.pid, signal.SIGKILL)
+    worker.process.wait()
+
+
+def has_read(line: Bench, count: int) -> bool:
+    return read_so_far(line) >= count
+
+
+def read_so_far(line: Bench) -> int:
+    rows = line.query("select coalesce(sum(next_offset), 0) from matching.position")
+    return int(str(rows[0][0])) if rows else 0
+
+
+def one_batch(events: Sequence[SourceEvent], decisions: Sequence[AnyDecisionEvent]) -> Judgement:
+    """Return what the oracle says of everything at once."""
+    model = hand_made_model()
+    reader = ChangeReader(model)
+    said = [each for event in decisions for each in read_decision(encode(event).value)]
+    return judged([reader.read(encode(event).value) for event in events], said, model)
+
+
+def stands_as(line: Bench, expected: Judgement, decisions: Sequence[AnyDecisionEvent]) -> None:
+    """Assert that tables and topics hold the oracle's children, child numbers, held flags and conflicts."""
+    assert line.children() == line.published() == expected.memberships
+    newest = replay.read_published(line.kafka)
+    assert {number for number, child in newest.items() if child.held and child.members} == expected.held
+    with connect(line.postgres) as connection:
+        assert dict(store.read_conflicts(connection)) == expected.conflicts
+    assert conflict_differences(read_published_conflicts(line.kafka), expected.conflicts, 1) == []
+    kinds = {state.kind for state in expected.conflicts.values()}
+    child_of = {key: number for number, keys in expected.memberships.items() for key in keys}
+    apart = [
+        pair
+        for pair in (each.data.records for each in decisions if isinstance(each, CannotLinkDecided))
+        if len({child_of.get(key) for key in pair}) == 2
+    ]
+    print(
+        f"{len(child_of)} live records, {len(expected.memberships)} children, {len(expected.held)} held, "
+        f"{len(expected.conflicts)} conflicts of {sorted(kinds)}, {len(decisions)} decisions, {len(apart)} pairs apart"
+    )
+    assert kinds >= EVERY_KIND
+    assert expected.held
+    assert apart
