@@ -49,7 +49,7 @@ status: install ## Say what runs and where
 	@$(STACK) status || true
 
 ##@ Tests
-.PHONY: test test-unit test-integration soak
+.PHONY: test test-unit test-integration soak mutation
 test: install ## Every test but the soak: unit, contract, then integration on a stack of its own
 	@$(PYTEST) $(TOGETHER) -m 'not soak and not bench'
 
@@ -61,6 +61,9 @@ test-integration: install ## Tests on a real Kafka and PostgreSQL, which they st
 
 soak: install ## The long tests
 	@$(PYTEST) -m soak --timeout 0
+
+mutation: install ## How many small changes of the decision function its tests notice (at least nine in ten)
+	@$(BIN)/python -m tests.mutation
 
 ##@ Code
 .PHONY: check format format-check lint typecheck imports

@@ -51,15 +51,10 @@ class Archived:
 
     def take_backup(self) -> None:
         """Copy the running database."""
-        command = [
-            self.server.config.binaries / "pg_basebackup",
-            "--wal-method=none",
-            "--checkpoint=fast",
-            "--no-manifest",
-        ]
-        subprocess.run(
-            [*command, "-D", self.backup, "-d", self.postgres.dsn.get_secret_value()], check=True, capture_output=True
-        )
+        dsn = self.postgres.dsn.get_secret_value()
+        program = str(self.server.config.binaries / "pg_basebackup")
+        options = ["--wal-method=none", "--checkpoint=fast", "--no-manifest", "-D", str(self.backup), "-d", dsn]
+        subprocess.run([program, *options], check=True, capture_output=True)
         self._own(self.backup, *self.backup.rglob("*"))
 
     def name_this_moment(self, name: str) -> None:

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -96,6 +97,72 @@ def test_a_server_that_is_killed_has_given_no_answer_without_its_entry(desk: Des
     entries = {entry["request"] for entry in desk.entries() if entry["action"] == "opened"}
     assert len(answered) >= moment
     assert set(answered) <= entries
+
+
+# What the clients under the kills below ask for; "" stands for the child's number.
+ASKED: tuple[tuple[str, dict[str, str]], ...] = (
+    ("/v1/open", {"child_number": ""}),
+    ("/v1/search", {"surname": "Hargreaves", "forename": "Jodie"}),
+    ("/v1/who-else", {"child_number": ""}),
+    ("/v1/open", {"child_number": "0000000000000"}),
+)
+
+
+@pytest.mark.parametrize("rounds", [2, pytest.param(60, marks=pytest.mark.soak)])
+def test_whatever_is_asked_and_whenever_it_is_killed_no_byte_of_an_answer_is_without_its_entry(
+    desk: Desk, tmp_path: Path, rounds: int
+) -> None:
+    """Each round 200 requests of four kinds by eight clients, and SIGKILL at any time, not only after an answer."""
+    (number,) = desk.directory.add(teenager())
+    seed = random.SystemRandom().randrange(1_000_000)
+    print(f"seed {seed}")
+    rng, answered, rounds_cut = random.Random(seed), list[str](), 0
+    for turn in range(rounds):
+        (tmp_path / str(turn)).mkdir()
+        with serving(desk.postgres, tmp_path / str(turn)) as server:
+            load = Load(server, number, random.Random(rng.random()))
+            heard = load.run_and_kill_after(rng.uniform(0.05, 0.95))
+        answered += heard
+        rounds_cut += len(heard) < PER_RUN
+    entries = {entry["request"] for entry in desk.entries()}
+    assert set(answered) <= entries
+    assert rounds_cut == rounds  # each kill hit a server at work
+    assert len(answered) >= rounds
+
+
+class Load:
+    """Eight clients with 200 requests, and the ids of all answers of which any byte arrived."""
+
+    def __init__(self, server: Server, number: str, rng: random.Random) -> None:
+        self.server, self.number, self.rng = server, number, rng
+        self.heard: list[str] = []
+
+    def run_and_kill_after(self, share: float) -> list[str]:
+        """Kill the server somewhere within a request's time after that share of the requests; return what was heard."""
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(self._ask, turn) for turn in range(PER_RUN)]
+            while len(self.heard) < PER_RUN * share and not all(each.done() for each in asked):
+                time.sleep(0.001)
+            time.sleep(self.rng.random() * 0.03)
+            self.server.kill()
+            for each in asked:
+                each.result()
+        return self.heard
+
+    def _ask(self, turn: int) -> None:
+        path, about = ASKED[turn % len(ASKED)]
+        sent = body(self.number) | {"reason": f"{REASON} {time.monotonic_ns()}"}
+        terms = {name: value or self.number for name, value in about.items()}
+        del sent["child_number"]
+        headers = {"authorization": f"Bearer {self.server.token(f'nurse-{turn % STAFF}')}"}
+        with (
+            suppress(httpx.TransportError),
+            self.server.connect() as client,
+            client.stream("POST", path, json=sent | terms, headers=headers) as answer,
+        ):
+            self.heard.append(answer.headers["request-id"])  # the first bytes are here, whether the rest comes or not
+            answer.read()
+            assert answer.status_code in {200, 404}, answer.text
 
 
 def _open(client: httpx.Client, token: str, number: str) -> httpx.Response:

@@ -103,11 +103,15 @@ def test_the_service_gives_no_record_over_a_half_open_connection_and_serves_agai
         network.cut()
         network.release()
         asking.join()
-        assert answers[0].status_code in {200, 503}
-        assert answers[0].status_code == 200 or "Moss" not in answers[0].text
-        assert desk.post("/v1/open", "nurse", child_number=number).status_code == 200
-        permitted = 2 + (answers[0].status_code == 200)
-        assert sum(entry["action"] == "opened" for entry in desk.entries()) >= permitted
+        for _ in range(20):  # each connection that was cut costs one refusal
+            answers.append(desk.post("/v1/open", "nurse", child_number=number))
+            if answers[-1].status_code == 200:
+                break
+        assert answers[-1].status_code == 200
+        assert {answer.status_code for answer in answers} <= {200, 503}
+        assert not any("Moss" in answer.text for answer in answers if answer.status_code == 503)
+        answered = {answer.headers["request-id"] for answer in answers if answer.status_code == 200}
+        assert answered <= {entry["request"] for entry in desk.entries() if entry["action"] == "opened"}
 
 
 @pytest.fixture(scope="module")
