@@ -100,6 +100,7 @@ def archived(stack: LocalStack) -> Iterator[Archived]:
         yield Archived(own.postgres)
 
 
+@pytest.mark.soak
 def test_tables_restored_to_a_moment_in_the_past_catch_up_to_those_of_an_undisturbed_run(
     archived: Archived, kafka: KafkaSettings
 ) -> None:

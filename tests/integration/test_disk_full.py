@@ -123,6 +123,7 @@ def own_server(stack: LocalStack) -> Iterator[PostgresServer]:
         yield own.postgres
 
 
+@pytest.mark.soak
 def test_a_server_that_fell_because_its_write_ahead_log_was_full_comes_back_with_every_commit(
     own_server: PostgresServer, kafka: KafkaSettings
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_projection_over_a_slow_line_that_is_cut_again_and_again_loses_and_dou
     assert verify(projection, kafka, postgres).equal
 
 
+@pytest.mark.soak
 def test_a_projection_on_a_half_open_connection_is_replaced_and_does_no_harm_when_the_line_is_back(
     kafka: KafkaSettings, postgres: PostgresSettings, network: Proxy
 ) -> None:
@@ -141,6 +142,7 @@ def advertise(stack: LocalStack, outer: int, proxied: int) -> None:
     stack.kafka.wait_until_ready()
 
 
+@pytest.mark.soak
 def test_matching_over_a_bad_line_to_kafka_ends_with_the_children_of_an_undisturbed_run(
     behind_a_proxy: tuple[Proxy, KafkaSettings, KafkaSettings], postgres: PostgresSettings, tmp_path: Path
 ) -> None:
