@@ -23,7 +23,7 @@ from connectors.postgres import connect, wrap_errors
 from connectors.vault import KeyVault
 from contactpoint.erasing.order import KEEPER, QUERIES
 from contactpoint.erasing.places import Surroundings, prepare, purge
-from contactpoint.erasing.state import has_directory
+from contactpoint.erasing.state import has_directory, unfinished
 from projections.access.store import forget_queries
 from projections.directory.retention import add_years
 from schemas.decisions import Clock, ClockAdvanced
@@ -94,9 +94,12 @@ class Keeper:
             if fresh and newest is not None:
                 self._forget(newest)
             kept = newest
-            while (done := purge(self.around, self.settings.at_a_time, again=fresh)) and not stop.is_set():
+            while _has_work(connection, again=fresh) and not stop.is_set():
+                done = purge(self.around, self.settings.at_a_time, again=fresh)
                 log.info("purged", count=sum(each.finished for each in done))
                 fresh = False
+                if not done:
+                    break  # what is due was refused: it is tried again, and said again, later
             stop.wait(self.settings.every_seconds)
 
     def _newest_day(self) -> date | None:
@@ -143,6 +146,16 @@ def _may_lead(connection: Connection[TupleRow]) -> bool:
     with wrap_errors():
         row = connection.execute(QUERIES["try_lead"]).fetchone()
     return bool(row and row[0])
+
+
+def _has_work(connection: Connection[TupleRow], *, again: bool) -> bool:
+    """Tell whether an erasure is unfinished or due: cheap enough to ask for ever."""
+    if unfinished(connection, again=again):
+        return True
+    if not has_directory(connection):
+        return False
+    with wrap_errors():
+        return connection.execute(QUERIES["due"], (1,)).fetchone() is not None
 
 
 def _folded_day(connection: Connection[TupleRow]) -> date | None:
