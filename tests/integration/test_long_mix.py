@@ -28,7 +28,7 @@ from tests.factories.workers import Bench, Worker, bench
 from tests.integration.test_owner_kills import decisions_about, one_batch, stands_as
 
 DIRECTORY = PROJECTIONS["directory"]
-MINUTES = 6.0
+MINUTES = 4.0
 PER_TURN = 150
 
 
@@ -111,7 +111,7 @@ def test_hours_of_everything_at_once_end_where_one_batch_does(line: Bench, stack
     seed = random.SystemRandom().randrange(1_000_000)
     print(f"seed {seed}")
     rng, told, decided = random.Random(seed), list[SourceEvent](), list[AnyDecisionEvent]()
-    events = iter(history(seed, 12_000))
+    events = iter(history(seed, 6_000))
     until = time.monotonic() + 60 * MINUTES
     with ExitStack() as ended:
         mix = Mix(line, stack, rng, ended)

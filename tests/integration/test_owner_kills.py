@@ -83,7 +83,7 @@ def decisions_about(events: Sequence[SourceEvent], seed: int, rounds: int) -> li
     decider = decide_at_random(sorted({event.subject for event in events}), children, seed, rounds)
     rng = random.Random(seed)
     families = [keys for keys in children if len(keys) > 2]
-    for keys in rng.sample(families, 2 * rounds):
+    for keys in rng.sample(families, min(2 * rounds, len(families))):
         unmerged = decider.cannot(keys[0], keys[1])
         if rng.random() < 0.3:
             decider.retract(unmerged)

@@ -80,12 +80,12 @@ def main() -> int:
     made, lived, unexplained = 0, 0, 0
     for module in MODULES:
         source = (ROOT / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8")
-        lines = [line.strip() for line in source.splitlines()]
+        lines = ["", *(line.strip() for line in source.splitlines())]
         assert list(survivors(module, [Mutant(0, "none", source)])), "the tests fail on the module as it is"
         candidates = list(mutants(source))
         made += len(candidates)
         for mutant in survivors(module, candidates):
-            reason = EQUIVALENT.get((lines[mutant.line - 1], mutant.change))
+            reason = EQUIVALENT.get((lines[mutant.line - 1], lines[mutant.line], mutant.change))
             lived += 1
             unexplained += reason is None
             print(f"{module}:{mutant.line}: {mutant.change}: {reason or 'NOT NOTICED'}", flush=True)
