@@ -156,10 +156,10 @@ class _Work:
         with wrap_errors():
             return [row[0] for row in self.connection.execute(QUERIES["due"], (limit,))]
 
-    def order(self, child_number: str, approval: Approval, requests: Mapping[str, Sequence[str]]) -> ErasureOrdered:
+    def order(self, child_number: str, approval: Approval, requested: Mapping[str, Sequence[str]]) -> ErasureOrdered:
         """Order the erasure of a child, with the requests about it, and note the order."""
         event = order_erasure(self.connection, child_number, approval)
-        asked = [event_id for number in event.data.child_numbers for event_id in requests.get(number, ())]
+        asked = [event_id for number in event.data.child_numbers for event_id in requested.get(number, ())]
         data = event.data.model_copy(update={"decisions": (*event.data.decisions, *asked)})
         return self.register(event.model_copy(update={"data": data}))
 
