@@ -43,7 +43,7 @@ from matching.shared.tables import Tables, create_tables
 from matching.stage.model_file import read_model
 from schemas.settings import PostgresSettings
 
-BASES: Final = (10_000, 100_000)
+BASES: Final = (100_000, 1_000_000)
 LOAD_BATCH: Final = 2000
 WARM_UP: Final = 2000
 SUBJECT: Final = re.compile(rb'"subject":"([^"]+)"')
