@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,6 @@ from matching.linkage.hashing import Hashes, Indices
 from matching.shared.binary import copy_columns
 from matching.shared.neighbours import Neighbours
 from matching.shared.sql import QUERIES
-from matching.shared.survey import Content
 
 
 class Indexed(NamedTuple):
@@ -59,7 +58,3 @@ class IndexTables:
     def end(self) -> None:
         """Make what was filled findable, note which records sources have merged, and mark the index whole."""
         self._connection.execute(QUERIES["end_index"])
-
-    def children_with(self, keys: Sequence[str]) -> list[Content]:
-        """Return the contents of all records of the children that have these record keys."""
-        return [Content._make(row) for row in self._connection.execute(QUERIES["children_with"], {"keys": list(keys)})]

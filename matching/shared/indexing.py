@@ -21,7 +21,8 @@ from matching.linkage.model import LinkageModel
 from matching.shared.decided import pairs_named
 from matching.shared.index_tables import Indexed, IndexTables
 from matching.shared.neighbours import Neighbours, both_ways
-from matching.shared.survey import Content, Surveyor
+from matching.shared.reach import Reach
+from matching.shared.survey import Content, Surveyor, contents_of
 from matching.shared.tables import Tables
 from matching.stage import store
 
@@ -49,7 +50,7 @@ def ensure_index(tables: Tables, model: LinkageModel) -> bool:
             index.end()
             _add_stated(tables)
             _add_questions(tables)
-            _cover(tables, index, surveyor)
+            _cover(tables, surveyor, model)
     if count:
         log.info("index_made", count=count, seconds=round(perf_counter() - begun, 1))
     return True
@@ -77,9 +78,13 @@ def _add_questions(tables: Tables) -> None:
     tables.add_questions([(rid_of[key], name) for name, state in conflicts for key in state.records])
 
 
-def _cover(tables: Tables, index: IndexTables, surveyor: Surveyor) -> None:
-    """Cover the children that any shield names, in force or not: one too many is only looked at in vain."""
+def _cover(tables: Tables, surveyor: Surveyor, model: LinkageModel) -> None:
+    """Cover all that any shield reaches, in force or not: one too many is only looked at in vain.
+
+    A shield also protects those with whom merges and decisions connect a record that is no longer live.
+    """
     shields = [each for each in store.read_decisions(tables.connection) if each.kind == "shield"]
-    named = index.children_with(sorted({key for each in shields for key in each.left}))
-    rids, keys = surveyor.shield_index_keys(named)
-    tables.cover(np.array([each.rid for each in named], np.int64), keys, rids)
+    named = tables.rids_of(key for each in shields for key in each.left)
+    reached, _ = Reach(tables, model.link_threshold).reached(np.array(sorted(named.values()), np.int64))
+    rids, keys = surveyor.shield_index_keys(contents_of(tables.records(reached)))
+    tables.cover(reached, keys, rids)

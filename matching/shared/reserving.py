@@ -18,7 +18,7 @@ from matching.linkage.decisions import Decision
 from matching.linkage.hashing import Indices, sorted_unique
 from matching.linkage.model import LinkageModel
 from matching.shared.decided import Decided
-from matching.shared.neighbours import ANNOUNCED, Neighbours
+from matching.shared.neighbours import ANNOUNCED, Neighbours, both_ways
 from matching.shared.reach import Reach
 from matching.shared.steps import Announced, ConflictError, Reserved, Surveyed
 from matching.shared.survey import Content, Findings, Surveyor, contents_of
@@ -61,7 +61,7 @@ class Reserver:
             if not surveyed.alone and len(np.intersect1d(region, shields)):
                 raise ConflictError(reserved, alone=True)
             asked = tables.questioned_with(region)
-            near = _union(others, findings.others, asked, self._in_doubt(announced, region, shields, reach))
+            near = _union(others, findings.others, asked, self._in_doubt(announced, findings, region, shields, reach))
             needed = reach.with_clusters(region, near)
             more = np.setdiff1d(needed, reserved)
             if not len(more):
@@ -91,7 +91,28 @@ class Reserver:
         marks = np.full(int(waiting.sum()), ANNOUNCED, np.int64)
         return Neighbours(findings.others[waiting], findings.own[waiting], marks)
 
-    def _in_doubt(self, announced: Announced, region: Indices, shields: Indices, reach: Reach) -> Indices:
+    def _shielded(self, announced: Announced, findings: Findings, protected: Indices, reach: Reach) -> Indices:
+        """Return the records that may be with a shielded child when this batch is linked: more than it has so far.
+
+        Those that a merge or a decision of the batch joins to it, what the batch links with it, and of the batch's own
+        records all that share a key with one of them.
+        """
+        stated, linked = announced.stated, findings.weights >= self._threshold
+        found = both_ways(findings.own[linked], findings.others[linked], findings.weights[linked])
+        shielded = reach.reached(protected)[0]
+        while True:
+            keys = announced.keys[np.isin(announced.key_rids, shielded)]
+            more = _union(
+                *(pairs.others[np.isin(pairs.rids, shielded)] for pairs in (stated, found)),
+                announced.key_rids[np.isin(announced.keys, keys)],
+            )
+            if not len(np.setdiff1d(more, shielded)):
+                return shielded
+            shielded = reach.reached(_union(shielded, more))[0]
+
+    def _in_doubt(
+        self, announced: Announced, findings: Findings, region: Indices, shields: Indices, reach: Reach
+    ) -> Indices:
         """Return the records outside that only a shield rule connects with the region: duplicates of shielded children.
 
         Against the region stand all that are covered by a shield; against the shielded ones in it stands everybody.
@@ -104,7 +125,7 @@ class Reserver:
         doubts = [self._doubts(contents, everybody=False)]
         protected = np.intersect1d(region, shields)
         if len(protected):
-            shielded = set(reach.reached(protected)[0].tolist())
+            shielded = set(self._shielded(announced, findings, protected, reach).tolist())
             doubts.append(self._doubts([each for each in contents if each.rid in shielded], everybody=True))
         return _union(*doubts)
 

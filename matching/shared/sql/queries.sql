@@ -132,11 +132,6 @@ from matching.record r join matching.shared_name n on n.key = r.merged_into, (va
 where r.merged_into <> '';
 insert into matching.shared_whole default values
 
--- name: children_with
-select m.rid, '' as event_id, m.source, m.features
-from matching.record m
-where m.child_number in (select r.child_number from matching.record r where r.key = any(%(keys)s))
-
 -- name: take_turn
 -- Batches with records take turns together, one with decisions alone.
 select pg_advisory_xact_lock_shared(20090307)
