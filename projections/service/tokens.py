@@ -213,7 +213,7 @@ def json_part(text: str, index: int) -> dict[str, Any]:
     if len(parts) != 3 or not text.isascii():
         raise TokenError("form")
     try:
-        found = json.loads(from_base64url(parts[index]), object_pairs_hook=_once)
+        found = _JSON.decode(from_base64url(parts[index]).decode())
     except (binascii.Error, ValueError, RecursionError):
         raise TokenError("form") from None
     if not isinstance(found, dict):
@@ -231,3 +231,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise TokenError("duplicate_name")
     return found
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_once)
