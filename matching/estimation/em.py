@@ -17,7 +17,8 @@ from matching.estimation.probabilities import Counts, Probabilities, Table, esti
 Levels = npt.NDArray[np.int8]
 Posteriors = npt.NDArray[np.float64]
 
-_TOLERANCE: Final = 1e-6
+_TOLERANCE: Final = 1e-4
+_LEAST_PRIOR: Final = 1e-8
 _EDGE: Final = 1e-9
 
 
@@ -36,10 +37,13 @@ class Vectors:
 
 @dataclass(frozen=True, slots=True)
 class Free:
-    """What EM may change: m, u, and which comparisons it looks at at all (shape (comparisons,))."""
+    """What EM may change: m, the u of some comparisons, and which comparisons it looks at at all.
+
+    `u` and `comparisons` have shape (comparisons,).
+    """
 
     m: bool
-    u: bool
+    u: npt.NDArray[np.bool_]
     comparisons: npt.NDArray[np.bool_]
 
 
@@ -165,10 +169,13 @@ def fit(
     belief: Probabilities,
     free: Free,
     moves: Moves | None = None,
-    steps: int = 100,
+    steps: int = 400,
     kin: Kin | None = None,
 ) -> Fit:
     """Run EM from `start` until the share of matches stands still, at most `steps` times.
+
+    Still means in proportion to itself: where EM first finds hardly any matches and then more and more, each step
+    adds little to a small share.
 
     `belief` is what little data falls back on (`probabilities.estimate`). With `kin` to start from, non-matches are
     strangers or kin.
@@ -178,7 +185,7 @@ def fit(
     for _ in range(steps):
         current, kin = _maximise(vectors, said, current, belief, free, kin)
         updated = float(np.clip((said.matched * vectors.counts).sum() / pairs, _EDGE, 1.0 - _EDGE))
-        settled = abs(updated - prior) < _TOLERANCE
+        settled = abs(updated - prior) < _TOLERANCE * max(min(updated, 1.0 - updated), _LEAST_PRIOR)
         prior = updated
         said = judge(vectors.levels, current, prior, free.comparisons, moves, kin)
         if settled:
@@ -195,11 +202,10 @@ def _maximise(
         counted = level_table(vectors.levels, said.matched * vectors.counts)
         m[free.comparisons] = estimate(counted, belief.m)[free.comparisons]
     others = (1.0 - said.matched) * vectors.counts + vectors.non_matches
-    if free.u and kin is None:
-        counted = level_table(vectors.levels, others)
-        u[free.comparisons] = estimate(counted, belief.u)[free.comparisons]
-    if free.u and kin is not None:
-        own = free.comparisons & kin.shared
+    as_one = free.u if kin is None else free.u & ~kin.shared
+    u[as_one] = estimate(level_table(vectors.levels, others), belief.u)[as_one]
+    if kin is not None and (free.u & kin.shared).any():
+        own = free.u & kin.shared
         u[own] = estimate(level_table(vectors.levels, others * (1.0 - said.akin)), belief.u)[own]
         theirs = estimate(level_table(vectors.levels, others * said.akin), kin.u)
         share = float(np.clip((others * said.akin).sum() / max(others.sum(), _EDGE), _EDGE, 1.0 - _EDGE))

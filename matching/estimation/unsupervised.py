@@ -36,6 +36,7 @@ _FEWEST_USED: Final = 2  # comparisons that a rule must leave open to be judged,
 _DOUBT: Final = 0.1  # the say that the starting m keeps beside rules that have at most 1 each
 _STRANGE: Final = 1.0
 _LESS_SAY: Final = 2.0  # how fast a rule loses its say with the strangeness of its matches
+_TELLING: Final = 0.35  # 1 minus the Bhattacharyya coefficient of m and u: about .2 for sex, .5 for a name, .7 for a date
 _PLACES: Final = frozenset({"postcode", "address"})
 _PERSONAL: Final = frozenset({"given_name", "sex", "identifier"})
 _MOVED: Final = 0.1
@@ -74,7 +75,7 @@ class _Rule:
     forename: npt.NDArray[np.bool_]
 
     def given_rule(self, m: Table) -> Table:
-        """Return m among the matches that the rule finds: comparisons it settles in part keep the levels it allows."""
+        """Return m (or u) of the pairs that the rule finds: comparisons it settles in part keep the levels it allows."""
         conditional = m.copy()
         for column in np.flatnonzero(self.used & ~self.free):
             seen = np.bincount(self.vectors.levels[:, column], minlength=m.shape[1])[: m.shape[1]] > 0
@@ -83,17 +84,33 @@ class _Rule:
                 conditional[column, seen] = m[column, seen] / m[column, seen].sum()
         return conditional
 
-    def starting_u(self, u: Table) -> Table:
-        """Return u half way between strangers and all of the rule's pairs."""
-        own = estimate(level_table(self.vectors.levels, self.vectors.counts + self.vectors.non_matches), u)
-        middle: Table = (own + u) / 2.0
-        return middle
+    def open_u(self, start: Probabilities) -> npt.NDArray[np.bool_]:
+        """Tell of which comparisons the rule's pairs may say what non-matches show.
 
-    def kin(self, u: Table) -> Kin | None:
+        If one free comparison alone can tell matches from others, how many match follows only if what strangers show
+        in it is known; with its u open any share of matches would fit as well. If none can, the same goes for those
+        that the rule settles in part.
+        """
+        seen = np.array([self.vectors.counts[column > 0].sum() for column in self.vectors.levels.T])
+        present = seen / max(1.0, self.vectors.counts.sum())
+        overlap = np.sqrt(start.m[:, 1:] * start.u[:, 1:] * (start.m[:, 1:] < 1.0)).sum(axis=1)
+        telling = np.where(self.free, present * (1.0 - overlap), 0.0)
+        most = telling.max(initial=0.0)
+        if most < _TELLING:
+            return np.zeros_like(self.used)
+        open_u: npt.NDArray[np.bool_] = self.used & ~self.free if telling.sum() - most < _TELLING else self.used
+        return open_u
+
+    def starting_u(self, u: Table, open_u: npt.NDArray[np.bool_]) -> Table:
+        """Return u half way between strangers and all of the rule's pairs, where it is open."""
+        own = estimate(level_table(self.vectors.levels, self.vectors.counts + self.vectors.non_matches), u)
+        return np.where(open_u[:, None], (own + u) / 2.0, u)
+
+    def kin(self, u: Table, open_u: npt.NDArray[np.bool_]) -> Kin | None:
         """Return what to start the class of relatives from, None where no forename tells them from one person."""
-        if not (self.free & self.forename).any() or not (self.used & ~self.personal).any():
+        if not (self.free & self.forename).any() or not (open_u & ~self.personal).any():
             return None
-        return Kin(~self.personal, self.starting_u(u), _AKIN)
+        return Kin(~self.personal, self.starting_u(u, open_u), _AKIN)
 
     def moves(self, moves: Moves) -> Moves | None:
         """Return what may be assumed of moves among its pairs."""
@@ -146,13 +163,15 @@ def _fit_rule(rule: _Rule, start: Probabilities, belief: Probabilities, moves: M
     From strangers, for whom a shared home is one in thousands, EM may take households for people where nobody is
     recorded twice. Started from the rule's own pairs it would not, but it would miss matches where nearly all match.
     """
-    # One comparison alone says how many match only if what strangers show in it is known.
-    m, free = rule.given_rule(start.m), Free(m=False, u=bool(rule.used.sum() > 1), comparisons=rule.used)
-    kin = rule.kin(start.u)
-    found = fit(rule.vectors, Probabilities(m, start.u), belief, free, rule.moves(moves), kin=kin)
+    m, u, open_u = rule.given_rule(start.m), rule.given_rule(start.u), rule.open_u(start)
+    kin = rule.kin(u, open_u)
+    if kin is not None:  # in what is personal relatives are as strangers, except where the rule chose who agrees
+        open_u = open_u & (kin.shared | ~rule.free)
+    free = Free(m=False, u=open_u, comparisons=rule.used)
+    found = fit(rule.vectors, Probabilities(m, u), belief, free, rule.moves(moves), kin=kin)
     if kin is not None or _strangeness(rule, found, belief) <= _STRANGE:
         return found
-    return fit(rule.vectors, Probabilities(m, rule.starting_u(start.u)), belief, free, rule.moves(moves))
+    return fit(rule.vectors, Probabilities(m, rule.starting_u(u, open_u)), belief, free, rule.moves(moves))
 
 
 def _strangeness(rule: _Rule, found: Fit, belief: Probabilities) -> float:

@@ -35,7 +35,7 @@ def drawn(count: int, prior: float, seed: int, missing: float = 0.0) -> Vectors:
 
 
 def fitted(vectors: Vectors, start: Probabilities) -> Fit:
-    return fit(vectors, start, start, Free(m=True, u=True, comparisons=EVERY), steps=2000)
+    return fit(vectors, start, start, Free(m=True, u=EVERY, comparisons=EVERY), steps=2000)
 
 
 START = Probabilities(
@@ -56,7 +56,7 @@ def test_em_recovers_the_m_u_and_prior_that_the_data_were_drawn_from(missing: fl
 def test_em_finds_the_share_of_matches_when_m_and_u_are_known() -> None:
     known = Probabilities(table(M), table(U))
 
-    found = fit(drawn(100_000, 0.03, seed=2), known, known, Free(m=False, u=False, comparisons=EVERY))
+    found = fit(drawn(100_000, 0.03, seed=2), known, known, Free(m=False, u=~EVERY, comparisons=EVERY))
 
     assert found.prior == pytest.approx(0.03, abs=0.003)
     assert (found.probabilities.m == known.m).all()
@@ -66,7 +66,7 @@ def test_em_finds_the_share_of_matches_when_m_and_u_are_known() -> None:
 def test_a_comparison_that_is_not_looked_at_keeps_its_probabilities() -> None:
     looked_at = np.array([True, True, True, False])
 
-    found = fit(drawn(20_000, PRIOR, seed=3), START, START, Free(m=True, u=True, comparisons=looked_at))
+    found = fit(drawn(20_000, PRIOR, seed=3), START, START, Free(m=True, u=looked_at, comparisons=looked_at))
 
     assert (found.probabilities.m[3] == START.m[3]).all()
     assert (found.probabilities.m[0] != START.m[0]).any()
@@ -77,7 +77,7 @@ def test_pairs_known_not_to_match_shape_u_but_not_the_share_of_matches() -> None
     known = Vectors(
         vectors.levels, vectors.counts, drawn(50_000, 0.0, seed=4).counts.sum() * np.eye(1, len(vectors.levels))[0]
     )
-    free = Free(m=False, u=True, comparisons=EVERY)
+    free = Free(m=False, u=EVERY, comparisons=EVERY)
     start = Probabilities(table(M), START.u)
 
     without, with_them = (fit(each, start, start, free) for each in (vectors, known))
@@ -144,7 +144,7 @@ def test_relatives_are_told_from_one_person_by_their_forenames() -> None:
     m = table([(0.05, 0.95), (0.05, 0.95), (0.1, 0.9)])  # forename, birth date, address
     strangers, kin = table([(0.95, 0.05), (0.98, 0.02), (0.9, 0.1)]), table([(0.95, 0.05), (0.6, 0.4), (0.05, 0.95)])
     vectors = drawn_classes((m, 10_000), (strangers, 40_000), (kin, 50_000))
-    start, free = Probabilities(m, strangers), Free(m=False, u=True, comparisons=np.ones(3, dtype=bool))
+    start, free = Probabilities(m, strangers), Free(m=False, u=np.ones(3, dtype=bool), comparisons=np.ones(3, dtype=bool))
     relatives = Kin(np.array([False, True, True]), (m + strangers) / 2, 0.5)
 
     alone, told = fit(vectors, start, start, free), fit(vectors, start, start, free, steps=1000, kin=relatives)
