@@ -19,18 +19,37 @@ def register(root: typer.Typer) -> None:
 
 def link_command(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="Parquet or CSV table.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Clusters, Parquet or CSV: record_id, cluster_id.", show_default=False)],
     config: Annotated[
-        Path, typer.Option(help="LINK.toml: columns, record id, source, model or training.", show_default=False)
-    ],
-    out: Annotated[Path, typer.Option(help="Clusters, as Parquet: record_id, cluster_id.", show_default=False)],
-    pairs: Annotated[Path | None, typer.Option(help="Also write the scored pairs here.", show_default=False)] = None,
+        Path | None,
+        typer.Option(
+            help="LINK.toml: columns, record id, source, model or training. Left out: guessed, training unsupervised.",
+            show_default=False,
+        ),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the scored pairs: weight in bits, probability, whether together, each comparison.",
+            show_default=False,
+        ),
+    ] = None,
+    save_config: Annotated[
+        Path | None, typer.Option(help="Write the LINK.toml that was used, to look at and change.", show_default=False)
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Link the records of a table with the core that runs live, for trying a supplier's extract before it goes live."""
+    """Link the records of a table with the core that runs live, for trying a supplier's extract before it goes live.
+
+    A row a record; put the files of several sources into one table with a column that names the source. Training needs
+    no labels and picks the threshold by itself; the result says what precision and recall to expect, and warns where
+    the columns hold too little. Kinds of columns: given_name, surname, date, sex, postcode, address, identifier (a
+    number or telephone of one person), short_string (any other text), exact (a code).
+    """
     from contactpoint.table_link import run_link
 
     with progress("link") as shown:
-        report = run_link(source, config, out, pairs, shown)
+        report = run_link(source, config, out, pairs, shown, save=save_config)
     show(output, report.as_dict(), f"linked into {out}")
 
 

@@ -19,7 +19,8 @@ class FieldConfig(Settings):
     """One field: its comparison kind, and the column (or columns, joined by a space) that hold it.
 
     A date may stand in one column or in `year`, `month` and `day` columns. `alternates` are columns with other values
-    of the same field (a former surname): the closest agreement counts.
+    of the same field (a former surname): the closest agreement counts. `format` says how a date column is written
+    (`%m/%d/%Y`); left out, the order of day, month and year is told from all dates of a source.
     """
 
     kind: FieldKind
@@ -29,12 +30,16 @@ class FieldConfig(Settings):
     year: str | None = None
     month: str | None = None
     day: str | None = None
+    format: str | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         parts = (self.year, self.month, self.day)
         if any(parts) and (self.kind != "date" or self.year is None):
             msg = "year, month and day are for a field of kind 'date', and year is needed"
+            raise ValueError(msg)
+        if self.format is not None and (self.kind != "date" or any(parts)):
+            msg = "format is for a field of kind 'date' in one column"
             raise ValueError(msg)
         if (self.column is not None) + bool(self.columns) + any(parts) != 1:
             msg = "give one of: column, columns, or year/month/day"
@@ -75,7 +80,8 @@ class LinkConfig(Settings):
     `keep_twins_apart`: true: records with one date of birth, surname and place but unlike forenames are never one
     person. For tables of children; among adults the same is mostly one person by two names. Left out: only where a
     source that holds each person once has two such records; no record then joins the two, whatever source it is from.
-    `birth_order`: a column with the place in a multiple birth, 1 to 7; other values say nothing.
+    `birth_order`: a column with the place in a multiple birth, 1 to 7; other values say nothing. `delimiter` of a CSV:
+    found in its header if left out.
     """
 
     record_id: str
@@ -83,7 +89,7 @@ class LinkConfig(Settings):
     unique_in_source: Literal["yes", "mostly", "no"] = "no"
     keep_twins_apart: bool | None = None
     birth_order: str | None = None
-    delimiter: str = ","
+    delimiter: str | None = None
     encoding: str = "utf-8"
     model: Path | None = None
     train: TrainConfig | None = None

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from dataclasses import field as dataclass_field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from contactpoint.table_link.advice import expectations, warnings_of
 from contactpoint.table_link.config import LinkConfig, TrainConfig, load_link_config
+from contactpoint.table_link.guess import save_config
+from contactpoint.table_link.reading import Table, texts
 from contactpoint.table_link.table import (
-    Table,
     birth_order_marks,
+    guessed_table,
     read_pairs,
     read_table,
     record_ids,
     table_columns,
-    texts,
     write_clusters,
     write_pairs,
 )
@@ -45,7 +48,10 @@ _UNIQUE = {"yes": "hard", "mostly": "soft", "no": "none"}
 
 @dataclass(frozen=True, slots=True)
 class LinkReport:
-    """What a run did; precision and recall are what training expects at the threshold, None with a given model."""
+    """What a run did; precision and recall are what training expects at the threshold, None with a given model.
+
+    `columns` says what each field was taken for, `left_out` why a column was not compared.
+    """
 
     records: int
     clusters: int
@@ -56,24 +62,51 @@ class LinkReport:
     threshold_bits: float
     expected_precision: float | None
     expected_recall: float | None
+    expected_matches: float | None = None
+    warnings: tuple[str, ...] = ()
+    columns: dict[str, str] = dataclass_field(default_factory=dict)
+    left_out: dict[str, str] = dataclass_field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values."""
         return asdict(self)
 
 
-def run_link(source: Path, config: Path, out: Path, pairs: Path | None, progress: Progress) -> LinkReport:
+def run_link(
+    source: Path,
+    config: Path | None,
+    out: Path,
+    pairs: Path | None,
+    progress: Progress,
+    *,
+    save: Path | None = None,
+) -> LinkReport:
     """Link the table in `source` as `config` says; write clusters to `out` and, if named, scored pairs to `pairs`.
 
-    Raises ConfigurationError that names the file and the key or column, and what is there or allowed.
+    Without `config` what the columns hold is guessed; `save` then names the LINK.toml to write the guess to. Raises
+    ConfigurationError that names the file and the key or column, and what is there or allowed.
     """
-    settings = load_link_config(config)
-    table = read_table(source, settings)
+    left_out: dict[str, str] = {}
+    if config is not None:
+        settings = load_link_config(config)
+        table = read_table(source, settings)
+    else:
+        table, guess = guessed_table(source)
+        settings, left_out = guess.config, guess.left_out
+    if save is not None:
+        save_config(settings, save)
     linked, columns, trained, model = link_table(table, settings, progress)
     ids = record_ids(table, settings)
     write_clusters(out, ids, linked.clusters)
     if pairs is not None:
         write_pairs(pairs, _pair_columns(ids, linked, model))
+    report = _report(columns, linked, trained, model)
+    advice = (*warnings_of(table, settings, columns, model), *expectations(model, trained, report.largest_cluster))
+    kinds: dict[str, str] = {name: field.kind for name, field in settings.fields.items()}
+    return replace(report, warnings=advice, columns=kinds, left_out=left_out)
+
+
+def _report(columns: RecordColumns, linked: LinkedTable, trained: Trained | None, model: LinkageModel) -> LinkReport:
     sizes = np.unique(linked.clusters, return_counts=True)[1]
     return LinkReport(
         records=len(columns),
@@ -85,6 +118,7 @@ def run_link(source: Path, config: Path, out: Path, pairs: Path | None, progress
         threshold_bits=model.link_threshold / CENTIBITS,
         expected_precision=trained.expected.precision if trained else None,
         expected_recall=trained.expected.recall if trained else None,
+        expected_matches=round(trained.expected_matches, 1) if trained else None,
     )
 
 

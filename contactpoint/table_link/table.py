@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,17 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from contactpoint.table_link.config import FieldConfig, LinkConfig
+from contactpoint.table_link.dates import read_dates
+from contactpoint.table_link.guess import Guess, guess_config, guess_record_id
+from contactpoint.table_link.reading import Table, read_file, texts
 from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.marks import Marks, with_birth_order
 from matching.linkage.model import LinkageModel
 from matching.linkage.normalise import FOLDERS, join_alternates
 from schemas.errors import ConfigurationError
 
-Table = Any  # pyarrow ships no types
-
 ONLY_SOURCE = "table"
+ROW_NUMBER = "row_number"
 
 
 def read_table(path: Path, config: LinkConfig) -> Table:
@@ -28,20 +32,46 @@ def read_table(path: Path, config: LinkConfig) -> Table:
 
     Raises ConfigurationError when the file cannot be read, a column is missing, or a record id is missing or repeated.
     """
-    try:
-        table = pq.read_table(path) if path.suffix.lower() in {".parquet", ".pq"} else _read_csv(path, config)
-    except (OSError, pa.ArrowInvalid, UnicodeDecodeError, LookupError) as error:
-        message = f"{path}: cannot be read: {error}"
-        raise ConfigurationError(message) from error
+    table = read_file(path, config.delimiter, config.encoding)
+    if config.record_id == ROW_NUMBER:
+        table = _numbered(table)
     missing = [name for name in config.used if name not in table.column_names]
     if missing:
         message = f"{path}: no column {', '.join(map(repr, missing))}; there are: {', '.join(table.column_names)}"
         raise ConfigurationError(message)
-    ids = table[config.record_id]
-    if ids.null_count or len(ids.unique()) != len(ids):
-        message = f"{path}: column {config.record_id!r} (record_id) must name each row once, without gaps"
-        raise ConfigurationError(message)
+    _check_ids(path, table, config.record_id)
     return table.select(list(config.used))
+
+
+def guessed_table(path: Path) -> tuple[Table, Guess]:
+    """Read a table that nobody has described, and guess what its columns hold.
+
+    Where no column names each row once, the rows are numbered. Raises ConfigurationError as `read_table` does.
+    """
+    table = read_file(path)
+    record_id = guess_record_id(table)
+    if record_id is None:
+        record_id, table = ROW_NUMBER, _numbered(table)
+    guess = guess_config(table, record_id)
+    return table.select(list(guess.config.used)), guess
+
+
+def _numbered(table: Table) -> Table:
+    """Return the table with its rows numbered from 1, unless a column of that name is there."""
+    if ROW_NUMBER in table.column_names:
+        return table
+    return table.append_column(ROW_NUMBER, pa.array(np.arange(1, table.num_rows + 1)))
+
+
+def _check_ids(path: Path, table: Table, column: str) -> None:
+    """Raise ConfigurationError unless the column names each row once."""
+    counted = Counter(texts(table, column))
+    missing = counted.pop("", 0)
+    repeated = sum(count > 1 for count in counted.values())
+    if missing or repeated:
+        found = f"{missing} rows have none, {repeated} ids stand in several rows"
+        message = f"{path}: column {column!r} (record_id) must name each row once, without gaps: {found}"
+        raise ConfigurationError(message)
 
 
 def table_columns(table: Table, config: LinkConfig, model: LinkageModel) -> RecordColumns:
@@ -51,8 +81,8 @@ def table_columns(table: Table, config: LinkConfig, model: LinkageModel) -> Reco
         names = ", ".join(config.fields)
         message = f"the model has fields {', '.join(unknown)} that LINK.toml does not map; mapped: {names}"
         raise ConfigurationError(message)
-    by_field = [_folded(table, config.fields[field.name]) for field in model.fields]
     sources = texts(table, config.source) if config.source else [ONLY_SOURCE] * table.num_rows
+    by_field = [_folded(table, config.fields[field.name], sources) for field in model.fields]
     return columns_of(model, list(zip(*by_field, strict=True)), sources)
 
 
@@ -85,11 +115,7 @@ def read_pairs(path: Path, ids: Sequence[str]) -> tuple[list[int], list[int], li
 
     Raises ConfigurationError for a file without these columns or an id that the table does not have.
     """
-    try:
-        table = pq.read_table(path) if path.suffix.lower() in {".parquet", ".pq"} else pa_csv.read_csv(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        message = f"{path}: cannot be read: {error}"
-        raise ConfigurationError(message) from error
+    table = read_file(path)
     if not {"left", "right"} <= set(table.column_names):
         message = f"{path}: labelled pairs need the columns left and right; there are: {', '.join(table.column_names)}"
         raise ConfigurationError(message)
@@ -104,39 +130,29 @@ def read_pairs(path: Path, ids: Sequence[str]) -> tuple[list[int], list[int], li
     return [row_of[name] for name in left], [row_of[name] for name in right], says
 
 
-def _read_csv(path: Path, config: LinkConfig) -> Table:
-    with path.open("rb") as file:
-        header = file.readline().decode(config.encoding).lstrip("\ufeff")
-    names = [name.strip().strip('"') for name in header.rstrip("\r\n").split(config.delimiter)]
-    return pa_csv.read_csv(
-        path,
-        read_options=pa_csv.ReadOptions(encoding=config.encoding),
-        parse_options=pa_csv.ParseOptions(delimiter=config.delimiter, newlines_in_values=True),
-        # Identifiers keep their leading zeros: nothing is taken for a number.
-        convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
-        ),
-    )
-
-
-def texts(table: Table, column: str) -> list[str]:
-    """Return a column as text, "" for null."""
-    return ["" if value is None else str(value) for value in table[column].to_pylist()]
-
-
-def _folded(table: Table, field: FieldConfig) -> list[str]:
+def _folded(table: Table, field: FieldConfig, sources: Sequence[str]) -> list[str]:
     fold = FOLDERS[field.kind]
     if field.year is not None:
         parts = [texts(table, name) if name else [""] * table.num_rows for name in (field.year, field.month, field.day)]
-        raw = ["-".join(part.split(".")[0] for part in date if part) for date in zip(*parts, strict=True)]
+        raw = ["-".join(part.split(".")[0] for part in given if part) for given in zip(*parts, strict=True)]
     else:
-        columns = [texts(table, name) for name in ((field.column,) if field.column else field.columns)]
+        columns = [
+            _values(table, name, field, sources) for name in ((field.column,) if field.column else field.columns)
+        ]
         raw = [" ".join(value for value in values if value) for values in zip(*columns, strict=True)]
     folded = [fold(value) for value in raw]
     if not field.alternates:
         return folded
-    others = [[fold(value) for value in texts(table, name)] for name in field.alternates]
+    others = [[fold(value) for value in _values(table, name, field, sources)] for name in field.alternates]
     return [join_alternates(values) for values in zip(folded, *others, strict=True)]
+
+
+def _values(table: Table, column: str, field: FieldConfig, sources: Sequence[str]) -> list[str]:
+    """Return a column as text, the dates in it in one order of year, month and day."""
+    values = texts(table, column)
+    if field.kind != "date":
+        return values
+    return read_dates(values, sources, date.today().year, field.format)  # noqa: DTZ011 - the year on the user's calendar
 
 
 def _write(path: Path, table: Table) -> None:

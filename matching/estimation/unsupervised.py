@@ -36,7 +36,7 @@ _FEWEST_USED: Final = 2  # comparisons that a rule must leave open to be judged,
 _DOUBT: Final = 0.1  # the say that the starting m keeps beside rules that have at most 1 each
 _STRANGE: Final = 1.0
 _LESS_SAY: Final = 2.0  # how fast a rule loses its say with the strangeness of its matches
-_TELLING: Final = 0.35  # 1 minus the Bhattacharyya coefficient of m and u: about .2 for sex, .5 for a name, .7 for a date
+_TELLING: Final = 0.35  # 1 less the Bhattacharyya coefficient of m and u: about .2 for sex, .5 a name, .7 a date
 _PLACES: Final = frozenset({"postcode", "address"})
 _PERSONAL: Final = frozenset({"given_name", "sex", "identifier"})
 _MOVED: Final = 0.1
@@ -73,9 +73,10 @@ class _Rule:
     at_one_place: bool
     personal: npt.NDArray[np.bool_]
     forename: npt.NDArray[np.bool_]
+    date: npt.NDArray[np.bool_]
 
     def given_rule(self, m: Table) -> Table:
-        """Return m (or u) of the pairs that the rule finds: comparisons it settles in part keep the levels it allows."""
+        """Return m (or u) of the pairs that a rule finds: comparisons it settles in part keep the levels it allows."""
         conditional = m.copy()
         for column in np.flatnonzero(self.used & ~self.free):
             seen = np.bincount(self.vectors.levels[:, column], minlength=m.shape[1])[: m.shape[1]] > 0
@@ -88,8 +89,8 @@ class _Rule:
         """Tell of which comparisons the rule's pairs may say what non-matches show.
 
         If one free comparison alone can tell matches from others, how many match follows only if what strangers show
-        in it is known; with its u open any share of matches would fit as well. If none can, the same goes for those
-        that the rule settles in part.
+        in it is known; with its u open any share of matches would fit as well. If none can, the same goes for dates
+        that the rule settles in part: what strangers of one year show is known too.
         """
         seen = np.array([self.vectors.counts[column > 0].sum() for column in self.vectors.levels.T])
         present = seen / max(1.0, self.vectors.counts.sum())
@@ -97,8 +98,11 @@ class _Rule:
         telling = np.where(self.free, present * (1.0 - overlap), 0.0)
         most = telling.max(initial=0.0)
         if most < _TELLING:
-            return np.zeros_like(self.used)
-        open_u: npt.NDArray[np.bool_] = self.used & ~self.free if telling.sum() - most < _TELLING else self.used
+            open_u: npt.NDArray[np.bool_] = self.used & ~self.free & ~self.date
+        elif telling.sum() - most < _TELLING:
+            open_u = self.used & ~self.free
+        else:
+            open_u = self.used.copy()
         return open_u
 
     def starting_u(self, u: Table, open_u: npt.NDArray[np.bool_]) -> Table:
@@ -142,13 +146,14 @@ def label_without_truth(model: LinkageModel, groups: Groups, randoms: RandomPair
 def _judgeable(model: LinkageModel, groups: Groups, places: npt.NDArray[np.bool_]) -> list[_Rule]:
     """Return the rules that have pairs and leave enough comparisons free."""
     rules = []
+    date = np.array([comparison.kind == "date" for comparison in model.comparisons], dtype=bool)
     personal = np.array([comparison.kind in _PERSONAL for comparison in model.comparisons], dtype=bool)
     forename = np.array([comparison.kind == "given_name" for comparison in model.comparisons], dtype=bool)
     for i in range(len(model.blocking_rules)):
         rule, vectors = model.blocking_rules[i], groups.counted(i)
         free, used = _comparisons_beside(model, rule_fields(rule)), _comparisons_beside(model, whole_fields(rule))
         if used.sum() >= min(_FEWEST_USED, max(1, len(used) - 1)) and vectors.counts.sum() > 0.0:
-            rules.append(_Rule(i, vectors, free, used, not free[places].all(), personal, forename))
+            rules.append(_Rule(i, vectors, free, used, not free[places].all(), personal, forename, date))
     return rules
 
 

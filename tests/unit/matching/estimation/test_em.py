@@ -144,7 +144,10 @@ def test_relatives_are_told_from_one_person_by_their_forenames() -> None:
     m = table([(0.05, 0.95), (0.05, 0.95), (0.1, 0.9)])  # forename, birth date, address
     strangers, kin = table([(0.95, 0.05), (0.98, 0.02), (0.9, 0.1)]), table([(0.95, 0.05), (0.6, 0.4), (0.05, 0.95)])
     vectors = drawn_classes((m, 10_000), (strangers, 40_000), (kin, 50_000))
-    start, free = Probabilities(m, strangers), Free(m=False, u=np.ones(3, dtype=bool), comparisons=np.ones(3, dtype=bool))
+    start, free = (
+        Probabilities(m, strangers),
+        Free(m=False, u=np.ones(3, dtype=bool), comparisons=np.ones(3, dtype=bool)),
+    )
     relatives = Kin(np.array([False, True, True]), (m + strangers) / 2, 0.5)
 
     alone, told = fit(vectors, start, start, free), fit(vectors, start, start, free, steps=1000, kin=relatives)

@@ -1,0 +1,75 @@
+"""What a person should know before using the clusters: columns that say little, and expectations that are low."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from contactpoint.table_link.config import LinkConfig
+from contactpoint.table_link.reading import Table, texts
+from matching.estimation.training import Trained
+from matching.linkage.columns import RecordColumns
+from matching.linkage.model import NULL_LEVEL, LinkageModel
+from matching.linkage.scoring import match_probability, total_weights
+
+_MOSTLY_MISSING: Final = 0.95
+_MANY_UNREAD: Final = 0.05
+_LOW_PRECISION, _LOW_RECALL = 0.9, 0.8
+_FEW_MATCHES: Final = 30
+_SURE: Final = 0.95
+_LARGE: Final = 100
+
+
+def warnings_of(table: Table, config: LinkConfig, columns: RecordColumns, model: LinkageModel) -> list[str]:
+    """Return what is wrong with single fields of the table."""
+    rids = np.arange(len(columns), dtype=np.int64)
+    said: list[str] = []
+    for place, name in enumerate(field.name for field in model.fields):
+        folded = columns.texts(rids, place)
+        there, field = sum(map(bool, folded)), config.fields[name]
+        given = np.zeros(len(columns), dtype=bool)
+        for column in field.used:
+            given |= np.array([value.strip() != "" for value in texts(table, column)], dtype=bool)
+        unread = int(given.sum()) - there
+        if unread > _MANY_UNREAD * len(columns):
+            said.append(f"{name}: {unread:,} of {given.sum():,} values are no {field.kind} and count as missing")
+        if there < (1.0 - _MOSTLY_MISSING) * len(columns):
+            said.append(f"{name}: only {there:,} of {len(columns):,} records have a value")
+        elif len(set(folded) - {""}) == 1:
+            said.append(f"{name}: always the same, so it tells nothing")
+    return said
+
+
+def expectations(model: LinkageModel, trained: Trained | None, largest: int) -> list[str]:
+    """Return where the linkage as a whole should not be trusted without a look at it."""
+    said: list[str] = []
+    if _best_probability(model) < _SURE:
+        said.append(
+            f"two records that agree in everything match with probability {_best_probability(model):.2f}: "
+            "the columns hold too little to link safely; add some, or link only where a person looks"
+        )
+    if trained is not None and trained.expected_matches < _FEW_MATCHES:
+        said.append(
+            f"about {trained.expected_matches:.0f} pairs are expected to match: if the table has no duplicates, "
+            "every link is wrong; look at all of them (--pairs)"
+        )
+    if trained is not None and trained.expected.precision < _LOW_PRECISION:
+        said.append(f"about {100 * (1 - trained.expected.precision):.0f} of 100 linked pairs are expected to be wrong")
+    if trained is not None and trained.expected.recall < _LOW_RECALL:
+        said.append(f"about {100 * (1 - trained.expected.recall):.0f} of 100 true pairs are expected to be missed")
+    if largest > _LARGE:
+        said.append(f"the largest cluster has {largest:,} records: look whether that can be")
+    return said
+
+
+def _best_probability(model: LinkageModel) -> float:
+    """Return the match probability of two records that agree in everything."""
+    best = []
+    for comparison in model.comparisons:
+        ratios = [
+            level.m_probability / level.u_probability if place != NULL_LEVEL else 1.0
+            for place, level in enumerate(comparison.levels)
+        ]
+        best.append(int(np.argmax(ratios)))
+    return match_probability(int(total_weights(np.array([best], np.int8), model)[0]))

@@ -1,0 +1,183 @@
+"""What the columns of a table hold, guessed from their names and values, for a table that nobody has described."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from contactpoint.table_link.config import LinkConfig
+from contactpoint.table_link.reading import Table, texts
+from matching.linkage.normalise import fold_date, fold_sex
+from schemas.errors import ConfigurationError
+
+MOST_FIELDS: Final = 14
+"""The fields that are guessed at most; training holds a pair's levels in one word of 16 comparisons."""
+
+_SEEN: Final = 20_000  # rows looked at
+_MOSTLY: Final = 0.8
+_SELDOM_THERE: Final = 0.02
+_FEW_VALUES: Final = 60
+_MOST_SOURCES: Final = 30
+_TELLING: Final = 0.3  # different values in proportion to rows, from which a number may be a person's own
+
+_ID: Final = re.compile(r"(?:(?:record|rec|unique|row|source)_?)?(?:id|no|nr|key)|index|uid|guid|uuid", re.IGNORECASE)
+_SOURCE: Final = re.compile(r"(?:data_?)?(?:source|set|system|file)(?:_?(?:name|system|dataset|file))?", re.IGNORECASE)
+_ANSWERS: Final = re.compile(
+    r"(?:true_?)?(?:cluster|group|label|entity|person|individual|truth|ground_?truth|match|duplicate)s?(?:_?(?:id|no|true|label))?"
+    r"|(?:label|id|person|cluster|entity)_?true|true_?(?:id|person)|is_?(?:match|dup\w*)",
+    re.IGNORECASE,
+)
+_NAMES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE))
+    for kind, pattern in (
+        ("date", r"dob|birth_?(?:date|day)|date|born|geburtsdatum|fecha"),
+        ("given_name", r"(?:first|fore|given|christian|middle)_?(?:names?)?\b|fname|nombre|prenom|vorname"),
+        ("surname", r"(?:sur|last|family)_?names?|lname|(?:^|_)last(?:$|_)|apellido|nachname|familienname"),
+        ("sex", r"(?:^|_)(?:sex|gender)"),
+        ("postcode", r"post_?(?:al_?)?code|(?:^|_)zip|(?:^|_)plz"),
+        ("identifier", r"nhs|upn|uln|ssn|soc_?sec|passport|licen[cs]e|national_?id|phone|(?:^|_)tel|mobile"),
+        ("address", r"addr|street|suburb|city|town|village|locality|(?:^|_)place"),
+    )
+)
+_DATE_PART: Final = re.compile(r"(?P<stem>\w*?)_?(?P<part>year|month|mon|day|yyyy|y|m|d)$", re.IGNORECASE)
+_PARTS: Final = ("year", "month", "day")
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The configuration that was guessed, and why columns were left out, by column."""
+
+    config: LinkConfig
+    left_out: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    name: str
+    values: list[str]  # of the rows looked at, those that are there
+
+    rows: int
+
+    @property
+    def different(self) -> int:
+        return len(set(self.values))
+
+
+def guess_config(table: Table, record_id: str) -> Guess:
+    """Guess the kind of every column but `record_id`. Raises ConfigurationError if nothing can be linked on."""
+    seen = table.slice(0, _SEEN)
+    columns = [_column(seen, name) for name in table.column_names if name != record_id]
+    source = next((c.name for c in columns if _SOURCE.fullmatch(c.name) and 1 < c.different <= _MOST_SOURCES), None)
+    left_out = {c.name: why for c in columns if c.name != source and (why := _useless(c))}
+    able = [c for c in columns if c.name not in left_out and c.name != source]
+    fields = _birth_parts(able)
+    parts = {field[part] for field in fields.values() for part in _PARTS}
+    for column in able:
+        kind = _kind(column)
+        if column.name in parts:
+            continue
+        if len(fields) < MOST_FIELDS:
+            fields[column.name] = {"kind": kind, "column": column.name}
+        else:
+            left_out[column.name] = f"only {MOST_FIELDS} columns are compared"
+    if not fields:
+        message = "no column can be linked on: each is empty, always the same, or different in every row"
+        raise ConfigurationError(message)
+    settings: dict[str, Any] = {"record_id": record_id, "train": {"method": "unsupervised"}, "fields": fields}
+    if source is not None:
+        settings |= {"source": source, "unique_in_source": "mostly"}
+    return Guess(LinkConfig.model_validate(settings), left_out)
+
+
+def guess_record_id(table: Table) -> str | None:
+    """Return the column that names each row once, by its name if several do; None if there is none."""
+    unique = [name for name in table.column_names if _names_each_row(table, name)]
+    called_so = [name for name in unique if _ID.fullmatch(name)] or [name for name in unique if name.endswith("id")]
+    return next(iter(called_so or [name for name in unique if name == table.column_names[0]]), None)
+
+
+def save_config(config: LinkConfig, path: Path) -> None:
+    """Write a configuration as LINK.toml."""
+    said = config.model_dump(exclude_none=True, exclude_defaults=True, mode="json")
+    fields, train = said.pop("fields"), config.train
+    lines = [f"{name} = {_quoted(value)}" for name, value in said.items() if name != "train"]
+    if train is not None:
+        lines += ["", "[train]", f"method = {_quoted(train.method)}"]
+    for name, field in fields.items():
+        lines += ["", f"[fields.{_quoted(name)}]", *(f"{key} = {_quoted(value)}" for key, value in field.items())]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _quoted(value: object) -> str:
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _column(table: Table, name: str) -> _Column:
+    values = texts(table, name)
+    return _Column(name, [value.strip() for value in values if value.strip()], len(values))
+
+
+def _names_each_row(table: Table, name: str) -> bool:
+    values = texts(table, name)
+    return len(set(values)) == len(values) and "" not in values
+
+
+def _useless(column: _Column) -> str | None:
+    """Return why a column is not compared, None if it is."""
+    if _ANSWERS.fullmatch(column.name):
+        return "seems to hold the answer"
+    if len(column.values) < _SELDOM_THERE * column.rows:
+        return "is empty, or nearly so"
+    if column.different == 1:
+        return "is always the same"
+    if _ID.fullmatch(column.name) and column.different > _MOSTLY * column.rows:
+        return "numbers the records"
+    return None
+
+
+def _kind(column: _Column) -> str:
+    """Return the comparison kind by the column's name, where its values agree, or else by its values."""
+    named = next((kind for kind, pattern in _NAMES if pattern.search(column.name)), None)
+    if named == "date" and not _share(column.values, fold_date) > _MOSTLY:
+        named = None
+    if named == "sex" and not _share(column.values, fold_sex) > _MOSTLY:
+        named = "exact"
+    return named or _kind_of_values(column)
+
+
+def _kind_of_values(column: _Column) -> str:
+    if column.different <= _FEW_VALUES:
+        return "sex" if _share(column.values, fold_sex) > _MOSTLY else "exact"
+    digits = sum(any(sign.isdigit() for sign in value) for value in column.values) / len(column.values)
+    if digits > _MOSTLY and _typical(column.values, "-/.") and _share(column.values, fold_date) > _MOSTLY:
+        return "date"
+    words = sum(" " in value for value in column.values) / len(column.values)
+    if digits > _MOSTLY and words < 1.0 - _MOSTLY and column.different > _TELLING * len(column.values):
+        return "identifier"
+    return "short_string"
+
+
+def _typical(values: Sequence[str], signs: str) -> bool:
+    return sum(any(sign in value for sign in signs) for value in values) > _MOSTLY * len(values)
+
+
+def _share(values: Sequence[str], fold: Any) -> float:
+    counted = Counter(values)
+    return sum(count for value, count in counted.items() if fold(value)) / max(1, len(values))
+
+
+def _birth_parts(columns: Sequence[_Column]) -> dict[str, dict[str, Any]]:
+    """Return a field for each date that stands in columns for its year, month and day."""
+    stems: dict[str, dict[str, str]] = {}
+    for column in columns:
+        found = _DATE_PART.fullmatch(column.name)
+        if found and _share(column.values, lambda value: value.removesuffix(".0").isdecimal()) > _MOSTLY:
+            part = {"y": "year", "m": "month", "d": "day"}[found["part"][0].lower()]
+            stems.setdefault(found["stem"], {})[part] = column.name
+    whole = {stem: parts for stem, parts in stems.items() if len(parts) == len(_PARTS)}
+    return {f"{stem or 'date'}_parts": {"kind": "date", **parts} for stem, parts in whole.items()}
