@@ -90,7 +90,8 @@ def _clusters(frame: pd.DataFrame) -> int:
     for rule in (("given", "surname"), ("birth_date", "postcode")):
         training.estimate_parameters_using_expectation_maximisation(block_on(*rule), max_pairs=_PAIRS)
     predicted = linker.inference.predict(threshold_match_probability=0.5)
-    clusters = linker.clustering.cluster_pairwise_predictions_at_threshold(predicted, threshold_match_probability=0.95)
+    cluster: Any = linker.clustering.cluster_pairwise_predictions_at_threshold
+    clusters = cluster(predicted, threshold_match_probability=0.95)
     return int(clusters.as_pandas_dataframe()["cluster_id"].nunique())
 
 
