@@ -96,8 +96,9 @@ sbom: install ## The bill of materials of what ships, CycloneDX, into build/sbom
 bench: $(BENCH_INSTALLED) ## Speed of each stage and end to end, into benchmarks/results.json
 	@$(BIN)/python -m benchmarks.speed
 
-accuracy: $(BENCH_INSTALLED) ## Precision, recall and F1 beside Splink, into benchmarks/accuracy.json
+accuracy: $(BENCH_INSTALLED) ## Precision, recall and F1 beside Splink, into benchmarks/accuracy.json and stress.json
 	@$(BIN)/python -m benchmarks.accuracy
+	@$(BIN)/python -m benchmarks.accuracy.stress --splink
 
 ##@ Upkeep
 .PHONY: lock clean
