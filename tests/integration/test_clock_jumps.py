@@ -50,6 +50,7 @@ def test_matching_under_a_jumping_clock_ends_with_the_children_of_an_undisturbed
     first = line.start(batch_records=40, lease_seconds=1.0)
     line.wait_until(lambda: line.query("select 1 from matching.record limit 1"), "some records to be linked")
     second = line.start(batch_records=40, lease_seconds=1.0)
+    line.wait_until(lambda: second.says("standing_by"), "the other to stand by")
     line.feed(events[700:])
     line.drain()
     assert line.children() == line.published() == undisturbed(events)

@@ -32,6 +32,7 @@ from tests.factories.linkage import SourceEvent, hand_made_model, history, topic
 from tests.factories.workers import Bench, Worker, bench
 from tests.unit.matching.worlds import judged
 
+SEED = 830422  # a small world in which somebody is held
 AnEvent = SourceEvent | AnyDecisionEvent
 EVERY_KIND: set[ConflictKind] = {
     "possible_link",
@@ -48,13 +49,16 @@ def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> It
 
 
 @pytest.mark.parametrize(
-    ("kills", "count", "records", "batch_records"),
-    [(2, 2500, 1500, (20, 40, 80)), pytest.param(5, 150_000, 100_000, (200, 500, 1000), marks=pytest.mark.soak)],
+    ("seed", "kills", "count", "records", "batch_records"),
+    [
+        (SEED, 2, 2500, 1500, (20, 40, 80)),
+        pytest.param(None, 5, 150_000, 100_000, (200, 500, 1000), marks=pytest.mark.soak),
+    ],
 )
 def test_an_owner_killed_at_random_points_ends_where_one_batch_does(
-    line: Bench, kills: int, count: int, records: int, batch_records: tuple[int, ...]
+    line: Bench, seed: int | None, kills: int, count: int, records: int, batch_records: tuple[int, ...]
 ) -> None:
-    seed = random.SystemRandom().randrange(1_000_000)
+    seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     print(f"seed {seed}")
     rng = random.Random(seed)
     events = history(seed, count)
@@ -70,7 +74,10 @@ def test_an_owner_killed_at_random_points_ends_where_one_batch_does(
         assert read_so_far(line) < count  # every kill hit an owner at work
     worker = line.start(lease_seconds=1.0, batch_records=rng.choice(batch_records))
     line.drain()
-    stands_as(line, one_batch(events, decisions), decisions)
+    expected = one_batch(events, decisions)
+    assert {state.kind for state in expected.conflicts.values()} >= EVERY_KIND
+    assert expected.held
+    stands_as(line, expected, decisions)
     assert worker.end() == 0
 
 
@@ -164,6 +171,3 @@ def stands_as(line: Bench, expected: Judgement, decisions: Sequence[AnyDecisionE
         f"{len(child_of)} live records, {len(expected.memberships)} children, {len(expected.held)} held, "
         f"{len(expected.conflicts)} conflicts of {sorted(kinds)}, {len(decisions)} decisions, {len(apart)} pairs apart"
     )
-    assert kinds >= EVERY_KIND
-    assert expected.held
-    assert apart
