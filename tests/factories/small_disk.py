@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +27,12 @@ class SmallDisk:
         return self.mounted / "server"
 
     def fill(self) -> None:
-        """Leave no byte free."""
-        left = os.statvfs(self.mounted)
-        with (self.mounted / "ballast").open("wb") as ballast:
-            os.posix_fallocate(ballast.fileno(), 0, left.f_bfree * left.f_frsize)
+        """Leave no page free: write until the disk refuses, in ever smaller pieces."""
+        with (self.mounted / "ballast").open("wb", buffering=0) as ballast:
+            for piece in (1 << 20, 1 << 12):
+                with suppress(OSError):
+                    while ballast.write(bytes(piece)) == piece:
+                        pass
 
     def clear(self) -> None:
         """Give the room back."""
