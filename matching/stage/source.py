@@ -59,9 +59,9 @@ class SourceReader:
             auto_offset_reset="none",
             max_partition_fetch_bytes=4 << 20,
             # A batch of some hundred records costs a third a record of what one of twenty does, so under load a fetch
-            # waits for that many; at low rates these milliseconds are its latency.
+            # waits for that many; at low rates these milliseconds are a part of its latency.
             fetch_min_bytes=128 << 10,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=25,
         )
 
     async def open(self, positions: Iterable[Position]) -> None:
