@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
-from connectors.kafka import EventProducer, PartitionReader, watermarks
+from connectors.kafka import EventProducer, read_to_end
 from connectors.vault import KeyVault, Plain, Sealer
 from schemas.catalogue import AnyEvent
 from schemas.codec import EncodedEvent, as_sealed, decode, encode
 from schemas.decisions import DecisionEvent
 from schemas.directory_decisions import CorrectionMade
-from schemas.errors import ConfigurationError, RejectedError, RetriableError
+from schemas.errors import ConfigurationError, RejectedError
 from schemas.requests import RequestOpened
 from schemas.settings import KafkaSettings
 from schemas.topics import DECISIONS
-
-_MESSAGES = 5_000
-_SECONDS = 0.2
-_PATIENCE = 15.0
 
 
 def publish_decision(kafka: KafkaSettings, event: AnyEvent, *, seconds: float = 30.0) -> None:
@@ -56,25 +50,13 @@ def _publish(kafka: KafkaSettings, encoded: EncodedEvent, seconds: float) -> Non
 def read_decisions(kafka: KafkaSettings) -> list[DecisionEvent]:
     """Return every decision event, each once, in the order of the topic; what is no decision is passed over.
 
-    Raises RetriableError when the broker stops answering.
+    Raises RetriableError when the log does not answer.
     """
-    marks = watermarks(kafka, [DECISIONS])
-    ends = {place: mark.high for place, mark in marks.items() if mark.high > mark.low}
     found: dict[str, DecisionEvent] = {}
-    with PartitionReader(kafka, {place: marks[place].low for place in ends}) as reader:
-        news = time.monotonic()
-        while ends:
-            for place, messages in reader.read(_MESSAGES, _SECONDS).items():
-                news = time.monotonic()
-                for message in messages:
-                    event = _decision(message.value)
-                    if event is not None and message.offset < ends.get(place, 0):
-                        found.setdefault(event.event_id, event)
-                if messages[-1].offset + 1 >= ends.get(place, 0):
-                    ends.pop(place, None)
-            if ends and time.monotonic() - news > _PATIENCE:
-                message_text = f"the topic {DECISIONS} did not answer within {_PATIENCE:.0f} seconds"
-                raise RetriableError(message_text)
+    for message in read_to_end(kafka, [DECISIONS]):
+        event = _decision(message.value)
+        if event is not None:
+            found.setdefault(event.event_id, event)
     return list(found.values())
 
 

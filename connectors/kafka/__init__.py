@@ -18,6 +18,7 @@ from connectors.kafka.message import ReadMessage
 from connectors.kafka.places import read_places
 from connectors.kafka.producer import DeliveryFailure, EventProducer
 from connectors.kafka.reader import Batches, PartitionReader
+from connectors.kafka.spans import read_spans, read_to_end
 
 __all__ = [
     "LARGEST_MESSAGE",
@@ -34,6 +35,8 @@ __all__ = [
     "end_offsets",
     "partitions_of",
     "read_places",
+    "read_spans",
+    "read_to_end",
     "translate",
     "watermarks",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from connectors.kafka import PartitionReader, ReadMessage, end_offsets
+from connectors.kafka import ReadMessage, read_to_end
 from connectors.vault import KeyVault
 from schemas.dead_letter import DeadLetter, from_message
 from schemas.sealing import key_id_of
@@ -27,21 +27,13 @@ class KeptLetter(NamedTuple):
 
 def read_dead_letters(kafka: KafkaSettings, letter_days: int) -> list[KeptLetter]:
     """Return every dead letter once, in the order of the topic; a repeated one as it stands in its newest copy."""
-    messages = {letter.letter_id: (letter, message) for letter, message in _read(kafka)}
+    read = (
+        (from_message(each.key, each.value, each.headers), each)
+        for each in read_to_end(kafka, [DEAD_LETTERS], with_headers=True)
+    )
+    messages = {letter.letter_id: (letter, message) for letter, message in read}
     made = _made(kafka, [message for _, message in messages.values()])
     return [KeptLetter(letter, _content(message, made, letter_days)) for letter, message in messages.values()]
-
-
-def _read(kafka: KafkaSettings) -> list[tuple[DeadLetter, ReadMessage]]:
-    ends = end_offsets(kafka, [DEAD_LETTERS])
-    found: list[tuple[DeadLetter, ReadMessage]] = []
-    with PartitionReader(kafka, dict.fromkeys(ends, 0), with_headers=True) as reader:
-        left = sum(ends.values())
-        while left > 0:
-            for listed in reader.read(1000, 0.2).values():
-                left -= len(listed)
-                found += [(from_message(each.key, each.value, each.headers), each) for each in listed]
-    return found
 
 
 def _made(kafka: KafkaSettings, messages: list[ReadMessage]) -> Mapping[bytes, tuple[datetime, bool]]:

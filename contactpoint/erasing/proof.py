@@ -16,15 +16,14 @@ from urllib.parse import urlsplit
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from connectors.kafka import PartitionReader, ReadMessage, watermarks
+from connectors.kafka import ReadMessage, read_to_end
 from connectors.postgres import connect, sql_blocks, wrap_errors
-from schemas.errors import ConfigurationError, RetriableError
+from schemas.errors import ConfigurationError
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import TOPICS
 
 _SQL = sql_blocks("contactpoint.erasing.sql", "proof")
 _SHORTEST = 4  # characters: shorter values are found everywhere
-_PATIENCE = 100  # empty reads
 
 
 class Trace(NamedTuple):
@@ -76,21 +75,8 @@ def traces(
 
 
 def _in_topics(kafka: KafkaSettings, needles: Needles) -> Iterator[Trace]:
-    marks = watermarks(kafka, [topic.name for topic in TOPICS])
-    left = {place: mark.high for place, mark in marks.items() if mark.high > mark.low}
-    with PartitionReader(kafka, {place: marks[place].low for place in left}, with_headers=True, opened=False) as reader:
-        empty = 0
-        while left:
-            batches = reader.read(1_000, 0.1)
-            empty = 0 if batches else empty + 1
-            if empty > _PATIENCE:
-                message = "the log did not answer"
-                raise RetriableError(message)
-            for place, messages in batches.items():
-                for each in messages:
-                    yield from needles.found_in(f"topic {each.topic}", _bytes(each))
-                if messages[-1].offset + 1 >= left.get(place, 0):
-                    left.pop(place, None)
+    for each in read_to_end(kafka, [topic.name for topic in TOPICS], with_headers=True, opened=False):
+        yield from needles.found_in(f"topic {each.topic}", _bytes(each))
 
 
 def _bytes(message: ReadMessage) -> bytes:

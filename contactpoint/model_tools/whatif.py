@@ -14,7 +14,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from connectors.kafka import PartitionReader, Positions, ReadMessage, watermarks
+from connectors.kafka import Partition, Positions, ReadMessage, Watermarks, read_spans, watermarks
 from connectors.postgres import wrap_errors
 from contactpoint.model_tools.memberships import memberships
 from contactpoint.model_tools.outcome import Outcome
@@ -25,15 +25,12 @@ from matching.linkage.decisions import Decision
 from matching.linkage.model import LinkageModel
 from matching.resident.owner import ResidentOwner
 from matching.stage.store import read_conflicts, read_positions
-from schemas.errors import ConfigurationError, RejectedError, RetriableError
+from schemas.errors import ConfigurationError, RejectedError
 from schemas.settings import KafkaSettings
 from schemas.topics import DECISIONS
 
 log = structlog.get_logger(__name__)
 
-_MESSAGES = 5_000
-_SECONDS = 0.2
-_SILENT_READS = 150  # so many empty reads in a row (30 seconds): the log does not answer
 
 Progress = Callable[[int, int | None], None]
 
@@ -67,24 +64,13 @@ def replay(kafka: KafkaSettings, model: LinkageModel, positions: Positions, prog
     than offset 0; RetriableError when it does not answer.
     """
     owner, reader = ResidentOwner(model), ChangeReader(model)
-    left = {place: end for place, end in positions.items() if end > 0}
-    _check_whole(kafka, left)
-    total, done, batch, silent = sum(left.values()), 0, 0, 0
-    with PartitionReader(kafka, dict.fromkeys(left, 0)) as log_reader:
-        while left:
-            found = log_reader.read(_MESSAGES, _SECONDS)
-            silent = 0 if found else silent + 1
-            if silent > _SILENT_READS:
-                message = "the log did not answer for 30 seconds"
-                raise RetriableError(message)
-            wanted = [m for place, messages in found.items() for m in messages if m.offset < left.get(place, 0)]
-            if wanted:
-                batch, done = batch + 1, done + len(wanted)
-                owner.apply(*_changes(reader, wanted, batch))
-                progress(done, total)
-            for place, messages in found.items():
-                if place in left and messages[-1].offset + 1 >= left[place]:
-                    del left[place]
+    spans = {place: Watermarks(0, end) for place, end in positions.items() if end > 0}
+    _check_whole(kafka, spans)
+    total, done = sum(span.high for span in spans.values()), 0
+    for batch, messages in enumerate(read_spans(kafka, spans), 1):
+        owner.apply(*_changes(reader, messages, batch))
+        done += len(messages)
+        progress(done, total)
     return Outcome(owner.memberships(), frozenset(owner.holds()), owner.conflicts())
 
 
@@ -105,9 +91,9 @@ def _changes(
     return changes, batch, decisions
 
 
-def _check_whole(kafka: KafkaSettings, positions: Mapping[tuple[str, int], int]) -> None:
-    marks = watermarks(kafka, sorted({topic for topic, _ in positions}))
-    cut = [topic for (topic, part), mark in marks.items() if mark.low > 0 and (topic, part) in positions]
+def _check_whole(kafka: KafkaSettings, spans: Mapping[Partition, Watermarks]) -> None:
+    marks = watermarks(kafka, sorted({topic for topic, _ in spans}))
+    cut = [topic for (topic, part), mark in marks.items() if mark.low > 0 and (topic, part) in spans]
     if cut:
         message = f"topic {cut[0]} no longer begins at offset 0: what linkage was made of cannot be replayed"
         raise ConfigurationError(message)

@@ -12,16 +12,13 @@ from typing import NamedTuple
 
 import psycopg
 
-from connectors.kafka import PartitionReader, end_offsets, watermarks
+from connectors.kafka import end_offsets, read_to_end
 from matching.changes import FormerChild, IdentityChange, IdentityKind
 from matching.sql import QUERIES
 from matching.stage.decided_event import Stated, SubjectView, newest
 from matching.stage.messages import ReplayTarget
 from schemas.settings import KafkaSettings
 from schemas.topics import IDENTITIES
-
-_READ_MESSAGES = 10_000
-_READ_SECONDS = 0.2
 
 Members = tuple[str, ...]
 _NOBODY_HELD: Mapping[str, tuple[str, ...]] = {}
@@ -129,13 +126,5 @@ def _kind(*, before: bool, after: bool, successors: int) -> IdentityKind:
 
 
 def values_of(kafka: KafkaSettings, topic: str) -> Iterator[bytes | None]:
-    """Yield every value of a topic, from its beginning to its end as of now."""
-    marks = watermarks(kafka, [topic])
-    left = {partition: mark.high for partition, mark in marks.items() if mark.high > mark.low}
-    with PartitionReader(kafka, {partition: marks[partition].low for partition in left}) as reader:
-        while left:
-            for partition, messages in reader.read(_READ_MESSAGES, _READ_SECONDS).items():
-                end = left.get(partition, 0)
-                yield from (message.value for message in messages if message.offset < end)
-                if messages and messages[-1].offset + 1 >= end:
-                    left.pop(partition, None)
+    """Return every value of a topic, from its beginning to its end as of now."""
+    return (message.value for message in read_to_end(kafka, [topic]))

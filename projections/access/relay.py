@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connectors.kafka import EventProducer, PartitionReader, end_offsets
+from connectors.kafka import EventProducer, read_to_end
 from connectors.postgres import wrap_errors
 from projections.access.merkle import Frontier, leaf_hash
 from projections.access.sql import QUERIES
@@ -90,13 +90,7 @@ def read_published(kafka: KafkaSettings) -> PublishedTrail:
 
 
 def _events(kafka: KafkaSettings) -> Iterable[AccessRecorded | AccessCheckpointed]:
-    ends = end_offsets(kafka, [ACCESS])
-    left = sum(ends.values())
-    with PartitionReader(kafka, dict.fromkeys(ends, 0)) as reader:
-        while left > 0:
-            for messages in reader.read(5_000, 0.2).values():
-                left -= len(messages)
-                for message in messages:
-                    event = decode(message.value)
-                    if isinstance(event, AccessRecorded | AccessCheckpointed):
-                        yield event
+    for message in read_to_end(kafka, [ACCESS]):
+        event = decode(message.value)
+        if isinstance(event, AccessRecorded | AccessCheckpointed):
+            yield event

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectors.kafka import PartitionReader, end_offsets
+from connectors.kafka import read_to_end
 from schemas.codec import decode
 from schemas.dead_letter import DeadLetter, from_message
 from schemas.settings import KafkaSettings, PostgresSettings
@@ -113,13 +113,7 @@ def test_a_wrong_key_names_the_file_the_key_and_what_is_allowed(line: Line) -> N
 
 def read(kafka: KafkaSettings, topics: tuple[str, ...]) -> list[Any]:
     """Return every message of these topics."""
-    ends = end_offsets(kafka, topics)
-    left = sum(ends.values())
-    found: list[Any] = []
-    with PartitionReader(kafka, dict.fromkeys(ends, 0), with_headers=True) as reader:
-        while len(found) < left:
-            found += [message for batch in reader.read(100, 0.2).values() for message in batch]
-    return found
+    return list(read_to_end(kafka, topics, with_headers=True))
 
 
 def arrived(kafka: KafkaSettings) -> dict[str, set[int]]:

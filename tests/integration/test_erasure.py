@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from connectors.kafka import EventProducer, PartitionReader, ReadMessage, end_offsets
+from connectors.kafka import EventProducer, ReadMessage, read_to_end
 from connectors.postgres import connect
 from contactpoint.erasing.proof import Trace, traces
 from contactpoint.stack.postgres import find_binaries
@@ -147,12 +147,7 @@ def texts(event: Any) -> Iterator[str]:
 
 def read(kafka: KafkaSettings, topics: Sequence[str] = SOURCE_TOPICS) -> list[ReadMessage]:
     """Return every message of these topics, open."""
-    ends = end_offsets(kafka, topics)
-    messages: list[ReadMessage] = []
-    with PartitionReader(kafka, dict.fromkeys(ends, 0)) as reader:
-        while len(messages) < sum(ends.values()):
-            messages += [message for batch in reader.read(1000, 0.2).values() for message in batch]
-    return messages
+    return list(read_to_end(kafka, topics))
 
 
 def found(line: Line, values: list[str]) -> list[Trace]:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from connectors.base import FileProgress
-from connectors.kafka import EventProducer, PartitionReader, ReadMessage, end_offsets
+from connectors.kafka import EventProducer, ReadMessage, read_to_end
 from ingest.report import FeedReport
 from ingest.settings import FeedSettings
 from ingest.stage import run_feed
@@ -36,14 +36,7 @@ PROGRESS = FileProgress("d1", "a.xml", 5)
 
 def read(kafka: KafkaSettings, topic: str) -> list[ReadMessage]:
     """Return everything on a topic."""
-    ends = end_offsets(kafka, [topic])
-    left = sum(ends.values())
-    found: list[ReadMessage] = []
-    with PartitionReader(kafka, dict.fromkeys(ends, 0), with_headers=True) as reader:
-        while len(found) < left:
-            for messages in reader.read(10_000, 0.5).values():
-                found += messages
-    return found
+    return list(read_to_end(kafka, [topic], with_headers=True))
 
 
 def ids(kafka: KafkaSettings, topic: str) -> list[str]:

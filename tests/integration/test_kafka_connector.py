@@ -13,6 +13,7 @@ from connectors.kafka import (
     create_topics,
     end_offsets,
     partitions_of,
+    read_to_end,
     watermarks,
 )
 from connectors.kafka.reader import Batches
@@ -174,3 +175,16 @@ def test_a_hint_is_what_lag_dashboards_see(kafka: KafkaSettings) -> None:
         reader.hint({partition: end}, wait=True)
     with PartitionReader(kafka, {partition: 0}, group="test-hints") as reader:
         assert reader.hinted() == {partition: end}
+
+
+def test_what_a_topic_holds_now_is_read_once_and_no_further(kafka: KafkaSettings) -> None:
+    with EventProducer(kafka) as producer:
+        for number in range(5):
+            producer.send(TOPIC, b"k", b"%d" % number)
+        producer.flush()
+        assert not list(read_to_end(kafka, ["dead-letters"]))
+        reading = read_to_end(kafka, [TOPIC])
+        first = next(reading).value
+        producer.send(TOPIC, b"k", b"later")
+        producer.flush()
+        assert [first, *(message.value for message in reading)] == [b"0", b"1", b"2", b"3", b"4"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from connectors.kafka import EventProducer, PartitionReader, ReadMessage, end_offsets
+from connectors.kafka import EventProducer, end_offsets, read_to_end
 from matching.stage.control import send_command
 from matching.stage.explain import explain_child, explain_link
 from schemas.codec import decode
@@ -38,7 +38,7 @@ def test_source_events_become_the_identities_of_one_batch_run(line: Bench) -> No
     assert worker.end() == 0
     assert line.children() == line.published() == undisturbed(events)
     assert all(
-        decode(message.value).event_type.startswith("identity.") for message in _messages(line.kafka, IDENTITIES)
+        decode(message.value).event_type.startswith("identity.") for message in read_to_end(line.kafka, [IDENTITIES])
     )
 
 
@@ -147,13 +147,7 @@ def _batch(line: Bench) -> int:
 
 
 def _letters(kafka: KafkaSettings) -> list[DeadLetter]:
-    return [from_message(each.key, each.value, each.headers) for each in _messages(kafka, DEAD_LETTERS)]
-
-
-def _messages(kafka: KafkaSettings, topic: str) -> list[ReadMessage]:
-    ends = end_offsets(kafka, [topic])
-    messages: list[ReadMessage] = []
-    with PartitionReader(kafka, dict.fromkeys(ends, 0), with_headers=True) as reader:
-        while len(messages) < sum(ends.values()):
-            messages += [message for batch in reader.read(1000, 0.2).values() for message in batch]
-    return messages
+    return [
+        from_message(each.key, each.value, each.headers)
+        for each in read_to_end(kafka, [DEAD_LETTERS], with_headers=True)
+    ]

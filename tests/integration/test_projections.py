@@ -11,7 +11,7 @@ import pytest
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from connectors.kafka import EventProducer, PartitionReader, end_offsets
+from connectors.kafka import EventProducer, end_offsets, read_to_end
 from connectors.postgres import connect
 from projections.audit_trail.changes import changes
 from projections.audit_trail.projection import AuditTrailProjection
@@ -96,15 +96,9 @@ def step_until_messages_come(worker: Worker) -> None:
 
 
 def dead_letters(kafka: KafkaSettings) -> list[tuple[str, str, str]]:
-    ends = end_offsets(kafka, [DEAD_LETTERS])
-    waiting = sum(ends.values())
-    found: list[tuple[str, str, str]] = []
-    with PartitionReader(kafka, dict.fromkeys(ends, 0), with_headers=True) as reader:
-        while len(found) < waiting:
-            for messages in reader.read(waiting - len(found), 0.2).values():
-                letters = (from_message(message.key, message.value, message.headers) for message in messages)
-                found.extend((letter.stage, letter.origin, letter.code) for letter in letters)
-    return found
+    messages = read_to_end(kafka, [DEAD_LETTERS], with_headers=True)
+    letters = [from_message(message.key, message.value, message.headers) for message in messages]
+    return [(letter.stage, letter.origin, letter.code) for letter in letters]
 
 
 def test_events_become_an_entry_a_lineage_and_a_trail(

@@ -11,7 +11,7 @@ import psutil
 import psycopg
 import pytest
 
-from connectors.kafka import EventProducer, PartitionReader, create_topics, end_offsets
+from connectors.kafka import EventProducer, create_topics, end_offsets, read_to_end
 from contactpoint.stack import (
     LocalStack,
     StackConfig,
@@ -61,13 +61,7 @@ def send(settings: KafkaSettings, values: list[bytes]) -> None:
 
 
 def read_all(settings: KafkaSettings) -> list[bytes | None]:
-    ends = end_offsets(settings, [TOPIC])
-    values: list[bytes | None] = []
-    with PartitionReader(settings, dict.fromkeys(ends, 0)) as reader:
-        while len(values) < sum(ends.values()):
-            for batch in reader.read(1000, 0.2).values():
-                values += [message.value for message in batch]
-    return values
+    return [message.value for message in read_to_end(settings, [TOPIC])]
 
 
 def test_a_stack_keeps_its_data_over_down_and_up_and_loses_it_at_reset(config: StackConfig) -> None:

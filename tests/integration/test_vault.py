@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
-from connectors.kafka import EventProducer, PartitionReader, ReadMessage, end_offsets
+from connectors.kafka import EventProducer, ReadMessage, end_offsets, read_to_end
 from connectors.postgres import connect
 from connectors.vault import ERASED, KeyVault, Plain, Sealer
 from connectors.vault.opener import Opener
@@ -106,11 +106,7 @@ def test_a_reader_opens_what_is_sealed_marks_what_is_erased_and_leaves_what_nobo
         producer.send(TOPIC, b"school-1:c", values[0])  # moved to another record
         producer.send(TOPIC, b"school-1:c", b"\x01" + bytes(40))  # of no vault
     vault.carry_out("erasure-1", ["school-1:b"], nothing)
-    ends = end_offsets(kafka, [TOPIC])
-    found: list[ReadMessage] = []
-    with PartitionReader(kafka.model_copy(update={"vault": settings}), dict.fromkeys(ends, 0)) as reader:
-        while len(found) < 5:
-            found += [message for listed in reader.read(10, 0.2).values() for message in listed]
+    found = list(read_to_end(kafka.model_copy(update={"vault": settings}), [TOPIC]))
     read = {(message.key, message.value, message.erased) for message in found}
     assert read == {
         (b"school-1:a", b"{}", False),

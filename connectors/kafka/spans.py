@@ -1,0 +1,60 @@
+"""Reading what the log holds now, from one offset to another, and then ending."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from connectors.kafka.admin import Partition, Watermarks, watermarks
+from connectors.kafka.message import ReadMessage
+from connectors.kafka.reader import PartitionReader
+from schemas.errors import RetriableError
+from schemas.settings import KafkaSettings
+
+_MESSAGES: Final = 5_000
+_SECONDS: Final = 0.2
+_PATIENCE: Final = 30.0  # seconds without a message
+
+
+def read_to_end(
+    settings: KafkaSettings, topics: Iterable[str], *, with_headers: bool = False, opened: bool = True
+) -> Iterator[ReadMessage]:
+    """Yield every message that these topics hold now, in order of offset within a partition.
+
+    Raises RetriableError when the log does not answer.
+    """
+    spans = watermarks(settings, topics)
+    for messages in read_spans(settings, spans, with_headers=with_headers, opened=opened):
+        yield from messages
+
+
+def read_spans(
+    settings: KafkaSettings,
+    spans: Mapping[Partition, Watermarks],
+    *,
+    with_headers: bool = False,
+    opened: bool = True,
+) -> Iterator[list[ReadMessage]]:
+    """Yield in batches, none of them empty, the messages from each `low` up to and without its `high`.
+
+    Raises RetriableError when the log does not answer, FatalError when it no longer holds a `low`.
+    """
+    ends = {place: span.high for place, span in spans.items() if span.high > span.low}
+    begins = {place: spans[place].low for place in ends}
+    with PartitionReader(settings, begins, with_headers=with_headers, opened=opened) as reader:
+        heard = time.monotonic()
+        while ends:
+            wanted: list[ReadMessage] = []
+            for place, messages in reader.read(_MESSAGES, _SECONDS).items():
+                heard = time.monotonic()
+                end = ends.get(place, 0)
+                wanted += [message for message in messages if message.offset < end]
+                if messages[-1].offset + 1 >= end:
+                    ends.pop(place, None)
+            if wanted:
+                yield wanted
+                heard = time.monotonic()  # however long the caller took
+            elif time.monotonic() - heard > _PATIENCE:
+                message_text = f"the log did not answer within {_PATIENCE:.0f} seconds"
+                raise RetriableError(message_text)
