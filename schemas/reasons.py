@@ -82,9 +82,9 @@ REASONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 """Event type to code to words."""
 
 
-def check_reason(event_type: str, code: str) -> str:
-    """Return the code; raise RejectedError that lists the known ones for this kind of decision."""
-    known = REASONS.get(event_type, {})
+def check_reason(event_type: str, code: str, among: Mapping[str, Mapping[str, str]] = REASONS) -> str:
+    """Return the code; raise RejectedError that lists the known ones for this kind of event."""
+    known = among.get(event_type, {})
     if code not in known:
         raise RejectedError("reason_unknown", f"unknown reason {code!r} for {event_type}; known: {', '.join(known)}")
     return code

@@ -18,6 +18,15 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @classmethod
+    def from_prefixed(cls, env: Mapping[str, str], prefix: str, **known: object) -> Self:
+        """Read all variables that begin so, beside what is known; raise ConfigurationError that names what is wrong."""
+        given = {key.removeprefix(prefix).lower(): value for key, value in env.items() if key.startswith(prefix)}
+        try:
+            return cls.model_validate({**given, **known})
+        except ValidationError as error:
+            raise ConfigurationError(explain_validation(error, f"environment ({prefix}...)")) from error
+
 
 KAFKA_SECURITY = (
     *("security.protocol", "sasl.mechanism", "sasl.username", "sasl.password"),

@@ -22,7 +22,6 @@ from contactpoint.requests.register import (
     Request,
     add_months,
     check,
-    check_reason,
     register,
 )
 from projections.access.deed import Deed, done
@@ -30,6 +29,7 @@ from projections.directory.reader import DirectoryReader
 from schemas.decisions import DecisionEvent
 from schemas.errors import ConfigurationError, RejectedError
 from schemas.events import event_id
+from schemas.reasons import check_reason
 from schemas.requests import (
     AnyRequestEvent,
     Extension,
@@ -70,7 +70,7 @@ def open_command(
     data = {"kind": kind, "child_number": number, "requester": requester, "received": day}
     data |= {"due": add_months(day, MONTHS), "details": _text(details)}
     name = f"Q{secrets.token_hex(6)}"
-    event = _made(RequestOpened, name, by, check_reason("request.opened", reason), data)
+    event = _made(RequestOpened, name, by, check_reason("request.opened", reason, REASONS), data)
     publish_decision(addresses().kafka_settings(), event)
     show(Output.TABLE, {"request": name, "kind": kind, "due": event.data.due})
 
@@ -160,7 +160,7 @@ def rules_command(output: OutputOption = Output.TABLE) -> None:
 
 def _step(kind: type[AnyRequestEvent], request: str, by: str, reason: str, data: dict[str, Any] | None = None) -> None:
     event_type = str(kind.model_fields["event_type"].default)
-    event = _made(kind, request, by, check_reason(event_type, reason), data or {})
+    event = _made(kind, request, by, check_reason(event_type, reason, REASONS), data or {})
     check(_register().get(request), event)
     publish_decision(addresses().kafka_settings(), event)
     show(Output.TABLE, {"request": request, "step": event_type, "reason": reason})

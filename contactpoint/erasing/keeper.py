@@ -16,7 +16,7 @@ from typing import Self
 import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from connectors.decisions import publish_decision, read_decisions
 from connectors.postgres import connect, wrap_errors
@@ -27,9 +27,9 @@ from contactpoint.erasing.state import has_directory, unfinished
 from projections.access.store import forget_queries
 from projections.directory.retention import add_years
 from schemas.decisions import Clock, ClockAdvanced
-from schemas.errors import ConfigurationError, RetriableError
+from schemas.errors import RetriableError
 from schemas.events import event_id
-from schemas.settings import Settings, explain_validation
+from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -54,11 +54,7 @@ class KeeperSettings(Settings):
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read CONTACTPOINT_RETENTION_LETTER_DAYS and the rest; raise ConfigurationError that names what is wrong."""
-        given = {key.removeprefix(PREFIX).lower(): value for key, value in env.items() if key.startswith(PREFIX)}
-        try:
-            return cls.model_validate(given)
-        except ValidationError as error:
-            raise ConfigurationError(explain_validation(error, f"environment ({PREFIX}...)")) from error
+        return cls.from_prefixed(env, PREFIX)
 
 
 @dataclass(slots=True)

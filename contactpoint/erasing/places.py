@@ -4,6 +4,7 @@
     data_keys     the keys of its records, corrections and dead letters are destroyed, and what ingest remembers
     access_trail  the keys that seal what the trail of access says of it are destroyed, with an entry that says so
     exports       nobody can tell from its number any more in which released cells it was counted
+    samples       pairs that were drawn for review and name its records are forgotten
     stages        linkage, directory, review queue and audit trail have read the order to the end
     proof         every topic, table and a dump are searched for what was only the child's
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from psycopg import Connection, errors
 from psycopg.rows import TupleRow
@@ -58,22 +59,23 @@ class ModelFiles:
 
 def model_of_tables(connection: Connection[TupleRow]) -> str | None:
     """Return the id of the model that the matching tables were made with; None while there are none."""
-    try:
-        with connection.transaction():
-            found = connection.execute(QUERIES["model_of_tables"]).fetchone()
-    except errors.UndefinedTable:
-        return None
-    return found[0] if found else None
+    found: str | None = _value(connection, "model_of_tables")
+    return found
 
 
 def live_record_count(connection: Connection[TupleRow]) -> int:
     """Return how many records matching holds, 0 while it has no tables."""
+    return int(_value(connection, "count_live") or 0)
+
+
+def _value(connection: Connection[TupleRow], query: str) -> Any:
+    """Return the query's one value, None while matching has no tables."""
     try:
         with connection.transaction():
-            found = connection.execute(QUERIES["count_live"]).fetchone()
+            found = connection.execute(QUERIES[query]).fetchone()
     except errors.UndefinedTable:
-        return 0
-    return int(found[0]) if found else 0
+        return None
+    return found[0] if found else None
 
 
 @lru_cache(maxsize=16)

@@ -133,14 +133,6 @@ def may_follow(request: Request, event: DecisionEvent) -> str | None:
             return "that is no step of a request"
 
 
-def check_reason(kind: str, code: str) -> str:
-    """Return the code; raise RejectedError that lists the known ones for this step."""
-    known = REASONS[kind]
-    if code not in known:
-        raise RejectedError("reason_unknown", f"unknown reason {code!r} for {kind}; known: {', '.join(known)}")
-    return code
-
-
 def _after(request: Request, event: DecisionEvent) -> Request:
     events = (*request.events, event)
     match event:

@@ -74,32 +74,16 @@ class Asker:
         )
         wanted = worth_asking(crossing, records.shielded, model)
         crossing = Crossing(*(getattr(crossing, name)[wanted] for name in Crossing.__slots__))
-        answered = self._answered(touched, statements)
+        answered = statements.between_clusters(statements.decisions.cannot, touched.region.nodes)
         return questions(crossing, records.shielded, answered, model, records.keys.__getitem__)
-
-    def _answered(self, touched: Touched, statements: Statements) -> set[tuple[int, int]]:
-        """Return the pairs of clusters of which a person has said that they are two children."""
-        records, cannot = self._records, statements.decisions.cannot
-        answered = set()
-        for rid in self._concerned(touched) if cannot else ():
-            for key in cannot.others(records.keys[rid]):
-                other = records.rid_of.get(key)
-                if other is not None and records.live[other]:
-                    pair = sorted((int(records.founders[rid]), int(records.founders[other])))
-                    answered.add((pair[0], pair[1]))
-        return answered
-
-    def _concerned(self, touched: Touched) -> list[int]:
-        nodes = touched.region.nodes
-        found: list[int] = nodes[self._records.concerned[nodes]].tolist()
-        return found
 
     def about_decisions(self, touched: Touched, statements: Statements) -> list[Question]:
         """Return the decisions about touched records that evidence speaks strongly against."""
         records, book = self._records, statements.decisions
         pairs: dict[tuple[int, int], bool] = {}
         overruled = {(records.rid_of.get(a, -1), records.rid_of.get(b, -1)) for a, b in touched.stated.overruled}
-        for rid in self._concerned(touched):
+        nodes = touched.region.nodes
+        for rid in nodes[records.concerned[nodes]].tolist():
             key = records.keys[rid]
             for must, others in ((True, book.must.others(key)), (False, book.cannot.others(key))):
                 for other in others:

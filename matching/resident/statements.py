@@ -14,7 +14,7 @@ import numpy as np
 
 from matching.changes import SourceChange
 from matching.linkage.constraints import Constraints, Pair, constrain
-from matching.linkage.decisions import Decision, DecisionBook, Judged, connected
+from matching.linkage.decisions import Decision, DecisionBook, Judged, PairBook, connected
 from matching.linkage.hashing import Indices
 from matching.resident.merges import MergeLinks
 from matching.resident.records import ERASED, NO_MERGE, Fold, RecordTable
@@ -120,10 +120,13 @@ class Statements:
 
     def severed(self, nodes: Indices) -> set[tuple[int, int]]:
         """Return the pairs of clusters (by founder), one of them with these records, that a severance keeps apart."""
-        records, severed = self._records, self.decisions.severed
-        pairs = set()
-        for rid in nodes[records.concerned[nodes]].tolist() if severed else ():
-            for key in severed.others(records.keys[rid]):
+        return self.between_clusters(self.decisions.severed, nodes)
+
+    def between_clusters(self, said: PairBook, nodes: Indices) -> set[tuple[int, int]]:
+        """Return the pairs of clusters (by founder), one of them with these records, between which that was said."""
+        records, pairs = self._records, set()
+        for rid in nodes[records.concerned[nodes]].tolist() if said else ():
+            for key in said.others(records.keys[rid]):
                 other = records.rid_of.get(key)
                 if other is not None and records.live[other]:
                     pair = sorted((int(records.founders[rid]), int(records.founders[other])))

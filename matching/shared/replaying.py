@@ -7,20 +7,17 @@ were published, so a child's versions never fall.
 
 from __future__ import annotations
 
-import contextlib
 from datetime import UTC, datetime
 
 import structlog
 
 from connectors.postgres import wrap_errors
-from matching.decision_reader import read_decision
 from matching.linkage.decisions import Decision
 from matching.shared.tables import Tables
 from matching.stage import replay, store
 from matching.stage.messages import Batch, ReplayTarget
 from matching.stage.model_library import ModelLibrary
 from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
-from schemas.errors import RejectedError
 from schemas.settings import KafkaSettings
 from schemas.topics import DECISIONS, SOURCE_TOPICS
 
@@ -62,13 +59,7 @@ def decisions_that_count(tables: Tables, kafka: KafkaSettings, library: ModelLib
     with wrap_errors():
         if not tables.are_new() and tables.replay_until() is None:
             return store.read_decisions(tables.connection)
-    found: list[Decision] = []
-    for value in replay.values_of(kafka, DECISIONS):
-        with contextlib.suppress(RejectedError):
-            for decision in read_decision(value):
-                library.check(decision)
-                found.append(decision)
-    return found
+    return replay.read_sound_decisions(kafka, library.check)
 
 
 def end_if_reached(tables: Tables, kafka: KafkaSettings, model_id: str) -> bool:

@@ -18,9 +18,7 @@ import psycopg
 import structlog
 
 from connectors.postgres import connect, wrap_errors
-from matching.decision_reader import read_decision
 from matching.features import ChangeReader
-from matching.linkage.decisions import Decision
 from matching.linkage.model import LinkageModel
 from matching.resident.owner import ResidentOwner
 from matching.stage import garbage, replay, store
@@ -35,7 +33,7 @@ from matching.stage.relay import Relay, RelaySettings
 from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
 from matching.stage.settings import MatchingSettings
 from matching.stage.source import SourceReader
-from schemas.errors import ContactPointError, FencedError, RejectedError, RetriableError
+from schemas.errors import ContactPointError, FencedError, RetriableError
 from schemas.topics import DECISIONS, SOURCE_TOPICS
 
 log = structlog.get_logger(__name__)
@@ -212,7 +210,11 @@ class OwnerLoop:
 
     def _claim(self, connection: psycopg.Connection, grant: Grant) -> LinkageModel:
         """Return the model in force; where the tables were made with another one, begin to make them again."""
-        decisions = store.read_decisions(connection) if grant.batch else self._published_decisions()
+        # Before any was read, those on the log: so a replay begins with the right model.
+        if grant.batch:
+            decisions = store.read_decisions(connection)
+        else:
+            decisions = replay.read_sound_decisions(self._settings.kafka, self._library.check)
         model, self._activation = self._library.in_force(decisions)
         if any(each.kind == "model" for each in decisions) and grant.batch:
             until = replay.targets(self._settings.kafka, TOPICS)
@@ -221,16 +223,6 @@ class OwnerLoop:
                 log.info("relinking_started", epoch=grant.epoch, batch=grant.batch, model=model.model_id)
         store.claim_for_model(connection, grant.epoch, model.model_id)
         return model
-
-    def _published_decisions(self) -> list[Decision]:
-        """Return the decisions on the log, before any was read, so that a replay begins with the right model."""
-        found: list[Decision] = []
-        for value in replay.values_of(self._settings.kafka, DECISIONS):
-            with contextlib.suppress(RejectedError):
-                for decision in read_decision(value):
-                    self._library.check(decision)
-                    found.append(decision)
-        return found
 
     def _begin_replay(self, connection: psycopg.Connection, grant: Grant) -> None:
         published = replay.read_published(self._settings.kafka)

@@ -7,18 +7,22 @@ the tables or the model has changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import psycopg
 
 from connectors.kafka import end_offsets, read_to_end
 from matching.changes import FormerChild, IdentityChange, IdentityKind
+from matching.decision_reader import read_decision
+from matching.linkage.decisions import Decision
 from matching.sql import QUERIES
 from matching.stage.decided_event import Stated, SubjectView, newest
 from matching.stage.messages import ReplayTarget
+from schemas.errors import RejectedError
 from schemas.settings import KafkaSettings
-from schemas.topics import IDENTITIES
+from schemas.topics import DECISIONS, IDENTITIES
 
 Members = tuple[str, ...]
 _NOBODY_HELD: Mapping[str, tuple[str, ...]] = {}
@@ -123,6 +127,17 @@ def _kind(*, before: bool, after: bool, successors: int) -> IdentityKind:
     if after:
         return "split" if successors else "changed"
     return ("retired", "merged")[successors] if successors < 2 else "split"
+
+
+def read_sound_decisions(kafka: KafkaSettings, check: Callable[[Decision], None]) -> list[Decision]:
+    """Return the decisions on the log that can be read and that `check` does not reject, in order."""
+    found: list[Decision] = []
+    for value in values_of(kafka, DECISIONS):
+        with contextlib.suppress(RejectedError):
+            for decision in read_decision(value):
+                check(decision)
+                found.append(decision)
+    return found
 
 
 def values_of(kafka: KafkaSettings, topic: str) -> Iterator[bytes | None]:

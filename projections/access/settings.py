@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from schemas.errors import ConfigurationError
-from schemas.settings import KafkaSettings, PostgresSettings, Settings, explain_validation
+from schemas.settings import KafkaSettings, PostgresSettings, Settings
 
 PREFIX = "CONTACTPOINT_AUDIT_"
 
@@ -34,9 +33,5 @@ class AuditSettings(Settings):
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read CONTACTPOINT_AUDIT_KEYS, _WITNESS and the rest; raise ConfigurationError that names what is wrong."""
-        given = {key.removeprefix(PREFIX).lower(): value for key, value in env.items() if key.startswith(PREFIX)}
-        servers = {"kafka": KafkaSettings.from_env(env), "postgres": PostgresSettings.from_env(env)}
-        try:
-            return cls.model_validate({**given, **servers})
-        except ValidationError as error:
-            raise ConfigurationError(explain_validation(error, f"environment ({PREFIX}...)")) from error
+        kafka, postgres = KafkaSettings.from_env(env), PostgresSettings.from_env(env)
+        return cls.from_prefixed(env, PREFIX, kafka=kafka, postgres=postgres)
