@@ -18,9 +18,8 @@ import typer
 
 from connectors.postgres import act_as, connect
 from contactpoint.cli.environment import addresses, stack_config, stage_environment
-from contactpoint.cli.options import Acting, grouped
+from contactpoint.cli.options import Acting, OutputOption, grouped
 from contactpoint.cli.output import Output, show
-from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.running.audit_parts import AuditParts, audit_parts, make_parts
 from schemas.errors import ConfigurationError
 

@@ -15,10 +15,8 @@ from connectors.decisions import publish_decision, read_decisions
 from connectors.kafka import create_topics
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, model_in_use, number_of, record_key_of
-from contactpoint.cli.options import grouped
+from contactpoint.cli.options import OutputOption, RightOption, grouped
 from contactpoint.cli.output import Output, show
-from contactpoint.cli.stack_commands import OutputOption
-from contactpoint.cli.why import RightOption
 from contactpoint.explaining.records import members_of
 from contactpoint.explaining.sight import sight
 from contactpoint.reviewing.deciding import (

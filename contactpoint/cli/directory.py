@@ -14,9 +14,8 @@ import typer
 
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, stack_config
-from contactpoint.cli.options import grouped
+from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
-from contactpoint.cli.stack_commands import OutputOption
 from projections.service.install import api_settings, install
 from projections.service.users import Eligibility, Users
 from schemas.settings import PostgresSettings

@@ -12,8 +12,8 @@ import typer
 
 from connectors.kafka import EventProducer, create_topics
 from contactpoint.cli.environment import addresses
+from contactpoint.cli.options import OutputOption
 from contactpoint.cli.output import Output, Report, console, progress, show
-from contactpoint.cli.stack_commands import OutputOption
 from ingest.report import FeedReport
 from ingest.seals import Seals
 from ingest.settings import FeedSettings, load_feed, load_feeds

@@ -12,8 +12,8 @@ import typer
 
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, number_of
+from contactpoint.cli.options import OutputOption
 from contactpoint.cli.output import Output, console, show
-from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.erasing.keeper import KeeperSettings
 from contactpoint.erasing.letters import read_dead_letters
 from contactpoint.explaining.entry import entry_lines

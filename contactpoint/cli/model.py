@@ -11,9 +11,8 @@ import typer
 from connectors.kafka import create_topics
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, linkage_model, model_files, model_in_use
+from contactpoint.cli.options import OutputOption, RightOption
 from contactpoint.cli.output import Output, messages, progress, show
-from contactpoint.cli.stack_commands import OutputOption
-from contactpoint.cli.why import RightOption
 from contactpoint.model_tools.files import live_record_count, model_of_tables
 from contactpoint.running.drain import wait_until_model
 from matching.linkage.columns import RecordColumns

@@ -1,4 +1,4 @@
-"""Options that many commands share, as frozen dataclasses: one field an option."""
+"""Options that many commands share; those that belong together as frozen dataclasses, one field an option."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 from pydantic import ValidationError
 
+from contactpoint.cli.output import Output
 from schemas.access import Person
 from schemas.errors import ConfigurationError
 from schemas.settings import explain_validation
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
+RightOption = Annotated[
+    Literal["shielded"] | None,
+    typer.Option("--with-right", help="See shielded children whole: for those who have the right.", show_default=False),
+]
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

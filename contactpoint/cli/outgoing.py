@@ -13,9 +13,8 @@ import typer
 
 from connectors.toml_file import read_toml
 from contactpoint.cli.environment import addresses
-from contactpoint.cli.options import Acting, grouped
+from contactpoint.cli.options import Acting, OutputOption, grouped
 from contactpoint.cli.output import Output, show
-from contactpoint.cli.stack_commands import OutputOption
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:

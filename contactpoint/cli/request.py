@@ -12,9 +12,8 @@ import typer
 from connectors.decisions import publish_decision, read_decisions
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, number_of
-from contactpoint.cli.options import Acting, grouped
+from contactpoint.cli.options import Acting, OutputOption, grouped
 from contactpoint.cli.output import Output, show
-from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.requests.register import (
     LAWS,
     MONTHS,

@@ -18,9 +18,8 @@ import typer
 from connectors.decisions import publish_decision
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, number_of, stack_config
+from contactpoint.cli.options import OutputOption, RightOption
 from contactpoint.cli.output import Output, console, show
-from contactpoint.cli.stack_commands import OutputOption
-from contactpoint.cli.why import RightOption
 from contactpoint.erasing.keeper import Keeper, KeeperSettings, day_begun
 from contactpoint.erasing.order import REASONS, RETENTION_OVER, Approval
 from contactpoint.erasing.places import Surroundings, enforce, erase

@@ -11,9 +11,8 @@ import typer
 
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, model_files
+from contactpoint.cli.options import OutputOption, RightOption
 from contactpoint.cli.output import Output, console, show
-from contactpoint.cli.stack_commands import OutputOption
-from contactpoint.cli.why import RightOption
 from projections.base import Rows
 from projections.review.reader import Conflict, ReviewReader
 from projections.reviewing.desk import Item, ReviewDesk

@@ -12,10 +12,8 @@ import typer
 
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, model_in_use
-from contactpoint.cli.options import Acting, grouped
+from contactpoint.cli.options import Acting, OutputOption, RightOption, grouped
 from contactpoint.cli.output import Output, console, show
-from contactpoint.cli.stack_commands import OutputOption
-from contactpoint.cli.why import RightOption
 from schemas.errors import RejectedError
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contactpoint.cli.environment import model_in_use
-from contactpoint.cli.options import Acting, grouped
+from contactpoint.cli.options import Acting, OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.reviewing import ROLE, AnswerArgument, AnswerReason, seated, tell
-from contactpoint.cli.stack_commands import OutputOption
 from schemas.errors import RejectedError
 
 if TYPE_CHECKING:

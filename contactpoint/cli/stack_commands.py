@@ -8,11 +8,11 @@ import typer
 
 from connectors.kafka import create_topics
 from contactpoint.cli.environment import addresses, stack_config
+from contactpoint.cli.options import OutputOption
 from contactpoint.cli.output import Output, show
 from contactpoint.stack import ConsoleReporter, down, reset, status, up
 
 app = typer.Typer(help="Kafka and PostgreSQL on this machine: start, stop, reset.", no_args_is_help=True)
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
 
 
 @app.command("up")

@@ -12,8 +12,8 @@ import typer
 
 from connectors.kafka import create_topics
 from contactpoint.cli.environment import addresses, stack_config, stage_environment
+from contactpoint.cli.options import OutputOption
 from contactpoint.cli.output import Output, messages, show
-from contactpoint.cli.stack_commands import OutputOption
 from contactpoint.running.audit_parts import audit_parts
 from contactpoint.running.drain import wait_until_drained
 from contactpoint.running.supervisor import RETENTION, STAGES, Supervisor

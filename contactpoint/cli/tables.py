@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from contactpoint.cli.options import OutputOption
 from contactpoint.cli.output import Output, progress, show
-from contactpoint.cli.stack_commands import OutputOption
 
 
 def register(root: typer.Typer) -> None:

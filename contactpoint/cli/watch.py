@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 import typer
 
 from contactpoint.cli.audit import connected, new_request, reading
-from contactpoint.cli.options import Acting, grouped
+from contactpoint.cli.options import Acting, OutputOption, grouped
 from contactpoint.cli.output import Output, show
-from contactpoint.cli.stack_commands import OutputOption
 
 
 def register(group: typer.Typer) -> None:

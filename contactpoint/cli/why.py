@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from psycopg import Connection
@@ -14,8 +14,8 @@ from psycopg.rows import TupleRow
 from connectors.decisions import read_decisions
 from connectors.postgres import connect
 from contactpoint.cli.environment import addresses, model_files, model_in_use, number_of, record_key_of
+from contactpoint.cli.options import OutputOption, RightOption
 from contactpoint.cli.output import Output, console, messages, show
-from contactpoint.cli.stack_commands import OutputOption
 from projections.audit_trail.reader import AuditReader
 from projections.directory.reader import DirectoryReader
 
@@ -23,10 +23,6 @@ Answer = dict[str, Any]
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 SvgOption = Annotated[
     Path | None, typer.Option("--svg", help="Also draw a picture into this file.", show_default=False)
-]
-RightOption = Annotated[
-    Literal["shielded"] | None,
-    typer.Option("--with-right", help="See shielded children whole: for those who have the right.", show_default=False),
 ]
 
 
