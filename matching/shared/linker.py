@@ -118,7 +118,13 @@ class SharedLinker:
         begun = perf_counter()
         found = self._tables.candidates(announced.keys, announced.at, announced.key_rids)
         own = set(announced.own.tolist())
-        others = [candidate for candidate in found if candidate.rid not in own]
+        mine = {(content.rid, content.features) for content in announced.contents}
+        # Of an own record, what another batch has announced counts: that batch may have looked before this one spoke.
+        others = [
+            candidate
+            for candidate in found
+            if candidate.rid not in own or (candidate.announced and (candidate.rid, candidate.features) not in mine)
+        ]
         findings = self._surveyor.compare(announced.contents, announced.columns, others)
         expected = self._reserver.expect(announced, findings, learned)
         self.totals.surveying += perf_counter() - begun

@@ -109,12 +109,12 @@ class Surveyor:
     def _compare(
         self, contents: Sequence[Content], columns: RecordColumns, found: Sequence[Candidate], wanted: Wanted
     ) -> Findings:
-        places: dict[tuple[int, bool], int] = {}
+        places: dict[tuple[int, bytes], int] = {}  # of one record several contents may be announced
         rows: list[Candidate] = []
         right = np.empty(len(found), np.int64)
         first = len(columns)
         for i, candidate in enumerate(found):
-            place = places.setdefault((candidate.rid, candidate.announced), first + len(rows))
+            place = places.setdefault((candidate.rid, candidate.features), first + len(rows))
             if place == first + len(rows):
                 rows.append(candidate)
             right[i] = place

@@ -71,6 +71,29 @@ def test_a_newer_content_stays_to_be_found_while_an_older_one_is_linked(
     assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
 
 
+def test_another_workers_newer_content_of_an_own_record_is_told_of_what_the_batch_brings(
+    store: SharedStore, workers: list[SharedLinker]
+) -> None:
+    first, second, _ = workers
+    newest = first.announce([observed("a:1", ANNA, 2)])
+    surveyed = first.survey(newest)
+    second.link([observed("a:1", BEN, 1), observed("b:1", ANNA)], [])
+    first.settle(newest, surveyed, [])
+    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+
+
+def test_each_content_that_is_announced_of_a_record_is_compared(
+    store: SharedStore, workers: list[SharedLinker]
+) -> None:
+    first, second, dead = workers
+    dead.announce([observed("a:1", BEN, 1)])
+    newest = first.announce([observed("a:1", ANNA, 2)])
+    surveyed = first.survey(newest)
+    second.link([observed("b:1", ANNA)], [])
+    first.settle(newest, surveyed, [])
+    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+
+
 def test_what_is_erased_while_a_newer_content_is_announced_comes_back_with_its_links(
     store: SharedStore, workers: list[SharedLinker]
 ) -> None:
