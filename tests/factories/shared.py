@@ -85,19 +85,17 @@ class SharedStore:
         self._model = model
         return [SharedLinker(tables, model) for tables in self._tables]
 
-    def run(
-        self, model: LinkageModel, batches: Sequence[list[Event]], rng: random.Random, *, remade: bool = False
-    ) -> None:
+    def run(self, model: LinkageModel, batches: Sequence[list[Event]], rng: random.Random) -> None:
         """Link batches from empty tables: each step by a worker drawn at random, some of which die and are replaced.
 
-        With `remade` an owner has now and then linked the first batches, and the server crashes.
+        Now and then an owner has linked the first batches, and the server crashes.
         """
-        owned = rng.choice([0, 0, len(batches) // 2]) if remade else 0
+        owned = rng.choice([0, 0, len(batches) // 2])
         hands = [Hand(linker) for linker in self.empty(model, batches[:owned])]
         waiting = list(reversed(batches[owned:]))
         while waiting or any(hand.batch is not None for hand in hands):
             hand = rng.choice(hands)
-            if remade and rng.random() < 0.02:
+            if rng.random() < 0.02:
                 self._crash(model, hands, waiting)
             elif hand.batch is None:
                 hand.batch = waiting.pop() if waiting else None
