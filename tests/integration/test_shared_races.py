@@ -87,7 +87,7 @@ def test_each_content_that_is_announced_of_a_record_is_compared(
 ) -> None:
     first, second, dead = workers
     dead.announce([observed("a:1", BEN, 1)])
-    newest = first.announce([observed("a:1", ANNA, 2)])
+    newest = first.announce([observed("a:1", BEN, 1), observed("a:1", ANNA, 2)])
     surveyed = first.survey(newest)
     second.link([observed("b:1", ANNA)], [])
     first.settle(newest, surveyed, [])
