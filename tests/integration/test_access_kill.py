@@ -17,18 +17,19 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from connectors.kafka import EventProducer
 from connectors.postgres import connect
 from projections.access.export import export_trail, newest_checkpoint
 from projections.access.keys import read_log_keys
 from projections.access.log import create_tables
 from projections.access.note import parse_checkpoint
-from projections.access.relay import read_published
+from projections.access.relay import PublishedTrail, read_published, relay
 from projections.access.restore import restore
 from projections.access.store import read_tree
 from schemas.access import Leaf
 from schemas.errors import ConfigurationError
 from schemas.settings import KafkaSettings, PostgresSettings
-from tests.factories.trail import make_keys, run_verifier
+from tests.factories.trail import entry, make_keys, open_trail, run_verifier
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
@@ -145,16 +146,38 @@ def test_every_answered_request_is_in_the_trail_once_whatever_is_killed(
     published = read_published(kafka)
     assert published.frontier() == tree
     assert parse_checkpoint(published.checkpoints[-1].note.partition("\n\n")[0] + "\n").root == tree.root()
+    check_restores_alike(postgres, published, tmp_path)
+
+
+def check_restores_alike(postgres: PostgresSettings, published: PublishedTrail, folder: Path) -> None:
+    """Lose the tables, make them again from what was published, and compare with the exported trail."""
     with connect(postgres, autocommit=True) as connection:
+        export_trail(connection, folder / "export")
         connection.execute("drop schema audit cascade")
         create_tables(postgres)
-        keys = read_log_keys(tmp_path / "log")
-        assert restore(connection, published, keys.signer.verifier, keys.witness) == tree.size
-        export_trail(connection, tmp_path / "again")
+        keys = read_log_keys(folder / "log")
+        assert restore(connection, published, keys.signer.verifier, keys.witness) == len(published.leaves)
+        export_trail(connection, folder / "again")
         with pytest.raises(ConfigurationError, match="not empty"):
             restore(connection, published, keys.signer.verifier, keys.witness)
     for name in ("trail.jsonl", "checkpoints.jsonl"):
-        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "export" / name).read_bytes()
+        assert (folder / "again" / name).read_bytes() == (folder / "export" / name).read_bytes()
+
+
+def test_a_checkpoint_that_was_never_witnessed_is_published_with_the_next(
+    kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path
+) -> None:
+    with open_trail(postgres, tmp_path) as trail, EventProducer(kafka) as producer:
+        for witnessed in (True, False, True, False):
+            trail.record([entry(), entry()])
+            trail.checkpoint(witnessed=witnessed)
+            while relay(trail.connection, producer):
+                pass
+        assert [each.size for each in read_published(kafka).checkpoints] == [2, 4, 6]
+        trail.checkpoint()
+        while relay(trail.connection, producer):
+            pass
+    check_restores_alike(postgres, read_published(kafka), tmp_path)
 
 
 def settled(connection: psycopg.Connection) -> bool:

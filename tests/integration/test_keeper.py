@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ import pytest
 
 from connectors.decisions import read_decisions
 from connectors.postgres import connect
+from contactpoint.stack import StackConfig
 from contactpoint.stack.postgres import find_binaries
 from schemas.decisions import ClockAdvanced, ErasureOrdered
 from schemas.settings import KafkaSettings, PostgresSettings
@@ -126,8 +128,13 @@ def wait_for_steps(line: Line, steps: int) -> None:
     wait_for(lambda: done_steps(line) >= steps, f"{steps} steps are done")
 
 
+def binaries() -> Path:
+    """Return the folder of the server's own programs: an older server cannot read a newer one's dump."""
+    return find_binaries(StackConfig.from_env(os.environ).postgres_bin)
+
+
 def dump(line: Line) -> bytes:
-    command = [str(find_binaries(None) / "pg_dump"), "--no-owner", line.postgres.dsn.get_secret_value()]
+    command = [str(binaries() / "pg_dump"), "--no-owner", line.postgres.dsn.get_secret_value()]
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
@@ -137,7 +144,7 @@ def restore(line: Line, backup: bytes) -> None:
         for name in (*DATABASE_SCHEMAS, "ingest", "vault", "retention", "service", "directory_api"):
             connection.execute(f"drop schema if exists {name} cascade".encode())
     command = [
-        str(find_binaries(None) / "psql"),
+        str(binaries() / "psql"),
         "--quiet",
         "-v",
         "ON_ERROR_STOP=1",

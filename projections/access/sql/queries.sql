@@ -95,9 +95,11 @@ select leaf, at, key_ref::text, user_id, body, signature from audit.entry
 where leaf >= %s order by leaf limit %s;
 
 -- name: read_checkpoints_to_relay
-select c.size, c.signed_at, c.note || string_agg(s.line, '' order by s.at)
-from audit.checkpoint c join audit.cosignature s using (size)
-where c.size >= %s group by c.size order by c.size limit %s;
+-- Also one that was signed and never witnessed (its keeper was killed), once a witnessed one covers it.
+select c.size, c.signed_at, c.note || coalesce(string_agg(s.line, '' order by s.at), '')
+from audit.checkpoint c left join audit.cosignature s using (size)
+where c.size >= %s and c.size <= (select max(size) from audit.cosignature)
+group by c.size order by c.size limit %s;
 
 -- name: move_relay
 update audit.relay set next_leaf = greatest(next_leaf, %s), next_checkpoint = greatest(next_checkpoint, %s);
