@@ -79,10 +79,13 @@ class Decided:
 
 
 def pairs_named(decisions: Iterable[Decision], rid_of: dict[str, int]) -> Neighbours:
-    """Return neighbours that connect all keys which one decision about links names."""
+    """Return neighbours that connect all keys which one decision names.
+
+    Also those of a shield: whether it protects anybody depends on all that it names.
+    """
     pairs = []
     for each in decisions:
-        if each.kind in ("must_link", "cannot_link", "severed"):
+        if each.kind in ("must_link", "cannot_link", "severed", "shield"):
             first, *rest = (*each.left, *each.right)
             pairs += [(rid_of[first], rid_of[key]) for key in rest if key != first]
     table = np.array(pairs, np.int64).reshape(-1, 2)

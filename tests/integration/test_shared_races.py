@@ -115,6 +115,27 @@ def test_a_must_link_waits_for_records_that_were_never_seen(store: SharedStore, 
     assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
 
 
+@pytest.mark.parametrize("withdrawn", ["a:1", "b:1"])
+def test_a_shield_protects_somebody_while_any_record_that_it_names_is_live(
+    store: SharedStore, workers: list[SharedLinker], withdrawn: str
+) -> None:
+    first, second, _ = workers
+    first.link([observed("a:1", ANNA), observed("b:1", BEN)], [])
+    first.link([], [], (), [Decision("s", "shield", 1, ("a:1", "b:1"))])
+    second.link([observed(withdrawn, (), 2)._replace(kind="withdrawn", values=None)], [])
+    assert not store.conflicts()
+
+
+def test_a_shield_that_protects_somebody_is_in_no_doubt_when_another_one_is_retracted(
+    store: SharedStore, workers: list[SharedLinker]
+) -> None:
+    first, second, _ = workers
+    first.link([observed("a:1", ANNA)], [])
+    first.link([], [], (), [Decision("s", "shield", 1, ("a:1", "b:1")), Decision("t", "shield", 1, ("b:1",))])
+    second.link([], [], (), [Decision("r", "retracted", 2, target="t")])
+    assert not store.conflicts()
+
+
 def test_keys_that_a_record_has_are_announced_again_only_while_another_worker_may_take_them_away(
     store: SharedStore, workers: list[SharedLinker], module_postgres: PostgresSettings
 ) -> None:
