@@ -22,6 +22,12 @@ def test_an_event_changes_only_together_with_its_version(event_type: str) -> Non
     )
 
 
+def test_a_published_schema_is_never_edited_and_never_taken_away() -> None:
+    """Where this fails, take the file back as it was and give the event a new version."""
+    recorded = (publish.PUBLISHED / publish.DIGESTS).read_text(encoding="utf-8").splitlines(keepends=True)
+    assert sorted(recorded) == sorted(map(publish.digest_line, publish.PUBLISHED.glob("*.json")))
+
+
 def test_every_event_version_has_a_golden_example() -> None:
     needed = {f"{name}.v{v}" for name, current in CURRENT_VERSIONS.items() for v in range(1, current + 1)}
     assert needed <= {path.stem for path in EXAMPLES}
