@@ -26,7 +26,7 @@ from ingest.stage import STAGE, run_feed
 from ingest.store import PostgresStore
 from schemas.errors import ConfigurationError, ContactPointError, RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
-from schemas.telemetry import configure_logging
+from schemas.telemetry import configure_logging, fail
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ def now() -> datetime:
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run the feeds that the arguments name; return 0 when every file could be read, 1 otherwise, 2 for a mistake."""
+    """Run the feeds that the arguments name; return 0 when every file could be read, else another status."""
     options = _parser().parse_args(arguments)
     configure_logging(json=options.log_json)
     try:
@@ -49,12 +49,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stopping.set())
         reports = _run(feeds, kafka, postgres, stopping, options.follow)
-    except ConfigurationError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
     except ContactPointError as error:
-        log.error("stage_failed", stage=STAGE, error_type=type(error).__name__, reason=str(error))  # noqa: TRY400
-        return 1
+        return fail(error)
     for report in reports:
         sys.stdout.write(json.dumps(report.as_dict()) + "\n")
     return 1 if any(report.failures for report in reports) else 0

@@ -8,19 +8,18 @@ import sys
 from matching.shared import app as shared
 from matching.stage.app import run
 from matching.stage.settings import MatchingSettings
-from schemas.errors import ConfigurationError
-from schemas.telemetry import configure_logging
+from schemas.errors import ContactPointError
+from schemas.telemetry import configure_logging, fail
 
 
 def main() -> int:
-    """Run until told to stop; a wrong setting is one sentence and status 78."""
+    """Run until told to stop; return the exit status."""
     configure_logging()
     try:
         start = shared.run if "--shared" in sys.argv[1:] else run
         start(MatchingSettings.from_env(os.environ))
-    except ConfigurationError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 78
+    except ContactPointError as error:
+        return fail(error)
     return 0
 
 

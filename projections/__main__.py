@@ -13,7 +13,7 @@ from projections.registry import projection
 from projections.runner import Pace, Runner
 from schemas.errors import ContactPointError
 from schemas.settings import KafkaSettings, PostgresSettings
-from schemas.telemetry import configure_logging
+from schemas.telemetry import configure_logging, fail
 
 
 def run(name: str, kafka: KafkaSettings, postgres: PostgresSettings, pace: Pace | None = None) -> None:
@@ -39,8 +39,7 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         name = arguments[0] if arguments else ""
         run(name, KafkaSettings.from_env(env), PostgresSettings.from_env(env))
     except ContactPointError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
+        return fail(error)
     return 0
 
 

@@ -38,3 +38,13 @@ class FatalError(ContactPointError):
 
 class FencedError(FatalError):
     """A compare-and-set missed: another process has taken over this work."""
+
+
+# sysexits.h: a script can tell "fix your settings" (78) and "bad input" (65) from "try again" (75) and "a person has to
+# look before it can go on" (70).
+_EXIT_STATUS = ((ConfigurationError, 78), (RejectedError, 65), (RetriableError, 75), (ContactPointError, 70))
+
+
+def exit_status(error: ContactPointError) -> int:
+    """Return the status with which a process ends that this error has ended."""
+    return next(status for kind, status in _EXIT_STATUS if isinstance(error, kind))

@@ -1,4 +1,4 @@
-"""Logs: an action and ids, never a person's data."""
+"""Logs: an action and ids, never a person's data; and the last words of a process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+
+from schemas.errors import ContactPointError, exit_status
 
 # A log entry may carry these keys only: ids, counts, places and codes. Anything else is replaced before it is written,
 # so that a careless call cannot put a name or a date of birth into a log.
@@ -42,3 +44,12 @@ def configure_logging(*, json: bool = False, level: int = logging.INFO) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # as it is when a line is written
         cache_logger_on_first_use=False,
     )
+
+
+def fail(error: ContactPointError) -> int:
+    """Say what ended this process, in one sentence and without a traceback; return its exit status.
+
+    Every program of ours ends by this: what the sentence says, and the status, are the error's.
+    """
+    sys.stderr.write(f"error: {error}\n")
+    return exit_status(error)

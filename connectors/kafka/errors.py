@@ -63,10 +63,19 @@ def translate(error: KafkaError, about: str) -> ContactPointError:
     if error.code() in _CONFIGURATION:
         return ConfigurationError(f"{text}: check the brokers' address, the topics and the account's rights")
     if error.code() in _LOST_POSITION:
-        return FatalError(f"{text}: the topic no longer holds this position; it was deleted, shortened or made again")
+        return position_lost(text)
     if error.retriable() or error.code() in _RETRIABLE:
         return RetriableError(text)
     return FatalError(text)
+
+
+def position_lost(about: str) -> FatalError:
+    """Return the error of every stage whose next message is not in the log any more; `about` says where."""
+    return FatalError(
+        f"{about}: the topic no longer holds this position; it was deleted, shortened or made again. Nothing is passed "
+        "over: bring the topic back from a copy, or, where it is to begin anew, make it again and drop the tables that "
+        "were made of it"
+    )
 
 
 def gravest(errors: list[ContactPointError]) -> ContactPointError:

@@ -18,13 +18,21 @@ _PATIENCE: Final = 30.0  # seconds without a message
 
 
 def read_to_end(
-    settings: KafkaSettings, topics: Iterable[str], *, with_headers: bool = False, opened: bool = True
+    settings: KafkaSettings,
+    topics: Iterable[str],
+    *,
+    with_headers: bool = False,
+    opened: bool = True,
+    whole: bool = True,
 ) -> Iterator[ReadMessage]:
     """Yield every message that these topics hold now, in order of offset within a partition.
 
-    Raises RetriableError when the log does not answer.
+    Raises RetriableError when the log does not answer, and FatalError when the beginning of a topic is gone, unless it
+    need not be `whole`.
     """
     spans = watermarks(settings, topics)
+    if whole:
+        spans = {place: Watermarks(0, mark.high) for place, mark in spans.items()}
     for messages in read_spans(settings, spans, with_headers=with_headers, opened=opened):
         yield from messages
 

@@ -28,9 +28,8 @@ from contactpoint.cli import (
     watch,
     why,
 )
-from contactpoint.cli.output import fail
 from schemas.errors import ContactPointError
-from schemas.telemetry import configure_logging
+from schemas.telemetry import configure_logging, fail
 
 app = typer.Typer(
     name="contactpoint",
@@ -38,8 +37,8 @@ app = typer.Typer(
         "ContactPoint pipeline: feeds of child records, linked into one identity per child.\n\n"
         "Commands find Kafka and PostgreSQL by CONTACTPOINT_KAFKA and CONTACTPOINT_POSTGRES_DSN, or else use the local "
         "stack (contactpoint stack up). Results go to standard output, as tables or with --output json; logs and "
-        "progress go to standard error. Exit status: 0 done, 65 bad input, 75 try again later, 78 wrong setting, "
-        "1 checked and found wanting."
+        "progress go to standard error. Exit status: 0 done, 65 bad input, 70 a person has to look, 75 try again "
+        "later, 78 wrong setting, 1 checked and found wanting."
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -13,16 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from schemas.errors import ConfigurationError, ContactPointError, RejectedError, RetriableError
-
-# sysexits.h: a script can tell "fix your settings" (78) and "bad input" (65) from "try again" (75) and a defect (70).
-EXIT_CODES: tuple[tuple[type[ContactPointError], int], ...] = (
-    (ConfigurationError, 78),
-    (RejectedError, 65),
-    (RetriableError, 75),
-    (ContactPointError, 70),
-)
-
 Report = Callable[[int, int | None], None]
 
 
@@ -101,9 +91,3 @@ def progress(description: str) -> Iterator[Report]:
     with Progress(*columns, console=messages, transient=True) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def fail(error: ContactPointError) -> int:
-    """Print the error as one message without a traceback; return the exit code of its kind."""
-    messages.print(f"[bold red]error[/]: {error}", highlight=False, soft_wrap=True, markup=True)
-    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))

@@ -29,7 +29,7 @@ def read_dead_letters(kafka: KafkaSettings, letter_days: int) -> list[KeptLetter
     """Return every dead letter once, in the order of the topic; a repeated one as it stands in its newest copy."""
     read = (
         (from_message(each.key, each.value, each.headers), each)
-        for each in read_to_end(kafka, [DEAD_LETTERS], with_headers=True)
+        for each in read_to_end(kafka, [DEAD_LETTERS], with_headers=True, whole=False)
     )
     messages = {letter.letter_id: (letter, message) for letter, message in read}
     made = _made(kafka, [message for _, message in messages.values()])

@@ -75,7 +75,7 @@ def traces(
 
 
 def _in_topics(kafka: KafkaSettings, needles: Needles) -> Iterator[Trace]:
-    for each in read_to_end(kafka, [topic.name for topic in TOPICS], with_headers=True, opened=False):
+    for each in read_to_end(kafka, [topic.name for topic in TOPICS], with_headers=True, opened=False, whole=False):
         yield from needles.found_in(f"topic {each.topic}", _bytes(each))
 
 

@@ -6,7 +6,7 @@ they are: whatever the model, people outrank it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from connectors.kafka import Partition, Positions, ReadMessage, Watermarks, read_spans, watermarks
+from connectors.kafka import Positions, ReadMessage, Watermarks, read_spans
 from connectors.postgres import wrap_errors
 from contactpoint.model_tools.memberships import memberships
 from contactpoint.model_tools.outcome import Outcome
@@ -60,12 +60,11 @@ def read_live(connection: Connection[TupleRow]) -> Live:
 def replay(kafka: KafkaSettings, model: LinkageModel, positions: Positions, progress: Progress) -> Outcome:
     """Return what linkage by this model over the log up to these positions ends in.
 
-    Raises ConfigurationError for a model that compares what record events do not have, and when the log begins later
-    than offset 0; RetriableError when it does not answer.
+    Raises ConfigurationError for a model that compares what record events do not have, FatalError when the log has lost
+    its beginning, RetriableError when it does not answer.
     """
     owner, reader = ResidentOwner(model), ChangeReader(model)
     spans = {place: Watermarks(0, end) for place, end in positions.items() if end > 0}
-    _check_whole(kafka, spans)
     total, done = sum(span.high for span in spans.values()), 0
     for batch, messages in enumerate(read_spans(kafka, spans), 1):
         owner.apply(*_changes(reader, messages, batch))
@@ -89,14 +88,6 @@ def _changes(
         except RejectedError as error:
             log.debug("message_passed_over", topic=message.topic, place=str(message.offset), code=error.code)
     return changes, batch, decisions
-
-
-def _check_whole(kafka: KafkaSettings, spans: Mapping[Partition, Watermarks]) -> None:
-    marks = watermarks(kafka, sorted({topic for topic, _ in spans}))
-    cut = [topic for (topic, part), mark in marks.items() if mark.low > 0 and (topic, part) in spans]
-    if cut:
-        message = f"topic {cut[0]} no longer begins at offset 0: what linkage was made of cannot be replayed"
-        raise ConfigurationError(message)
 
 
 def differences_from_tables(live: Outcome, replayed: Outcome) -> dict[str, Any]:

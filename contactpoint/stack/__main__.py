@@ -12,6 +12,7 @@ from rich.table import Table
 
 from contactpoint.stack import ConsoleReporter, StackAddresses, StackConfig, down, reset, running_addresses, status, up
 from schemas.errors import ContactPointError
+from schemas.telemetry import fail
 
 _HELP = """environment variables:
   CONTACTPOINT_LOCAL             folder of the stack's data (default: .local of the clone)
@@ -39,8 +40,7 @@ def main() -> int:
         config = StackConfig.from_env(os.environ, nodes=arguments.nodes)
         return _run(arguments.command, config)
     except ContactPointError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False)
-        return 1
+        return fail(error)
 
 
 def _run(command: str, config: StackConfig) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -246,12 +246,10 @@ class Tables:
         rows = self._all("claim_tables", {"holder": HOLDER, "model_id": model_id})
         return str(rows[0][0]) if rows else None
 
-    def positions(self, partitions: Sequence[tuple[str, int]], beginnings: Mapping[tuple[str, int], int]) -> Positions:
-        """Return where partitions are to be read from on; those never read get their beginning as position."""
+    def positions(self, partitions: Sequence[tuple[str, int]]) -> Positions:
+        """Return where partitions are to be read from on; those never read get 0 as position."""
         topics, numbers = [topic for topic, _ in partitions], [number for _, number in partitions]
-        next_offsets = [beginnings.get(each, 0) for each in partitions]
-        values = {"topics": topics, "partitions": numbers, "next_offsets": next_offsets}
-        self._run("begin_partitions", values)
+        self._run("begin_partitions", {"topics": topics, "partitions": numbers})
         stored = {(topic, number): at for topic, number, at in self.connection.execute(STAGE["read_positions"])}
         return {each: stored[each] for each in partitions}
 

@@ -92,7 +92,7 @@ class SharedWorker:
                     silent_seconds=settings.lease_seconds,
                 )
             )
-            control = stack.enter_context(PartitionReader(settings.kafka, _lows(settings.kafka, [MATCHING_CONTROL])))
+            control = stack.enter_context(PartitionReader(settings.kafka, _commands(settings.kafka)))
             log.info("worker_started", model=model.model_id)
             reading = _Reading(ChangeReader(model), self._library, reader, control)
             _Follower(settings, tables, linker, relay, reading).follow(self._stop)
@@ -121,9 +121,8 @@ class SharedWorker:
 
     def _begin(self, tables: Tables, partitions: Sequence[Partition]) -> Positions:
         """Return where newly assigned partitions are to be read from on."""
-        beginnings = _lows(self._settings.kafka, TOPICS)
         with wrap_errors():
-            positions = tables.positions(partitions, beginnings)
+            positions = tables.positions(partitions)
         log.info("partitions_assigned", count=len(partitions))
         return positions
 
@@ -240,5 +239,6 @@ def _counts(totals: Totals) -> Mapping[str, int]:
     }
 
 
-def _lows(kafka: KafkaSettings, topics: Sequence[str]) -> Positions:
-    return {each: mark.low for each, mark in watermarks(kafka, topics).items()}
+def _commands(kafka: KafkaSettings) -> Positions:
+    """Return where the commands begin that are kept: the newest counts, old ones may be gone."""
+    return {each: mark.low for each, mark in watermarks(kafka, [MATCHING_CONTROL]).items()}

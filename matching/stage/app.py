@@ -11,6 +11,8 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,15 +27,14 @@ from matching.stage.control import obey
 from matching.stage.model_file import read_model
 from matching.stage.owner import OwnerLoop
 from matching.stage.settings import MatchingSettings
-from schemas.errors import ConfigurationError, ContactPointError, RejectedError, RetriableError
+from schemas.errors import ContactPointError, RejectedError, RetriableError
 from schemas.settings import KafkaSettings
+from schemas.telemetry import fail
 from schemas.topics import MATCHING_CONTROL
 
 log = structlog.get_logger(__name__)
 
-EXIT_CRASHED = 1
-EXIT_MISCONFIGURED = 78  # sysexits.h: EX_CONFIG
-
+_CRASHED = 1
 _RETRY_SECONDS = 1.0
 _FAUST_SECONDS = 3.0
 
@@ -55,18 +56,17 @@ class OwnerService(Service):
 
     @Service.task
     async def _own(self) -> None:
-        status = EXIT_CRASHED
+        last_words = partial(int, _CRASHED)
         try:
             await self._loop_of_owner.run(self._stop)
-            status = 0
-        except ContactPointError as error:  # a person has to read it: `run` raises it after the stop
-            log.error("matching_failed", reason=str(error), error_type=type(error).__name__)  # noqa: TRY400 - no traceback
+            last_words = partial(int, 0)
+        except ContactPointError as error:  # `run` raises it after the stop
             self.failure = error
-            status = EXIT_MISCONFIGURED if isinstance(error, ConfigurationError) else EXIT_CRASHED
+            last_words = partial(fail, error)
             signal.raise_signal(signal.SIGTERM)
         finally:
             self._ended.set()
-            _leave_within(_FAUST_SECONDS, status)
+            _leave_within(_FAUST_SECONDS, last_words)
 
     @Service.task
     async def _report(self) -> None:
@@ -97,13 +97,13 @@ class MatchingWorker(faust.Worker):
         super()._on_sigint()
 
 
-def _leave_within(seconds: float, status: int) -> None:
-    """End the process after so long, should it still be there.
+def _leave_within(seconds: float, last_words: Callable[[], int]) -> None:
+    """End the process after so long, should it still be there, with the status that `last_words` returns.
 
     Faust's consumer thread, told to stop while it starts, does not: it was seen to wait a minute and then for ever.
     Nothing of ours runs any more by then.
     """
-    timer = threading.Timer(seconds, os._exit, (status,))
+    timer = threading.Timer(seconds, lambda: os._exit(last_words()))
     timer.daemon = True
     timer.start()
 

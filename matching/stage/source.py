@@ -25,6 +25,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from connectors.kafka import ReadMessage, partitions_of
 from connectors.kafka.aio import aiokafka_security
+from connectors.kafka.errors import position_lost
 from connectors.vault.opener import Opener
 from matching.stage.messages import Position
 from matching.stage.settings import MatchingSettings
@@ -65,16 +66,15 @@ class SourceReader:
         )
 
     async def open(self, positions: Iterable[Position]) -> None:
-        """Connect and start reading at the positions; partitions without one from their beginning."""
+        """Connect and start reading at the positions; partitions without one from 0."""
         try:
             there = await asyncio.to_thread(partitions_of, self._settings.kafka, self._topics)
             partitions = [TopicPartition(topic, number) for topic, number in there]
             await self._consumer.start()
             stored = {TopicPartition(p.topic, p.partition): p.next_offset for p in positions}
-            first = await self._consumer.beginning_offsets([tp for tp in partitions if tp not in stored])
             self._consumer.assign(partitions)
             for tp in partitions:
-                self._consumer.seek(tp, stored[tp] if tp in stored else first[tp])
+                self._consumer.seek(tp, stored.get(tp, 0))  # a log that has lost its beginning is no beginning
         except KafkaError as error:
             raise translate(error) from error
 
@@ -141,7 +141,8 @@ def translate(error: KafkaError | ConsumerStoppedError) -> ContactPointError:
     if isinstance(error, (TopicAuthorizationFailedError, AuthenticationFailedError)):
         return ConfigurationError(f"{text}: check the account's rights")
     if isinstance(error, OffsetOutOfRangeError):
-        return FatalError(f"{text}: the topic no longer holds this position; it was deleted, shortened or made again")
+        places = (f"partition {tp.partition} of topic {tp.topic} from {offset}" for tp, offset in error.args[0].items())
+        return position_lost(f"reading {', '.join(places)}")
     if isinstance(error, UnsupportedCodecError):
         return FatalError(text)
     return RetriableError(text)

@@ -28,7 +28,7 @@ from projections.access.sql import QUERIES
 from projections.access.stamps import http_authority, stamp
 from projections.access.witness_server import HttpWitness
 from schemas.errors import ContactPointError, RejectedError, RetriableError
-from schemas.telemetry import configure_logging
+from schemas.telemetry import configure_logging, fail
 
 log = structlog.get_logger(__name__)
 
@@ -135,8 +135,7 @@ def main(env: Mapping[str, str]) -> int:
     try:
         run(AuditSettings.from_env(env))
     except ContactPointError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
+        return fail(error)
     return 0
 
 

@@ -23,7 +23,7 @@ from connectors.web import check_address, exchange
 from projections.access.keys import read_signer, read_verifier
 from projections.access.witness import LARGEST_REQUEST, Answer, Conflict, Reply, Witness
 from schemas.errors import ContactPointError, RejectedError, RetriableError
-from schemas.telemetry import configure_logging
+from schemas.telemetry import configure_logging, fail
 
 log = structlog.get_logger(__name__)
 
@@ -124,9 +124,8 @@ def main(arguments: Sequence[str]) -> int:
     configure_logging()
     try:
         serve(Path(arguments[0]), int(arguments[1]))
-    except (ContactPointError, IndexError, ValueError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
+    except ContactPointError as error:
+        return fail(error)
     return 0
 
 

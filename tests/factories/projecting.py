@@ -30,11 +30,12 @@ from projections.__main__ import run
 from projections.runner import Pace
 from schemas.errors import ContactPointError
 from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.telemetry import fail
 pace = Pace(batch=int(sys.argv[2]), wait=0.01, standby=0.2)
 try:
     run(sys.argv[1], KafkaSettings.from_env(os.environ), PostgresSettings.from_env(os.environ), pace)
 except ContactPointError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(fail(error))
 """
 
 

@@ -40,8 +40,8 @@ select paused from matching.owner
 -- name: begin_partitions
 -- An insert would wait for a worker that is moving the position, and for one that froze while it did.
 insert into matching.position (topic, partition, next_offset)
-select * from unnest(%(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[])
-    as m(topic, partition, next_offset)
+select m.topic, m.partition, 0
+from unnest(%(topics)s::text[], %(partitions)s::integer[]) as m(topic, partition)
 where not exists (select from matching.position p where p.topic = m.topic and p.partition = m.partition)
 on conflict do nothing
 

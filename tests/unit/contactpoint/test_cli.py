@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from contactpoint.cli import output
 from contactpoint.cli.app import app
-from contactpoint.cli.output import Output, fail, show
+from contactpoint.cli.output import Output, show
 from contactpoint.explaining.entry import entry_lines
 from contactpoint.running.supervisor import StageCommand, Supervisor
 from schemas.errors import ConfigurationError, ContactPointError, FencedError, RejectedError, RetriableError
+from schemas.telemetry import fail
 
 GROUPS = ["audit", "conflicts", "decide", "feeds", "matching", "model", "projections", "stack"]
 NOWHERE = {"CONTACTPOINT_LOCAL": "/nonexistent/contactpoint"}
