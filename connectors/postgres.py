@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -25,6 +26,9 @@ _NEEDS_A_PERSON = re.compile(
 )
 _BLOCK = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _CONNECT_SECONDS = 10
+
+# A peer that is gone without a word is found out within half a minute, also by whoever only waits for an answer.
+_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 30_000}
 
 # What a person has to put right: rights, names and passwords. All else is sorted by psycopg's own classes.
 _CONFIGURATION = (
@@ -40,6 +44,13 @@ _CONFIGURATION = (
 _TIMED_OUT = (errors.IdleInTransactionSessionTimeout, errors.TransactionTimeout)
 
 
+def connection_options(settings: PostgresSettings, application: str) -> dict[str, Any]:
+    """Return how to connect, as psycopg's keywords beside the DSN. What the DSN says itself stands."""
+    ours = {"application_name": application, "connect_timeout": _CONNECT_SECONDS, **_KEEPALIVE}
+    given = conninfo_to_dict(settings.dsn.get_secret_value())
+    return {name: value for name, value in ours.items() if name == "application_name" or name not in given}
+
+
 def connect(
     settings: PostgresSettings, *, autocommit: bool = False, application: str = "contactpoint"
 ) -> psycopg.Connection[TupleRow]:
@@ -51,8 +62,7 @@ def connect(
         return psycopg.connect(
             settings.dsn.get_secret_value(),
             autocommit=autocommit,
-            connect_timeout=_CONNECT_SECONDS,
-            application_name=application,
+            **connection_options(settings, application),
         )
     except psycopg.OperationalError as error:
         kind = ConfigurationError if _NEEDS_A_PERSON.search(str(error)) else RetriableError
@@ -68,7 +78,7 @@ def open_pool(
         settings.dsn.get_secret_value(),
         min_size=1,
         max_size=size,
-        kwargs={"application_name": application, "connect_timeout": _CONNECT_SECONDS},
+        kwargs=connection_options(settings, application),
         open=False,
     )
     with wrap_errors():

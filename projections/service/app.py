@@ -17,7 +17,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connectors.postgres import sql_blocks, translate
+from connectors.postgres import connection_options, sql_blocks, translate
 from projections.service.api import Service, check_policies, make_api
 from projections.service.contract import describe
 from projections.service.desk import Desk, Pool
@@ -87,7 +87,7 @@ class Application:
             kwargs={
                 "autocommit": True,
                 "cursor_factory": AsyncClientCursor,
-                "application_name": "contactpoint directory service",
+                **connection_options(self._settings.postgres, "contactpoint directory service"),
             },
             configure=_configure,
             open=False,

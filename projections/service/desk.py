@@ -38,6 +38,10 @@ _LARGEST_ROUND = 16
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
+class _NothingDoneError(psycopg.OperationalError):
+    """The connection broke before the transaction could be committed."""
+
+
 class Desk:
     """Answers requests; the clock is passed in so that tests can hold it still."""
 
@@ -78,28 +82,48 @@ class Desk:
 
     async def _alone(self, statement: Statement) -> Any:
         try:
-            async with self._pool.connection() as connection:
+            async with self._connection() as connection:
                 return (await _values(connection, [statement]))[0]
         except (psycopg.Error, PoolTimeout) as error:
             raise Unavailable from error
 
-    async def _serve(self, cases: Sequence[Case]) -> list[Any]:
-        """Return what is found for each case, a Refusal or Unavailable; one that fails takes no other along."""
+    async def _serve(self, cases: Sequence[Case], *, again: bool = False) -> list[Any]:
+        """Return what is found for each case, a Refusal or Unavailable; one that fails takes no other along.
+
+        Where the connection was broken before anything could be committed, the cases are served once more.
+        """
         try:
-            async with self._pool.connection() as connection:
+            async with self._connection() as connection:
                 try:
                     return await self._transaction(connection, cases)
                 except psycopg.Error:
                     if connection.closed or len(cases) == 1:
                         raise
-        except (psycopg.Error, PoolTimeout):
+        except (psycopg.Error, PoolTimeout) as error:
+            if isinstance(error, _NothingDoneError) and not again:
+                return await self._serve(cases, again=True)
             return [Unavailable() for _ in cases]
         return [found for case in cases for found in await self._serve([case])]
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """Lend a connection; when it breaks, replace all: what has cut one has mostly cut the others."""
+        async with self._pool.connection() as connection:
+            try:
+                yield connection
+            finally:
+                if connection.closed:
+                    await self._pool.drain()
 
     async def _transaction(self, connection: AsyncConnection[TupleRow], cases: Sequence[Case]) -> list[Any]:
         async with _ended(connection):
             admissions = Jsonb([case.admission() for case in cases])
-            (facts,) = await _values(connection, [Statement("admit", (admissions,))])
+            try:
+                (facts,) = await _values(connection, [Statement("admit", (admissions,))])
+            except psycopg.Error as error:
+                if connection.closed:
+                    raise _NothingDoneError from error
+                raise
             steps = [self._step(case, each) for case, each in zip(cases, facts, strict=True)]
             statements = [statement for step, _ in steps for statement in step]
             values = iter(await _values(connection, [*statements, _COMMIT]))

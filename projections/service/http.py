@@ -35,6 +35,7 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
+_AWAY = 503
 _OURS = frozenset(name for name, _ in HEADERS)
 
 
@@ -58,6 +59,8 @@ class SecureHeaders:
                 started = True
                 kept = [pair for pair in message.get("headers", []) if pair[0].lower() not in _OURS]
                 message["headers"] = [*kept, *HEADERS, (b"request-id", request.encode())]
+                if message["status"] == _AWAY:
+                    message["headers"].append((b"retry-after", b"1"))
             await send(message)
 
         try:

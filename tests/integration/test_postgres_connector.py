@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from connectors.postgres import apply_schema, connect, open_pool, wrap_errors
 from contactpoint.stack import LocalStack
@@ -48,9 +49,16 @@ def test_processes_that_start_together_apply_a_schema_once(postgres: PostgresSet
         assert connection.execute("select count(*) from example.thing").fetchone() == (0,)
 
 
-def test_a_connection_says_which_application_it_is(postgres: PostgresSettings) -> None:
+def test_a_connection_says_which_application_it_is_and_finds_out_that_its_server_is_gone(
+    postgres: PostgresSettings, postgres_dsn: str
+) -> None:
     with connect(postgres, application="matching") as connection:
         assert connection.execute("show application_name").fetchone() == ("matching",)
+        assert connection.info.get_parameters()["keepalives_idle"] == "10"
+    own = psycopg.conninfo.make_conninfo(postgres_dsn, keepalives_idle=3, tcp_user_timeout=9)
+    with connect(PostgresSettings(dsn=SecretStr(own))) as connection:
+        wanted = {"keepalives_idle": "3", "tcp_user_timeout": "9", "keepalives_count": "4"}
+        assert wanted.items() <= connection.info.get_parameters().items()
 
 
 def test_a_wrong_password_is_for_a_person_to_put_right(postgres: PostgresSettings, postgres_dsn: str) -> None:
