@@ -45,6 +45,7 @@ from matching.resident.rows import (
     load_records,
     row_labels,
     whole_rows,
+    without_gaps,
 )
 from matching.resident.statements import Stated, Statements
 from schemas.identity import child_number
@@ -111,9 +112,9 @@ class ResidentOwner:
     ) -> None:
         """Take back the state that deltas described, from all rows in any order. The owner must be empty.
 
-        Raises ConfigurationError if the rows were linked by another model, FatalError if rows are missing.
+        Raises ConfigurationError if the rows were linked by another model, FatalError if edges lead to lost ones.
         """
-        ordered = sorted(rows, key=attrgetter("rid"))
+        ordered = without_gaps(sorted(rows, key=attrgetter("rid")))
         load_records(ordered, self.records)
         self._keys = KeyIndex(self._blocker, load_index(self.records, self._blocker))
         self._edges = load_edges(ordered, self.records, self._tag)

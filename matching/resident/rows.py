@@ -21,6 +21,8 @@ from matching.resident.regroup import Clusters
 from schemas.errors import ConfigurationError, FatalError
 
 _INDEX_CHUNK: Final = 100_000
+_NEVER: Final = ("0" * 32, 0, False, *NO_MERGE, 0, None, b"", b"", "", 0)
+"""All that a row says from its fingerprint on, of a record that was never there."""
 
 
 def edge_bytes(
@@ -80,10 +82,22 @@ def row_labels(rids: Iterable[int], records: RecordTable, numbers: ChildNumbers)
     ]
 
 
+def without_gaps(rows: list[RecordRow]) -> list[RecordRow]:
+    """Return rows in order of rid, with a record that was never there in each place that has none.
+
+    Shared workers number the keys that they hear of; some of these never come.
+    """
+    if not rows or rows[-1].rid < len(rows):
+        return rows
+    placed: list[RecordRow] = []
+    for row in rows:
+        placed += [RecordRow(rid, "", row.source, 0, *_NEVER) for rid in range(len(placed), row.rid)]
+        placed.append(row)
+    return placed
+
+
 def load_records(rows: list[RecordRow], records: RecordTable) -> None:
     """Fill an empty table with rows, which must be those of rid 0, 1, 2, … in order."""
-    if [row.rid for row in rows] != list(range(len(rows))):
-        raise FatalError("matching.record has gaps in its rids: rows were deleted; rebuild it from the log")
     records.append([r.key for r in rows], [r.fingerprint for r in rows])
     n = len(rows)
     records.versions[:n] = [r.version for r in rows]
@@ -113,7 +127,10 @@ def load_index(records: RecordTable, blocker: Blocker) -> BlockIndex:
 
 
 def load_edges(rows: list[RecordRow], records: RecordTable, tag: int) -> EdgeTable:
-    """Return the edges that still hold. Raises ConfigurationError if another model than `tag` found any of them."""
+    """Return the edges that still hold.
+
+    Raises ConfigurationError if another model than `tag` found any of them, FatalError if one leads to a lost row.
+    """
     table = EdgeTable()
     table.reserve(len(rows))
     for start in range(0, len(rows), _INDEX_CHUNK):
@@ -125,6 +142,8 @@ def load_edges(rows: list[RecordRow], records: RecordTable, tag: int) -> EdgeTab
             )
         owners = np.repeat(np.arange(start, start + len(part)), [len(r.edges) // EDGE.itemsize for r in part])
         others = edges["rid"].astype(np.int64)
+        if (others >= len(rows)).any() or (records.content_versions[others] < edges["content_version"]).any():
+            raise FatalError("rows of matching.record were deleted or put back: rebuild it from the log")
         holds = (records.content_versions[others] == edges["content_version"]) & records.live[owners]
         table.add(owners[holds], others[holds], edges["weight"][holds].astype(np.int64), records.content_versions)
     return table

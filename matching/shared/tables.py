@@ -70,6 +70,7 @@ class Tables:
             connection.execute(QUERIES["session"])
             limits = {"silent": silent_seconds, "patience": min(_PATIENCE, silent_seconds / 3)}
             connection.execute(QUERIES["limits"], {name: f"{1000 * each:.0f}ms" for name, each in limits.items()})
+            connection.execute(QUERIES["begin_work"])
 
     def rids_of(self, keys: Iterable[str]) -> dict[str, int]:
         """Return the number of each record key, giving new ones to keys never heard of."""
@@ -243,6 +244,7 @@ class Tables:
 
     def claim(self, model_id: str) -> str | None:
         """Take the tables for shared workers; return the model they are made with, None while an owner holds them."""
+        self._run("doubt_index", {})
         rows = self._all("claim_tables", {"holder": HOLDER, "model_id": model_id})
         return str(rows[0][0]) if rows else None
 

@@ -3,12 +3,16 @@
 -- name: take_lease
 -- Succeeds when the lease is free, has run out, or is this worker's own (which starts afresh after an error). The new
 -- epoch waits for a commit in flight to end, and fences every later one of an earlier epoch. It follows the clock, so
--- that it grows even after the tables were dropped.
+-- that it grows even after the tables were dropped. A lease without end is that of shared workers, each of which holds the
+-- lock as long as it may write; their batch numbers are drawn from a sequence.
 update matching.owner
 set epoch = greatest(epoch + 1, (extract(epoch from clock_timestamp()) * 1000)::bigint),
+    batch = greatest(batch, (
+        select last_value from pg_sequences where schemaname = 'matching' and sequencename = 'shared_batch')),
     holder = %(holder)s,
     expires_at = clock_timestamp() + %(seconds)s * interval '1 second'
 where holder is null or holder = %(holder)s or expires_at < clock_timestamp()
+    or (expires_at = 'infinity' and pg_try_advisory_xact_lock(20090308))
 returning epoch, batch, paused, replay_until
 
 -- name: evict_silent_owner
@@ -20,7 +24,9 @@ join pg_stat_activity a on a.application_name = 'contactpoint-committer-' || rig
 where o.expires_at < clock_timestamp() and o.holder <> %(holder)s
 
 -- name: remaining_lease
-select holder, extract(epoch from expires_at - clock_timestamp())::float8 as seconds from matching.owner
+select extract(epoch from
+    least(greatest(expires_at, clock_timestamp()), clock_timestamp() + interval '1 hour') - clock_timestamp()
+)::float8 as seconds from matching.owner
 
 -- name: renew_lease
 update matching.owner

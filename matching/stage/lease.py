@@ -115,10 +115,8 @@ class Lease:
         """Sleep until the lease is released, runs out, or `stop` is set."""
         connection = await self._connected()
         row = await self._fetch("remaining_lease", {})
-        remaining = row["seconds"] if row and row["holder"] is not None else 0.0
-        listening = asyncio.ensure_future(
-            _first_notification(connection, min(max(remaining, 0.0) + 0.005, _LONGEST_WAIT))
-        )
+        remaining = row["seconds"] if row else 0.0
+        listening = asyncio.ensure_future(_first_notification(connection, min(remaining + 0.005, _LONGEST_WAIT)))
         stopping = asyncio.ensure_future(stop.wait())
         try:
             await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)

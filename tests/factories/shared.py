@@ -22,6 +22,7 @@ from matching.shared.indexing import ensure_index
 from matching.shared.linker import SharedLinker
 from matching.shared.steps import Announced, ConflictError, Surveyed
 from matching.shared.tables import Move, Tables, create_tables
+from matching.sql import QUERIES
 from matching.stage import store
 from matching.stage.messages import Batch, Outgoing
 from matching.stage.replay import IdentityView
@@ -72,31 +73,41 @@ class SharedStore:
             for connection in connections:
                 connection.close()
 
-    def empty(self, model: LinkageModel, owned: Sequence[list[Event]] = ()) -> list[SharedLinker]:
-        """Empty the tables and let an owner link batches; return a linker for each worker that goes on from there."""
+    def empty(self, model: LinkageModel) -> list[SharedLinker]:
+        """Empty the tables; return a linker for each worker."""
         self._connection.execute(EMPTY)
-        owner = ResidentOwner(model)
-        for number, batch in enumerate(owned, 1):
-            self._write(owner.apply(*_sorted(batch, number)))
-        self._connection.execute("update matching.owner set batch = %s", [len(owned)])
-        ensure_index(self._tables[0], model)
         self._connection.execute("update matching.shared_decided set stamp = stamp + 1")
         self._connection.execute("update matching.owner set model_id = %s", [model.model_id])
         self._model = model
+        return self.own(model, [])
+
+    def own(self, model: LinkageModel, batches: Sequence[list[Event]]) -> list[SharedLinker]:
+        """Let an owner that finds these tables link batches; return linkers that go on from there."""
+        owner, connection = ResidentOwner(model), self._connection
+        owner.load(store.read_records(connection), store.read_decisions(connection), store.read_conflicts(connection))
+        (before,) = connection.execute(QUERIES["last_batch"]).fetchone() or (0,)
+        for number, batch in enumerate(batches, before + 1):
+            self._write(owner.apply(*_sorted(batch, number)))
+        connection.execute("update matching.owner set batch = %s", [before + len(batches)])
+        connection.execute("truncate matching.shared_whole")
+        assert ensure_index(self._tables[0], model)
         return [SharedLinker(tables, model) for tables in self._tables]
 
     def run(self, model: LinkageModel, batches: Sequence[list[Event]], rng: random.Random) -> None:
         """Link batches from empty tables: each step by a worker drawn at random, some of which die and are replaced.
 
-        Now and then an owner has linked the first batches, and the server crashes.
+        Now and then, and for half of the batches perhaps at first, they all end and an owner links some; or the server
+        crashes.
         """
+        hands = [Hand(linker) for linker in self.empty(model)]
+        waiting = list(reversed(batches))
         owned = rng.choice([0, 0, len(batches) // 2])
-        hands = [Hand(linker) for linker in self.empty(model, batches[:owned])]
-        waiting = list(reversed(batches[owned:]))
         while waiting or any(hand.batch is not None for hand in hands):
             hand = rng.choice(hands)
-            if rng.random() < 0.02:
-                self._crash(model, hands, waiting)
+            if owned or rng.random() < 0.04:
+                waiting += [each.batch for each in hands if each.batch is not None]
+                hands = [Hand(linker) for linker in self._interrupted(model, waiting, owned or rng.choice([0, 1, 2]))]
+                owned = 0
             elif hand.batch is None:
                 hand.batch = waiting.pop() if waiting else None
             elif rng.random() < 0.05:
@@ -139,16 +150,11 @@ class SharedStore:
         """Return the open conflicts."""
         return dict(store.read_conflicts(self._connection))
 
-    def _crash(self, model: LinkageModel, hands: list[Hand], waiting: list[list[Event]]) -> None:
-        """Lose what a crash of the server loses; the first worker that is back makes the index again."""
-        for hand in hands:
-            if hand.batch is not None:
-                waiting.append(hand.batch)
-            hand.batch = hand.announced = hand.surveyed = None
-        self._connection.execute(CRASH)
-        assert ensure_index(self._tables[0], model)
-        for hand, tables in zip(hands, self._tables, strict=True):
-            hand.linker = SharedLinker(tables, model)
+    def _interrupted(self, model: LinkageModel, waiting: list[list[Event]], owned: int) -> list[SharedLinker]:
+        """Let an owner link so many batches, or crash the server; return new linkers."""
+        if not owned:
+            self._connection.execute(CRASH)
+        return self.own(model, [waiting.pop() for _ in range(min(owned, len(waiting)))])
 
     def _write(self, delta: Delta) -> None:
         written = Batch(

@@ -56,22 +56,35 @@ def test_a_resident_owner_stands_by_while_shared_workers_have_the_tables(line: B
     assert not owner.says("lease_taken")
 
 
-def test_workers_go_on_where_an_owner_stopped_and_where_the_server_crashed(line: Bench, stack: LocalStack) -> None:
-    events = history(27, 900)
+def test_workers_and_owners_go_on_where_the_others_stopped_and_where_the_server_crashed(
+    line: Bench, stack: LocalStack
+) -> None:
+    events = history(27, 1200)
     owner = line.start()
     line.feed(events[:300])
     line.drain()
     assert owner.end() == 0
     workers = [line.start("--shared", batch_records=20) for _ in range(2)]
-    line.feed(events[300:])
+    line.feed(events[300:900])
     line.wait_until(lambda: _records(line) > 400, "some batches to be committed")
     assert stack.postgres is not None
     stack.postgres.kill()
     stack.postgres.start()
     line.drain()
-    assert line.children() == line.published() == undisturbed(events)
+    assert line.children() == line.published() == undisturbed(events[:900])
+    successor = line.start()
+    line.wait_until(lambda: successor.says("standing_by"), "the owner to stand by while workers are there")
     assert {worker.end() for worker in workers} == {0}
     assert sum(worker.count("index_made") for worker in workers) == 2
+    line.feed(events[900:1050])
+    line.drain()
+    assert successor.end() == 0
+    workers = [line.start("--shared", batch_records=20) for _ in range(2)]
+    line.feed(events[1050:])
+    line.drain()
+    assert line.children() == line.published() == undisturbed(events)
+    assert {worker.end() for worker in workers} == {0}
+    assert sum(worker.count("index_made") for worker in workers) == 1
 
 
 def test_paused_workers_read_nothing_until_they_are_resumed(line: Bench) -> None:

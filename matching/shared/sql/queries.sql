@@ -27,8 +27,18 @@ where application_name = %(application)s and pid <> pg_backend_pid() and datname
 -- name: made_by
 select obj_description(to_regnamespace('matching'), 'pg_namespace')
 
+-- name: begin_work
+-- The lock is the session's: no owner takes the tables while anybody has it.
+select pg_advisory_lock_shared(20090308)
+
+-- name: doubt_index
+-- Whoever takes the tables from an owner, even one that did nothing, has to make the index again.
+delete from matching.shared_whole
+where exists (select from matching.owner where holder is null or expires_at < clock_timestamp())
+
 -- name: claim_tables
--- The lease that never ends keeps every resident owner standing by. It is not taken from an owner that holds one.
+-- The lease that never ends keeps every resident owner standing by while one worker is there. It is not taken from an
+-- owner that holds one.
 update matching.owner
 set holder = %(holder)s, expires_at = 'infinity', epoch = epoch + 1, model_id = coalesce(model_id, %(model_id)s)
 where holder = %(holder)s or holder is null or expires_at < clock_timestamp()
@@ -107,8 +117,8 @@ alter table matching.shared_name drop constraint shared_name_pkey, drop constrai
 insert into matching.shared_name (rid, key) overriding system value select rid, key from matching.record;
 alter table matching.shared_name add primary key (rid), add unique (key);
 select setval('matching.shared_name_rid_seq', (select coalesce(max(rid), 0) + 1 from matching.shared_name), false);
-select setval('matching.shared_batch', (select greatest(o.batch, s.last_value) + 1
-    from matching.owner o, matching.shared_batch s), false)
+select setval('matching.shared_batch', (select greatest(o.batch, s.last_value)
+    from matching.owner o, matching.shared_batch s))
 
 -- name: indexed_records
 -- No cursor: an open one would forbid filling frozen.

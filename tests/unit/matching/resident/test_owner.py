@@ -248,11 +248,14 @@ def test_rows_linked_by_another_model_are_refused() -> None:
         ResidentOwner(model(policies=(), prior=0.2)).load(rows.rows.values())
 
 
-def test_missing_rows_are_noticed() -> None:
+@pytest.mark.parametrize("lost", [0, 1])
+def test_lost_rows_that_others_were_linked_with_are_noticed(lost: int) -> None:
     owner, rows = ResidentOwner(PLAIN), DurableRows()
-    rows.commit(owner.apply([observed("a:1", ANNA), observed("b:1", ANNA)], 1))
-    del rows.rows[0]
-    with pytest.raises(FatalError, match="gaps in its rids"):
+    rows.commit(owner.apply([observed("a:1", ANNA)], 1))
+    rows.commit(owner.apply([observed("b:1", ANNA)], 2))
+    rows.commit(owner.apply([observed("a:1", ("ANNE", *ANNA[1:]), 2)], 3))
+    del rows.rows[lost]
+    with pytest.raises(FatalError, match="were deleted"):
         ResidentOwner(PLAIN).load(rows.rows.values())
 
 
