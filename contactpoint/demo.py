@@ -59,16 +59,17 @@ def run_demo(*, children: int, seed: int, keep: bool) -> None:
     try:
         _step("Kafka and PostgreSQL")
         demo = _Demo(config, up(config, ConsoleReporter(console)), folder)
-        _show_the_line(demo, children, seed)
+        example = _show_the_line(demo, children, seed)
         if keep:
-            _say_what_next(demo)
+            _say_what_next(demo, example)
     finally:
         if not keep:
             down(config.folder)
             reset(config.folder)
 
 
-def _show_the_line(demo: _Demo, children: int, seed: int) -> None:
+def _show_the_line(demo: _Demo, children: int, seed: int) -> str:
+    """Show every step, and return the number of the child who was looked up."""
     create_topics(demo.where.kafka_settings())
     _step(f"A made-up world of {children:,} children, in the files that real systems send")
     with progress("simulate") as shown:
@@ -111,6 +112,7 @@ def _show_the_line(demo: _Demo, children: int, seed: int) -> None:
     _show_the_service(demo, examples[0])
     _step("Digests, and the same tables made again from offset 0")
     _show_digests(demo)
+    return examples[0]
 
 
 @contextmanager
@@ -200,17 +202,18 @@ def _show_digests(demo: _Demo) -> None:
     show(Output.TABLE, rows)
 
 
-def _say_what_next(demo: _Demo) -> None:
+def _say_what_next(demo: _Demo, number: str) -> None:
     console.print(Rule("The stack is still up"))
-    for name, value in demo.where.as_env().items():
-        console.print(f"export {name}='{value}'", soft_wrap=True, highlight=False)
     console.print(
-        "Then try:\n  .venv/bin/contactpoint lag\n  .venv/bin/contactpoint rejects --by none\n"
-        "  .venv/bin/contactpoint child NUMBER\n  .venv/bin/contactpoint history NUMBER\n"
-        "  .venv/bin/contactpoint directory try NUMBER   (the service, and requests ready to paste)\n"
-        "  .venv/bin/contactpoint run          (the stages, until Ctrl-C)\n"
-        f"Stop it with: CONTACTPOINT_LOCAL={demo.config.folder} make reset",
+        "Say which stack is meant, then try:\n"
+        f"  export CONTACTPOINT_LOCAL='{demo.config.folder}'\n"
+        "  .venv/bin/contactpoint run                          (the stages, until Ctrl-C; decisions need them)\n"
+        "  .venv/bin/contactpoint lag\n  .venv/bin/contactpoint rejects --by none\n  .venv/bin/contactpoint conflicts\n"
+        f"  .venv/bin/contactpoint child '{number}'\n  .venv/bin/contactpoint explain '{number}'\n"
+        f"  .venv/bin/contactpoint directory try '{number}'     (the service, and requests ready to paste)\n"
+        f"Stop it with: CONTACTPOINT_LOCAL='{demo.config.folder}' make reset",
         highlight=False,
+        soft_wrap=True,
     )
 
 
