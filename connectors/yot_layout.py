@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -25,6 +26,22 @@ def _one_group(pattern: str) -> str:
         msg = f"{pattern!r} must have exactly one group, around the time of the extract"
         raise ValueError(msg)
     return pattern
+
+
+def _names_a_day(form: str) -> str:
+    """Let through what `datetime.strptime` can read a day from; anything else would lose every date in silence."""
+    try:
+        found = datetime.strptime(_SOME_DAY.strftime(form), form)  # noqa: DTZ007 - only the day is looked at
+    except ValueError:
+        found = None
+    if found is None or found.date() != _SOME_DAY.date():
+        msg = f"{form!r} does not hold a day, a month and a year, such as '%d/%m/%Y'"
+        raise ValueError(msg)
+    return form
+
+
+DayFormat = Annotated[str, AfterValidator(_names_a_day)]
+_SOME_DAY = datetime(2013, 12, 25, 13, 45, tzinfo=UTC)
 
 
 class YotColumns(Settings):
@@ -61,12 +78,12 @@ class YotCsvSettings(FormatSettings):
     columns: YotColumns
     encoding: EncodingName
     delimiter: Literal[",", ";", "\t", "|"] = ","
-    date_format: str = "%d/%m/%Y"
-    timestamp_format: str = "%Y-%m-%d %H:%M:%S"
+    date_format: DayFormat = "%d/%m/%Y"
+    timestamp_format: DayFormat = "%Y-%m-%d %H:%M:%S"
     full_refresh: bool = False
     max_withdrawn_share: float = Field(default=0.1, ge=0, le=1)
     extracted_at: Annotated[str, AfterValidator(_one_group)] | None = None
-    extracted_at_format: str = "%Y%m%d%H%M%S"
+    extracted_at_format: DayFormat = "%Y%m%d%H%M%S"
     service: str = "Youth offending team"
     service_contact: str | None = None
 

@@ -21,10 +21,10 @@ import structlog
 from connectors.kafka import EventProducer
 from ingest.report import FeedReport
 from ingest.seals import Seals
-from ingest.settings import FeedSettings, load_feed, load_feeds
+from ingest.settings import FeedSettings, load_feeds
 from ingest.stage import STAGE, run_feed
 from ingest.store import PostgresStore
-from schemas.errors import ConfigurationError, ContactPointError, RetriableError
+from schemas.errors import BAD_INPUT, ContactPointError, RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.telemetry import configure_logging, fail
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     options = _parser().parse_args(arguments)
     configure_logging(json=options.log_json)
     try:
-        feeds = _feeds(options.feeds)
+        feeds = load_feeds(*options.feeds)
         kafka, postgres = KafkaSettings.from_env(environment), PostgresSettings.from_env(environment)
         stopping = threading.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return fail(error)
     for report in reports:
         sys.stdout.write(json.dumps(report.as_dict()) + "\n")
-    return 1 if any(report.failures for report in reports) else 0
+    return BAD_INPUT if any(report.failures for report in reports) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,16 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--log-json", action="store_true", help="write logs as JSON lines")
     return parser
-
-
-def _feeds(paths: Sequence[Path]) -> list[FeedSettings]:
-    feeds: list[FeedSettings] = []
-    for path in paths:
-        feeds += load_feeds(path) if path.is_dir() else [load_feed(path)]
-    if not feeds:
-        msg = f"no feeds: {', '.join(map(str, paths))} holds no *.toml file"
-        raise ConfigurationError(msg)
-    return feeds
 
 
 def _run(

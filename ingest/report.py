@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from connectors.base import FileFailure
 
@@ -41,7 +41,7 @@ class FeedReport:
         """Whether every record that was received is counted once."""
         return self.received == self.accepted + self.unchanged + self.out_of_scope + self.rejected
 
-    def as_dict(self) -> Mapping[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values, for `--output json`."""
         return {
             "feed": self.feed,

@@ -5,7 +5,7 @@ Every message names the file, the key and what is allowed there.
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -64,6 +64,15 @@ class FeedSettings(Settings):
         except (ValueError, OSError, KeyError):
             msg = f"{name!r} is not a time zone such as 'Europe/London'"
             raise ValueError(msg) from None
+
+    @field_validator("pattern")
+    @classmethod
+    def _inside_the_directory(cls, pattern: str) -> str:
+        parts = PurePosixPath(pattern).parts
+        if pattern.startswith("/") or any(part == ".." or ("**" in part and part != "**") for part in parts):
+            msg = f"{pattern!r} is not a pattern of files inside `directory`, such as '*.xml' or '**/*.xml'"
+            raise ValueError(msg)
+        return pattern
 
     @model_validator(mode="after")
     def _listed_supplier(self) -> Self:
@@ -132,9 +141,15 @@ def load_feed(path: Path) -> FeedSettings:
     return feed
 
 
-def load_feeds(directory: Path) -> tuple[FeedSettings, ...]:
-    """Read every `*.toml` of a directory, in order of name; raise ConfigurationError when two feeds have one name."""
-    paths = sorted(directory.glob("*.toml"))
+def load_feeds(*places: Path) -> tuple[FeedSettings, ...]:
+    """Read these feed files, and every `*.toml` of these folders in order of name.
+
+    Raises ConfigurationError when there is none, or when two feeds have one name.
+    """
+    paths = [path for place in places for path in (sorted(place.glob("*.toml")) if place.is_dir() else [place])]
+    if not paths:
+        msg = f"there is no feed file (*.toml) in {', '.join(map(str, places))}"
+        raise ConfigurationError(msg)
     feeds = tuple(load_feed(path) for path in paths)
     names: dict[str, Path] = {}
     for path, feed in zip(paths, feeds, strict=True):

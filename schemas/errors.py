@@ -42,7 +42,8 @@ class FencedError(FatalError):
 
 # sysexits.h: a script can tell "fix your settings" (78) and "bad input" (65) from "try again" (75) and "a person has to
 # look before it can go on" (70).
-_EXIT_STATUS = ((ConfigurationError, 78), (RejectedError, 65), (RetriableError, 75), (ContactPointError, 70))
+BAD_INPUT = 65
+_EXIT_STATUS = ((ConfigurationError, 78), (RejectedError, BAD_INPUT), (RetriableError, 75), (ContactPointError, 70))
 
 
 def exit_status(error: ContactPointError) -> int:

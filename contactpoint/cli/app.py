@@ -28,7 +28,7 @@ from contactpoint.cli import (
     watch,
     why,
 )
-from schemas.errors import ContactPointError
+from schemas.errors import ConfigurationError, ContactPointError
 from schemas.telemetry import configure_logging, fail
 
 app = typer.Typer(
@@ -90,3 +90,7 @@ def main() -> None:
     except BrokenPipeError:  # `contactpoint ... | head`: the reader has seen enough
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(fail(ConfigurationError(f"{error.filename}: {error.strerror}: name another file, or mend this one")))

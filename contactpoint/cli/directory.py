@@ -13,9 +13,10 @@ import orjson
 import typer
 
 from connectors.postgres import connect
-from contactpoint.cli.environment import addresses, stack_config
+from contactpoint.cli.environment import addresses, number_of, stack_config
 from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
+from projections.directory.reader import DirectoryReader
 from projections.service.install import api_settings, install
 from projections.service.users import Eligibility, Users
 from schemas.settings import PostgresSettings
@@ -98,15 +99,20 @@ def _service_login() -> PostgresSettings:
 
 @app.command("try")
 def try_command(
-    number: Annotated[str, typer.Argument(help="A child number to ask for.", show_default=False)],
+    number: Annotated[
+        str, typer.Argument(help="A child number to ask for, or a record key source:id.", show_default=False)
+    ],
 ) -> None:
     """Run the service on this machine with a made-up practitioner, and print requests ready to paste, until Ctrl-C."""
     from contactpoint.running.practice import practice
 
-    with practice(addresses(), stack_config().folder / "service", stack_config().folder) as service:
+    where, folder = addresses(), stack_config().folder
+    with connect(where.postgres_settings(), autocommit=True) as connection:
+        child = number_of(DirectoryReader(connection), number)
+    with practice(where, folder / "service", folder) as service:
         while True:
             for path in ("/v1/open", "/v1/who-else", "/v1/lineage"):
-                typer.echo(service.curl(path, child_number=number))  # to be pasted: no wrapping, no colours
+                typer.echo(service.curl(path, child_number=child))  # to be pasted: no wrapping, no colours
             console.print("a token lasts ten minutes; Enter prints the requests with a new one, Ctrl-C ends")
             input()
 

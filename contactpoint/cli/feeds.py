@@ -16,10 +16,10 @@ from contactpoint.cli.options import OutputOption
 from contactpoint.cli.output import Output, Report, console, progress, show
 from ingest.report import FeedReport
 from ingest.seals import Seals
-from ingest.settings import FeedSettings, load_feed, load_feeds
+from ingest.settings import load_feeds
 from ingest.stage import check_feed, run_feed
 from ingest.store import PostgresStore
-from schemas.errors import ConfigurationError
+from schemas.errors import BAD_INPUT, RejectedError
 
 app = typer.Typer(
     help="The sources of records: check a feed before it goes live, run, pause, resume.", no_args_is_help=True
@@ -37,18 +37,18 @@ def check_command(paths: FeedPaths, output: OutputOption = Output.TABLE) -> None
     """
     rows: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
-    for feed in _feeds(paths):
+    for feed in load_feeds(*paths):
         found = check_feed(feed, _now)
-        rows.append(_row(found.report) | {"problems": list(found.problems)})
+        rows.append(found.report.as_dict() | {"problems": list(found.problems)})
         refused += [
             {"feed": feed.name, "place": one.place, "code": one.code, "reason": one.reason} for one in found.rejects
         ]
     if output is Output.JSON:
         show(output, {"feeds": rows, "refused": refused})
     else:
-        show(output, rows, "would be published")
+        _show_reports(rows, "would be published")
         show(output, refused, "would be refused")
-    if any(row["problems"] or row["rejected"] for row in rows):
+    if any(row["problems"] or row["failures"] or row["rejected"] for row in rows):
         raise typer.Exit(1)
 
 
@@ -63,8 +63,12 @@ def run_command(
         ),
     ] = None,
 ) -> None:
-    """Publish what is new in the feeds to Kafka; run it again at any time, it goes on where it stopped."""
-    feeds = _feeds(paths)
+    """Publish what is new in the feeds to Kafka; run it again at any time, it goes on where it stopped.
+
+    Ends with status 65 when a file cannot be read at all; it is tried again next time. A refused record
+    is a dead letter and the feed goes on.
+    """
+    feeds = load_feeds(*paths)
     where = addresses()
     create_topics(where.kafka_settings())
     clock = _now if ingested_at is None else _fixed(ingested_at)
@@ -74,10 +78,13 @@ def run_command(
         for feed in feeds:
             with progress(f"ingest {feed.name}") as shown:
                 reports.append(run_feed(feed, producer, store, clock, watch=_watcher(shown), seals=seals))
-    show(output, [_row(report) for report in reports], "ingested")
-    for report in reports:
-        for line in [*report.warnings, *(f"{one.file} at {one.place}: {one.reason}" for one in report.failures)]:
-            console.print(f"[yellow]{report.feed}[/]: {line}", soft_wrap=True) if output is Output.TABLE else None
+    rows = [report.as_dict() for report in reports]
+    if output is Output.JSON:
+        show(output, rows)
+    else:
+        _show_reports(rows, "ingested")
+    if any(report.failures for report in reports):
+        raise typer.Exit(BAD_INPUT)
 
 
 @app.command("pause")
@@ -85,13 +92,18 @@ def pause_command(name: str, reason: Annotated[str, typer.Option(help="Why; show
     """Pause a feed: a run that is under way stops after its batch, and nothing is lost."""
     with closing(PostgresStore(addresses().postgres_settings())) as store:
         store.set_paused(name, paused=True, reason=reason)
-    typer.echo(f"feed {name} is paused")
+        known = bool(store.load_state(name))
+    typer.echo(
+        f"feed {name} is paused{'' if known else '; none of this name has run yet: is it spelt as in its file?'}"
+    )
 
 
 @app.command("resume")
 def resume_command(name: str) -> None:
     """Let a paused feed run again; it goes on where it stopped."""
     with closing(PostgresStore(addresses().postgres_settings())) as store:
+        if not store.status(name).paused:
+            raise RejectedError("feed_not_paused", f"feed {name} is not paused")
         store.set_paused(name, paused=False)
     typer.echo(f"feed {name} is resumed")
 
@@ -102,7 +114,7 @@ def status_command(paths: FeedPaths, output: OutputOption = Output.TABLE) -> Non
     with closing(PostgresStore(addresses().postgres_settings())) as store:
         rows = [
             {"feed": found.feed, **found.totals._asdict(), "paused": found.paused, "reason": found.reason}
-            for found in (store.status(feed.name) for feed in _feeds(paths))
+            for found in (store.status(feed.name) for feed in load_feeds(*paths))
         ]
     show(output, rows, "feeds")
 
@@ -131,20 +143,16 @@ def simulate_command(
     show(output, facts)
 
 
-def _feeds(paths: list[Path]) -> list[FeedSettings]:
-    feeds: list[FeedSettings] = []
-    for path in paths:
-        feeds += load_feeds(path) if path.is_dir() else [load_feed(path)]
-    if not feeds:
-        message = f"there is no feed file (*.toml) in {', '.join(map(str, paths))}"
-        raise ConfigurationError(message)
-    return feeds
-
-
-def _row(report: FeedReport) -> dict[str, Any]:
-    shown = ("feed", "files", "received", "accepted", "unchanged", "out_of_scope", "rejected", "events", "paused")
-    facts = report.as_dict()
-    return {name: facts[name] for name in shown} | {"rejects": facts["rejects"]}
+def _show_reports(rows: list[dict[str, Any]], title: str) -> None:
+    """Show the counts of each feed, then a line for whatever a person has to look at."""
+    shown = ("feed", "files", "received", "accepted", "unchanged", "out_of_scope", "rejected", "events", "rejects")
+    show(Output.TABLE, [{name: row[name] for name in shown} for row in rows], title)
+    for row in rows:
+        notes = [f"{count} times could not be used: {what}" for what, count in row["notes"].items()]
+        failures = [": ".join(filter(None, (one["file"], one["place"], one["reason"]))) for one in row["failures"]]
+        paused = ["paused"] if row["paused"] else []
+        for line in (*paused, *row.get("problems", ()), *failures, *row["warnings"], *notes):
+            console.print(f"{row['feed']}: {line}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _watcher(shown: Report) -> Callable[[FeedReport], None]:

@@ -12,6 +12,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 Report = Callable[[int, int | None], None]
 
@@ -44,7 +45,7 @@ def show(output: Output, rows: Sequence[dict[str, Any]] | dict[str, Any], title:
 def _facts(facts: dict[str, Any], title: str) -> Table:
     table = Table(title=title or None, show_header=False, title_justify="left")
     for name, value in facts.items():
-        table.add_row(name, _text(value))
+        table.add_row(name, Text(_text(value)))
     return table
 
 
@@ -55,7 +56,7 @@ def _table(rows: Sequence[dict[str, Any]], title: str) -> Table:
         numeric = all(isinstance(row.get(name), int | float) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_text(row.get(name)) for name in columns))
+        table.add_row(*(Text(_text(row.get(name))) for name in columns))
     return table
 
 
@@ -88,6 +89,6 @@ def progress(description: str) -> Iterator[Report]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=messages, transient=True) as bar:
+    with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

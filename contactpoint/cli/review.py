@@ -73,7 +73,9 @@ def show_command(
     for pair in evidence:
         show(output, pair["findings"], f"{pair['left']} and {pair['right']}: {pair['weight']:+.2f} bits")
     if found.state == "open" and "decide with" not in work:
-        console.print("answer with: contactpoint decide must-link or cannot-link", *found.records[:2], soft_wrap=True)
+        between = " ".join(found.records[:2])
+        console.print(f"answer with: contactpoint decide must-link {between} --by YOU --reason CODE", soft_wrap=True)
+        console.print(f"         or: contactpoint decide cannot-link {between} --by YOU --reason CODE", soft_wrap=True)
 
 
 def _work(connection: Rows, conflicts: Sequence[Conflict]) -> dict[str, dict[str, Any]]:

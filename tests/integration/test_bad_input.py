@@ -3,6 +3,7 @@ and every good record around it reaches its topic."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Li
 
 def test_every_good_record_arrives_and_every_bad_one_is_accounted_for(line: Line) -> None:
     done = line.run("feeds", "run", str(line.folder / "feeds"))
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 65, "a file could not be read at all"
     assert "Traceback" not in done.stderr
     assert arrived(line.kafka) == EXPECTED
     letters = dead_letters(line.kafka)
@@ -98,6 +99,10 @@ def test_every_good_record_arrives_and_every_bad_one_is_accounted_for(line: Line
 def test_a_rehearsal_finds_the_same_without_publishing(line: Line) -> None:
     done = line.run("feeds", "check", str(line.folder / "feeds"), "--output", "json")
     assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert Counter((one["feed"], one["code"]) for one in found["refused"]) == REFUSED
+    [failure] = [failure for feed in found["feeds"] for failure in feed["failures"]]
+    assert (failure["file"], failure["code"]) == ("1_column.csv", "column_missing")
     assert arrived(line.kafka) == {}
     assert dead_letters(line.kafka) == []
 

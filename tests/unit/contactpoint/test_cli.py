@@ -73,6 +73,22 @@ def test_json_output_is_json_whatever_the_values(capfdbinary: pytest.CaptureFixt
     assert json.loads(capfdbinary.readouterr().out) == [{"path": "a", "count": 3, "none": None, "list": [1, "b"]}]
 
 
+def test_what_a_file_says_is_shown_as_it_is_and_never_read_as_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.console.capture() as captured:
+        show(Output.TABLE, [{"reason": "see [yot_csv] and [/b]"}])
+    assert "see [yot_csv] and [/b]" in captured.get()
+    fail(ConfigurationError("see [yot_csv] and [/b]"))
+    assert "see [yot_csv] and [/b]" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run("simulate", str(tmp_path / "file" / "world"), "--children", "5")
+    assert done.returncode == 78
+    assert f"error: {tmp_path / 'file'}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_table_shows_every_column_of_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
     with output.console.capture() as captured:
         show(Output.TABLE, [{"a": 1}, {"b": True}], "title")

@@ -76,6 +76,13 @@ def test_a_whole_yot_feed_loads(tmp_path: Path) -> None:
         pytest.param(
             SCHOOLS + "[ctf]\nfallback_encoding = 'rot13'", "'rot13' is not an encoding", id="no text encoding"
         ),
+        pytest.param(SCHOOLS + 'pattern = "../*"', "pattern: '../*' is not a pattern of files inside", id="outside"),
+        pytest.param(SCHOOLS + 'pattern = "/etc/*"', "pattern: '/etc/*' is not a pattern of files", id="from the root"),
+        pytest.param(
+            YOT.replace("[yot_csv.columns]", 'date_format = "%d/%m"\n[yot_csv.columns]'),
+            "yot_csv.date_format: '%d/%m' does not hold a day, a month and a year",
+            id="date format",
+        ),
         pytest.param("name = ", "is not TOML in UTF-8", id="not TOML"),
     ],
 )
