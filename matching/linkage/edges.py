@@ -6,6 +6,7 @@ to search for the edges that it makes invalid.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -56,3 +57,8 @@ def make_edges(
 def read_edges(data: bytes) -> Edges:
     """Return the edges in a row's bytes."""
     return np.frombuffer(data, EDGE)
+
+
+def edges_of_rows(rows: Sequence[bytes]) -> tuple[Indices, Edges]:
+    """Return the edges in the bytes of several rows, and the position of the row of each."""
+    return np.repeat(np.arange(len(rows)), [len(row) // EDGE.itemsize for row in rows]), read_edges(b"".join(rows))

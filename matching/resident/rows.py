@@ -9,7 +9,7 @@ import numpy as np
 
 from matching.changes import RecordRow, RowLabel
 from matching.linkage.blocking import Blocker
-from matching.linkage.edges import EDGE, make_edges, read_edges
+from matching.linkage.edges import EDGE, edges_of_rows, make_edges
 from matching.linkage.hashing import Indices
 from matching.linkage.scoring import Weights
 from matching.linkage.similarity import Levels
@@ -135,12 +135,12 @@ def load_edges(rows: list[RecordRow], records: RecordTable, tag: int) -> EdgeTab
     table.reserve(len(rows))
     for start in range(0, len(rows), _INDEX_CHUNK):
         part = rows[start : start + _INDEX_CHUNK]
-        edges = read_edges(b"".join([r.edges for r in part]))
+        owners, edges = edges_of_rows([r.edges for r in part])
+        owners += start
         if (edges["model"] != tag).any():
             raise ConfigurationError(
                 "matching.record was linked by another model: give that model, or rebuild matching from the log"
             )
-        owners = np.repeat(np.arange(start, start + len(part)), [len(r.edges) // EDGE.itemsize for r in part])
         others = edges["rid"].astype(np.int64)
         if (others >= len(rows)).any() or (records.content_versions[others] < edges["content_version"]).any():
             raise FatalError("rows of matching.record were deleted or put back: rebuild it from the log")

@@ -16,11 +16,10 @@ import numpy as np
 import structlog
 
 from connectors.postgres import wrap_errors
-from matching.linkage.edges import EDGE, read_edges
 from matching.linkage.model import LinkageModel
 from matching.shared.decided import pairs_named
 from matching.shared.index_tables import Indexed, IndexTables
-from matching.shared.neighbours import Neighbours, both_ways
+from matching.shared.neighbours import edges_of
 from matching.shared.reach import Reach
 from matching.shared.survey import Content, Surveyor, contents_of
 from matching.shared.tables import Tables
@@ -59,17 +58,14 @@ def ensure_index(tables: Tables, model: LinkageModel) -> bool:
 def _index(index: IndexTables, surveyor: Surveyor, rows: Sequence[Indexed]) -> None:
     rids, keys = surveyor.index_keys([Content(row.rid, "", row.source, row.features) for row in rows])
     index.fill_blocks(keys, rids)
-    edges = read_edges(b"".join([row.edges for row in rows]))
-    owners = np.repeat([row.rid for row in rows], [len(row.edges) // EDGE.itemsize for row in rows])
-    index.fill_neighbours(both_ways(owners, edges["rid"].astype(np.int64), edges["weight"].astype(np.int64)))
+    index.fill_neighbours(edges_of([row.rid for row in rows], [row.edges for row in rows]))
 
 
 def _add_stated(tables: Tables) -> None:
     """Note what decisions name together; merges by sources are noted by `IndexTables.end`."""
     decisions = store.read_decisions(tables.connection)
     rid_of = tables.rids_of(key for each in decisions for key in (*each.left, *each.right))
-    pairs: Neighbours = pairs_named(decisions, rid_of)
-    tables.add_neighbours(pairs)
+    tables.add_neighbours(pairs_named(decisions, rid_of))
 
 
 def _add_questions(tables: Tables) -> None:

@@ -147,7 +147,13 @@ class SharedLinker:
             delta = part.apply(announced.changes, batch, announced.rid_of, announced.decisions)
             decided_at = perf_counter()
             published = write_outcome(
-                self._tables, self._surveyor, announced, reserved, delta, letters, quiet=self._decided.replaying
+                self._tables,
+                self._surveyor,
+                announced,
+                reserved,
+                delta,
+                letters,
+                publishing=not self._decided.replaying,
             )
             if reserved.shields:
                 cover_shielded(self._tables, self._surveyor, reserved, delta, part.shielded())

@@ -6,12 +6,12 @@ would lose a link, so rows are only taken away from records that the batch has r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from matching.changes import RecordRow
-from matching.linkage.edges import read_edges
+from matching.linkage.edges import edges_of_rows
 from matching.linkage.hashing import Indices
 
 STATED: Final = 2**31 - 1
@@ -49,10 +49,7 @@ def both_ways(rids: Indices, others: Indices, weights: Indices) -> Neighbours:
     )
 
 
-def edges_of(rows: list[RecordRow]) -> Neighbours:
-    """Return the edges that rows hold, both ways."""
-    edges = read_edges(b"".join([row.edges for row in rows]))
-    owners = np.repeat(
-        np.array([row.rid for row in rows], np.int64), [len(row.edges) // edges.dtype.itemsize for row in rows]
-    )
-    return both_ways(owners, edges["rid"].astype(np.int64), edges["weight"].astype(np.int64))
+def edges_of(rids: Sequence[int], rows: Sequence[bytes]) -> Neighbours:
+    """Return the edges that the rows of records hold, both ways."""
+    at, edges = edges_of_rows(rows)
+    return both_ways(np.array(rids, np.int64)[at], edges["rid"].astype(np.int64), edges["weight"].astype(np.int64))

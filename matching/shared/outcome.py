@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 
@@ -27,34 +26,17 @@ def write_outcome(
     delta: Delta,
     letters: Sequence[DeadLetter],
     *,
-    quiet: bool = False,
+    publishing: bool = True,
 ) -> bool:
     """Write a delta with the index and the neighbours, and take the announcement back; tell whether to publish.
 
-    `quiet` publishes no identities and no conflicts: a replay is going on.
+    Without `publishing`, amid a replay, no identities and no conflicts are published.
     """
     stale = _withdraw_announcement(tables, announced)
     write_blocks(tables, surveyor, announced, reserved, delta, stale)
     _write_neighbours(tables, announced, reserved, delta)
     _write_questions(tables, delta)
-    return store.write_changes(
-        tables.connection,
-        Batch(
-            epoch=0,
-            batch=delta.batch,
-            model_id=delta.model_id,
-            decided_at=datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-            inserted=delta.inserted,
-            rewritten=delta.rewritten,
-            relabelled=delta.relabelled,
-            identities=[] if quiet else delta.identities,
-            letters=list(letters),
-            positions=[],
-            decisions=delta.decisions,
-            conflicts=delta.conflicts,
-            announced=[] if quiet else delta.conflicts,
-        ),
-    )
+    return store.write_changes(tables.connection, Batch.of(delta, letters, [], epoch=0, publishing=publishing))
 
 
 def cover_shielded(
@@ -93,7 +75,8 @@ def _write_neighbours(tables: Tables, announced: Announced, reserved: Reserved, 
     known = set(zip(old.rids.tolist(), old.others.tolist(), old.weights.tolist(), strict=True))
     merges = dict.fromkeys(zip(*(column.tolist() for column in announced.stated), strict=True))
     fresh = Neighbours.of([row for row in merges if row not in known])
-    tables.add_neighbours(joined([edges_of(rows), fresh, reserved.hints]))
+    edges = edges_of([row.rid for row in rows], [row.edges for row in rows])
+    tables.add_neighbours(joined([edges, fresh, reserved.hints]))
 
 
 def _write_questions(tables: Tables, delta: Delta) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from matching.changes import ConflictState, Delta, RecordRow, RowLabel, SourceChange
 from matching.linkage.decisions import Decision
-from matching.linkage.edges import EDGE, read_edges
+from matching.linkage.edges import EDGE, edges_of_rows, read_edges
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
 from matching.resident.owner import ResidentOwner
@@ -61,8 +61,8 @@ class Part:
 
 def _renumbered(rows: Sequence[RecordRow], rids: Indices) -> list[RecordRow]:
     """Return rows numbered 0, 1, 2, ..., with the edges among them."""
-    edges = read_edges(b"".join([row.edges for row in rows])).copy()
-    owners = np.repeat(np.arange(len(rows)), [len(row.edges) // EDGE.itemsize for row in rows])
+    owners, edges = edges_of_rows([row.edges for row in rows])
+    edges = edges.copy()
     others = edges["rid"].astype(np.int64)
     at = np.minimum(np.searchsorted(rids, others), max(len(rids) - 1, 0))
     inside = rids[at] == others if len(others) else np.zeros(0, dtype=bool)

@@ -7,17 +7,15 @@ were published, so a child's versions never fall.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import structlog
 
 from connectors.postgres import wrap_errors
 from matching.linkage.decisions import Decision
 from matching.shared.tables import Tables
 from matching.stage import replay, store
-from matching.stage.messages import Batch, ReplayTarget
+from matching.stage.messages import Batch, now
 from matching.stage.model_library import ModelLibrary
-from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
+from matching.stage.replay_conflicts import last_differences, read_published_state
 from schemas.settings import KafkaSettings
 from schemas.topics import DECISIONS, SOURCE_TOPICS
 
@@ -34,15 +32,14 @@ def begin(tables: Tables, kafka: KafkaSettings) -> None:
     with wrap_errors():
         if not tables.are_new():
             return
-        published, asked = replay.read_published(kafka), read_published_conflicts(kafka)
-        versions = [each.version for each in published.values()] + [each.version for each in asked.values()]
-        until = replay.targets(kafka, TOPICS) if versions else None
+        published = read_published_state(kafka)
+        until = replay.targets(kafka, TOPICS) if published.newest else None
         with tables.connection.transaction():
             tables.take_turn(alone=True)
             if tables.are_new():  # another worker may have been faster
-                tables.open_at(max(versions, default=0) + 1, until)
+                tables.open_at(published.newest + 1, until)
                 if until is not None:
-                    log.info("replay_started", batch=max(versions), count=len(published))
+                    log.info("replay_started", batch=published.newest, count=len(published.children))
 
 
 def relink(tables: Tables, kafka: KafkaSettings, model_id: str) -> None:
@@ -62,53 +59,29 @@ def decisions_that_count(tables: Tables, kafka: KafkaSettings, library: ModelLib
     return replay.read_sound_decisions(kafka, library.check)
 
 
-def end_if_reached(tables: Tables, kafka: KafkaSettings, model_id: str) -> bool:
+def end_if_reached(tables: Tables, kafka: KafkaSettings, library: ModelLibrary, model_id: str) -> bool:
     """End a replay that has arrived: compare and publish the differences; tell whether there is one no more."""
     with wrap_errors():
         until = tables.replay_until()
         if until is None:
             return True
-        if not _reached(tables, until):
+        stored = {(each.topic, each.partition): each.next_offset for each in store.read_positions(tables.connection)}
+        if not replay.reached(until, stored):
             return False
         store.wait_for_outbox(tables.connection, _OUTBOX_SECONDS)
-        published, asked = replay.read_published(kafka), read_published_conflicts(kafka)
+        published = read_published_state(kafka)
         with tables.connection.transaction():
             tables.take_turn(alone=True)
             if tables.replay_until() is None:
                 return True
             batch, conflicts = tables.next_batch(), dict(store.read_conflicts(tables.connection))
-            holds: dict[str, tuple[str, ...]] = {}
-            for name, state in sorted(conflicts.items()):
-                if state.held:
-                    holds[state.held] = (*holds.get(state.held, ()), name)
             children = replay.read_children(tables.connection)
-            changes = replay.differences(published, children, batch, holds)
-            questions = conflict_differences(asked, conflicts, batch)
+            activation = library.in_force(store.read_decisions(tables.connection))[1]
+            changes, questions = last_differences(published, children, conflicts, batch, activation)
             store.write_changes(
                 tables.connection,
-                Batch(
-                    epoch=0,
-                    batch=batch,
-                    model_id=model_id,
-                    decided_at=datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-                    inserted=[],
-                    rewritten=[],
-                    relabelled=[],
-                    identities=changes,
-                    letters=[],
-                    positions=[],
-                    announced=questions,
-                ),
+                Batch(0, batch, model_id, now(), identities=changes, announced=questions),
             )
             tables.close_replay()
     log.info("replay_finished", batch=batch, clusters=len(children), count=len(changes) + len(questions))
     return True
-
-
-def _reached(tables: Tables, until: ReplayTarget) -> bool:
-    stored = {(each.topic, each.partition): each.next_offset for each in store.read_positions(tables.connection)}
-    return all(
-        stored.get((topic, int(partition)), 0) >= end
-        for topic, partitions in until.items()
-        for partition, end in partitions.items()
-    )

@@ -167,7 +167,7 @@ class _Follower:
                 self._link(batches)
             if not self._published_all:
                 self._published_all = replaying.end_if_reached(
-                    self._tables, self._settings.kafka, self._linker.model_id
+                    self._tables, self._settings.kafka, self._library, self._linker.model_id
                 )
             self._check_model()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
@@ -18,7 +17,7 @@ from matching.linkage.decisions import Decision
 from matching.resident.owner import ResidentOwner
 from matching.stage.committer import IN_FLIGHT
 from matching.stage.intake import Messages, Reads, read_batch
-from matching.stage.messages import Batch, Outcome, Position
+from matching.stage.messages import Batch, Outcome, Position, now
 
 
 class BatchWriter(Protocol):
@@ -132,23 +131,7 @@ class Engine:
         self.totals.rejected += len(letters)
         self.totals.reading += read - started
         self.totals.applying += perf_counter() - read
-        return self._submit(
-            Batch(
-                epoch=self._start.epoch,
-                batch=self._batch + 1,
-                model_id=self._start.model_id,
-                decided_at=_now(),
-                inserted=delta.inserted,
-                rewritten=delta.rewritten,
-                relabelled=delta.relabelled,
-                identities=delta.identities if self.publishing else [],
-                letters=letters,
-                positions=positions,
-                decisions=delta.decisions,
-                conflicts=delta.conflicts,
-                announced=delta.conflicts if self.publishing else [],
-            )
-        )
+        return self._submit(Batch.of(delta, letters, positions, epoch=self._start.epoch, publishing=self.publishing))
 
     def publish(self, identities: list[IdentityChange], conflicts: list[ConflictChange], *, ends_replay: bool) -> bool:
         """Commit a batch that publishes these changes and changes no record."""
@@ -157,13 +140,8 @@ class Engine:
                 epoch=self._start.epoch,
                 batch=self._batch + 1,
                 model_id=self._start.model_id,
-                decided_at=_now(),
-                inserted=[],
-                rewritten=[],
-                relabelled=[],
+                decided_at=now(),
                 identities=identities,
-                letters=[],
-                positions=[],
                 ends_replay=ends_replay,
                 announced=conflicts,
             )
@@ -188,7 +166,3 @@ class Engine:
             self.totals.committing += outcome.seconds
             self.committed |= {(p.topic, p.partition): p.next_offset for p in self._waiting.pop(0)}
         return any(outcome.published for outcome in outcomes)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple, Self
 
 import msgspec
 
-from matching.changes import ConflictChange, IdentityChange, RecordRow, RowLabel
+from matching.changes import ConflictChange, Delta, IdentityChange, RecordRow, RowLabel
 from matching.linkage.decisions import Decision
 from schemas.dead_letter import DeadLetter
 
@@ -35,16 +37,42 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     batch: int
     model_id: str
     decided_at: str
-    inserted: list[RecordRow]
-    rewritten: list[RecordRow]
-    relabelled: list[RowLabel]
-    identities: list[IdentityChange]
-    letters: list[DeadLetter]
-    positions: list[Position]
+    inserted: list[RecordRow] = []
+    rewritten: list[RecordRow] = []
+    relabelled: list[RowLabel] = []
+    identities: list[IdentityChange] = []
+    letters: list[DeadLetter] = []
+    positions: list[Position] = []
     ends_replay: bool = False
     decisions: list[Decision] = []
     conflicts: list[ConflictChange] = []
     announced: list[ConflictChange] = []
+
+    @classmethod
+    def of(
+        cls, delta: Delta, letters: Sequence[DeadLetter], positions: list[Position], *, epoch: int, publishing: bool
+    ) -> Self:
+        """Return the batch that writes a delta; `publishing` is False amid a replay."""
+        return cls(
+            epoch,
+            delta.batch,
+            delta.model_id,
+            now(),
+            delta.inserted,
+            delta.rewritten,
+            delta.relabelled,
+            delta.identities if publishing else [],
+            list(letters),
+            positions,
+            decisions=delta.decisions,
+            conflicts=delta.conflicts,
+            announced=delta.conflicts if publishing else [],
+        )
+
+
+def now() -> str:
+    """Return the present time as events have it: RFC 3339, UTC."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -26,11 +26,11 @@ from matching.stage.committer import Committer
 from matching.stage.engine import Engine, Start
 from matching.stage.helpers import Helpers
 from matching.stage.lease import Grant, Lease, require
-from matching.stage.messages import Position, ReplayTarget
+from matching.stage.messages import Position
 from matching.stage.model_library import ModelLibrary
 from matching.stage.reading import ReadAhead
 from matching.stage.relay import Relay, RelaySettings
-from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
+from matching.stage.replay_conflicts import last_differences, read_published_state
 from matching.stage.settings import MatchingSettings
 from matching.stage.source import SourceReader
 from schemas.errors import ContactPointError, FencedError, RetriableError
@@ -170,7 +170,7 @@ class OwnerLoop:
                 log.info("model_changed", batch=engine.batch)
                 return  # with everything committed and published, start afresh under the model now in force
             replayed = not engine.publishing and not work.ahead.waiting
-            if replayed and _reached(work.grant.replay_until, await reader.read_up_to()):
+            if replayed and replay.reached(work.grant.replay_until, await reader.read_up_to()):
                 await self._in_thread(lambda: self._end_replay(engine))
 
     async def _advance(self, work: _Work) -> bool:
@@ -225,15 +225,12 @@ class OwnerLoop:
         return model
 
     def _begin_replay(self, connection: psycopg.Connection, grant: Grant) -> None:
-        published = replay.read_published(self._settings.kafka)
-        asked = read_published_conflicts(self._settings.kafka)
-        if published or asked:
+        published = read_published_state(self._settings.kafka)
+        if published.newest:
             until = replay.targets(self._settings.kafka, TOPICS)
-            versions = [each.version for each in published.values()] + [each.version for each in asked.values()]
-            batch = max(versions)
-            store.start_replay(connection, grant.epoch, batch, until)
-            grant.batch, grant.replay_until = batch, until
-            log.info("replay_started", epoch=grant.epoch, batch=batch, count=len(published))
+            store.start_replay(connection, grant.epoch, published.newest, until)
+            grant.batch, grant.replay_until = published.newest, until
+            log.info("replay_started", epoch=grant.epoch, batch=grant.batch, count=len(published.children))
 
     def _end_replay(self, engine: Engine) -> None:
         """Compare what the replay arrived at with what was published, and publish the differences."""
@@ -241,12 +238,8 @@ class OwnerLoop:
         with connect(self._settings.postgres, autocommit=True) as connection, wrap_errors():
             store.wait_for_outbox(connection, _DRAIN_SECONDS)
             children = replay.read_children(connection)
-        published = replay.read_published(self._settings.kafka)
-        owner, asked = engine.owner, read_published_conflicts(self._settings.kafka)
-        changes = replay.differences(published, children, engine.batch + 1, owner.holds())
-        if self._activation:
-            changes = [each._replace(causes=(self._activation,)) for each in changes]
-        conflicts = conflict_differences(asked, owner.conflicts(), engine.batch + 1)
+        published, present = read_published_state(self._settings.kafka), engine.owner.conflicts()
+        changes, conflicts = last_differences(published, children, present, engine.batch + 1, self._activation)
         engine.publish(changes, conflicts, ends_replay=True)
         engine.publishing = True
         count = len(changes) + len(conflicts)
@@ -255,14 +248,6 @@ class OwnerLoop:
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         """Run in the owner's own thread, so that heartbeats and renewals go on meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-
-def _reached(target: ReplayTarget | None, read_up_to: Mapping[tuple[str, int], int]) -> bool:
-    return all(
-        read_up_to.get((topic, int(partition)), 0) >= end
-        for topic, partitions in (target or {}).items()
-        for partition, end in partitions.items()
-    )
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -74,6 +74,15 @@ def targets(kafka: KafkaSettings, topics: Sequence[str]) -> ReplayTarget:
     return target
 
 
+def reached(target: ReplayTarget | None, positions: Mapping[tuple[str, int], int]) -> bool:
+    """Tell whether positions have come to where a replay ends."""
+    return all(
+        positions.get((topic, int(partition)), 0) >= end
+        for topic, partitions in (target or {}).items()
+        for partition, end in partitions.items()
+    )
+
+
 def read_children(connection: psycopg.Connection) -> dict[str, Child]:
     """Return every child that the tables hold."""
     rows = connection.execute(QUERIES["children"])

@@ -1,12 +1,13 @@
-"""Replay, for conflicts: what was published about each, and what differs from those that are open now."""
+"""What was published of children and conflicts, and what a replay publishes at its end: what differs from those now."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from matching.changes import ConflictChange, ConflictState
+from matching.changes import ConflictChange, ConflictState, IdentityChange
 from matching.stage.conflict_events import PublishedConflict, published_conflicts
-from matching.stage.replay import values_of
+from matching.stage.replay import Child, Published, differences, read_published, values_of
 from schemas.settings import KafkaSettings
 from schemas.topics import CONFLICTS
 
@@ -32,3 +33,41 @@ def conflict_differences(
         elif before.state != now._replace(held=""):
             changes.append(ConflictChange("changed", name, version, now))
     return changes
+
+
+class PublishedState(NamedTuple):
+    """The newest that was published about each child, and about each conflict."""
+
+    children: dict[str, Published]
+    conflicts: dict[str, PublishedConflict]
+
+    @property
+    def newest(self) -> int:
+        """The highest version that was published, 0 if nothing was."""
+        return max((each.version for some in self for each in some.values()), default=0)
+
+
+def read_published_state(kafka: KafkaSettings) -> PublishedState:
+    """Read what was published from the beginning to the present end."""
+    return PublishedState(read_published(kafka), read_published_conflicts(kafka))
+
+
+def last_differences(
+    published: PublishedState,
+    children: Mapping[str, Child],
+    conflicts: Mapping[str, ConflictState],
+    version: int,
+    activation: str,
+) -> tuple[list[IdentityChange], list[ConflictChange]]:
+    """Return the changes that lead from what was published to present children and conflicts.
+
+    `activation` is the event that put the model in force, and so the cause; "" if there was none.
+    """
+    holds: dict[str, tuple[str, ...]] = {}
+    for name, state in sorted(conflicts.items()):
+        if state.held:
+            holds[state.held] = (*holds.get(state.held, ()), name)
+    changes = differences(published.children, children, version, holds)
+    if activation:
+        changes = [each._replace(causes=(activation,)) for each in changes]
+    return changes, conflict_differences(published.conflicts, conflicts, version)

@@ -157,20 +157,7 @@ class SharedStore:
         return self.own(model, [waiting.pop() for _ in range(min(owned, len(waiting)))])
 
     def _write(self, delta: Delta) -> None:
-        written = Batch(
-            epoch=0,
-            batch=delta.batch,
-            model_id=delta.model_id,
-            decided_at="2026-11-28T00:00:00Z",
-            inserted=delta.inserted,
-            rewritten=delta.rewritten,
-            relabelled=delta.relabelled,
-            identities=delta.identities,
-            letters=[],
-            positions=[],
-            decisions=delta.decisions,
-            conflicts=delta.conflicts,
-        )
+        written = Batch.of(delta, [], [], epoch=0, publishing=True)
         store.prepare_writer(self._connection)
         with self._connection.transaction():
             store.write_changes(self._connection, written)

@@ -141,6 +141,8 @@ def test_an_activated_model_links_everything_again_under_the_same_decisions(line
     assert expected.memberships() != judged(events, decider.made[:-1]).memberships()
     stands_as(line, expected)
     assert len(before & set(line.children())) > len(before) // 2
+    cause = decider.made[-2].event_id.encode()
+    assert any(value and cause in value for value in replay.values_of(line.kafka, IDENTITIES))
     assert line.query("select model_id from matching.owner") == [(strict.model_id,)]
     end_all(line)
     line.query("drop schema matching cascade")
