@@ -27,7 +27,9 @@ def cluster_component(weights: Weights, cannot_link: BoolMatrix, must_link: Indi
     order settles ties, the cluster with the first key going first. `must_link` has shape (pairs, 2).
     """
     labels = must_linked(len(weights), must_link)
-    first_members, group_of = np.unique(labels, return_inverse=True)
+    first_members, group_of = labels.copy(), labels
+    if len(must_link):
+        first_members, group_of = np.unique(labels, return_inverse=True)
     sums, sizes, barred = between_groups(weights, cannot_link, group_of)
     groups: dict[int, list[int]] = {}
     for member, group in enumerate(group_of.tolist()):

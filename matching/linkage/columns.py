@@ -89,6 +89,10 @@ class RecordColumns:
         """Return the values of a row, joined by SEPARATOR."""
         return self._rows.row(rid)
 
+    def rows(self, rids: Indices) -> list[str]:
+        """Return the values of rows, joined by SEPARATOR."""
+        return self._rows.rows(rids)
+
     def encoded(self, rids: Indices) -> list[bytes]:
         """Return the values of rows, joined by SEPARATOR, in UTF-8."""
         return self._rows.encoded(rids)

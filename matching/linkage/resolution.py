@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -72,10 +73,11 @@ def resolve(
     order = np.argsort(_code(pairs.left, pairs.right, n), kind="stable")
     known = ScoredPairs(pairs.left[order], pairs.right[order], pairs.weights[order])
     weights, barred = rules.apply(known.weights, nodes.sources[known.left], nodes.sources[known.right])
-    barred |= nodes.twins.apart(known.left, known.right)
+    apart = nodes.twins.apart(known.left, known.right)
+    barred |= apart
     links = (known.left[~barred], known.right[~barred], weights[~barred])
     components, oversize = linked_components(n, links, constraints.must_link, model.link_threshold, model.component_cap)
-    resolver = _Resolver(nodes, known, model.mean_threshold, rules, constraints)
+    resolver = _Resolver(nodes, (known, apart), model.mean_threshold, rules, constraints)
     labels = components + n
     closure = 0
     for members, starts in _components_to_check(components, constraints):
@@ -88,11 +90,17 @@ class _Resolver:
     """Settles components; holds what all of them share."""
 
     def __init__(
-        self, nodes: Nodes, known: ScoredPairs, threshold: int, rules: SourceRules, constraints: Constraints
+        self,
+        nodes: Nodes,
+        known: tuple[ScoredPairs, Bools],
+        threshold: int,
+        rules: SourceRules,
+        constraints: Constraints,
     ) -> None:
-        self._nodes, self._known, self._threshold, self._rules = nodes, known, threshold, rules
+        self._nodes, self._threshold, self._rules = nodes, threshold, rules
         self._constraints = constraints
-        self._known_codes = _code(known.left, known.right, len(nodes.sources))
+        self._known, self._known_apart = known
+        self._known_codes = _code(self._known.left, self._known.right, len(nodes.sources))
 
     def settle(self, labels: Labels, members: Indices, starts: Indices) -> int:
         """Set the labels of some components' members; return how many of their pairs had to be scored.
@@ -101,11 +109,12 @@ class _Resolver:
         """
         sizes = np.diff(starts, append=len(members))
         left, right, pair_starts = _all_pairs(members, starts, sizes)
-        raw, missing = self._weights(left, right)
+        raw, apart, missing = self._compared(left, right)
         sources = self._nodes.sources
         weights, barred = self._rules.apply(raw, sources[left], sources[right])
         pairs_each = np.diff(pair_starts, append=len(left))
-        barred |= self._nodes.twins.apart_in_components(left, right, np.repeat(np.arange(len(starts)), pairs_each))
+        component = np.repeat(np.arange(len(starts)), pairs_each)
+        barred |= apart | self._nodes.twins.spread(left, right, apart, component)
         plain = np.logical_and.reduceat((weights >= self._threshold) & ~barred, pair_starts)
         if self._constraints:
             plain &= ~np.logical_or.reduceat(self._constrained(len(labels))[members], starts)
@@ -115,19 +124,23 @@ class _Resolver:
             labels[own_members] = self._cluster(own_members, weights[own], barred[own])
         return missing
 
-    def _weights(self, left: Indices, right: Indices) -> tuple[Weights, int]:
-        """Return the weights of pairs of nodes: those known, the others scored now and never kept."""
+    def _compared(self, left: Indices, right: Indices) -> tuple[Weights, Bools, int]:
+        """Return the weights of pairs of nodes, and which the twins rule keeps apart.
+
+        Some are known; the others, so many, are compared now and never kept.
+        """
         codes = _code(left, right, len(self._nodes.sources))
         weights = np.zeros(len(codes), np.int64)
-        found = np.zeros(len(codes), dtype=bool)
+        found, apart = np.zeros(len(codes), dtype=bool), np.zeros(len(codes), dtype=bool)
         if len(self._known_codes):
             at = np.minimum(np.searchsorted(self._known_codes, codes), len(self._known_codes) - 1)
             found = self._known_codes[at] == codes
-            weights[found] = self._known.weights[at[found]]
+            weights[found], apart[found] = self._known.weights[at[found]], self._known_apart[at[found]]
         missing = np.flatnonzero(~found)
         if len(missing):
             weights[missing] = self._nodes.score(left[missing], right[missing])
-        return weights, len(missing)
+            apart[missing] = self._nodes.twins.apart(left[missing], right[missing])
+        return weights, apart, len(missing)
 
     def _constrained(self, n: int) -> Bools:
         """Tell which nodes a must-link or cannot-link speaks of."""
@@ -139,20 +152,25 @@ class _Resolver:
     def _cluster(self, members: Indices, weights: Weights, barred: Bools) -> Labels:
         """Cluster one component; return a label for each member: a node number."""
         n = len(members)
-        matrix, cannot = np.zeros((n, n), np.int64), np.zeros((n, n), dtype=bool)
-        upper = np.triu_indices(n, 1)
-        matrix[upper], cannot[upper] = weights, barred
-        for a, b in _inside(self._constraints.cannot_link, members).tolist():
-            cannot[min(a, b), max(a, b)] = True
-        matrix, cannot = matrix + matrix.T, cannot | cannot.T
         ordered = np.searchsorted(members, self._nodes.in_key_order(members))
-        must = _inside(self._constraints.must_link, members)
         rank = np.empty(n, np.int64)
         rank[ordered] = np.arange(n)
-        grid = np.ix_(ordered, ordered)
-        clusters = cluster_component(matrix[grid], cannot[grid], rank[must], self._threshold)
+        matrix, cannot = np.zeros((n, n), np.int64), np.zeros((n, n), dtype=bool)
+        first, second = (rank[places] for places in _upper(n))
+        matrix[first, second] = matrix[second, first] = weights
+        cannot[first, second] = cannot[second, first] = barred
+        first, second = rank[_inside(self._constraints.cannot_link, members)].T
+        cannot[first, second] = cannot[second, first] = True
+        must = _inside(self._constraints.must_link, members)
+        clusters = cluster_component(matrix, cannot, rank[must], self._threshold)
         labels: Labels = members[ordered[clusters[rank]]]
         return labels
+
+
+@lru_cache(maxsize=64)
+def _upper(n: int) -> tuple[Indices, Indices]:
+    """Return the places of a matrix above its diagonal, row by row."""
+    return np.triu_indices(n, 1)
 
 
 def _components_to_check(components: Labels, constraints: Constraints) -> Iterator[tuple[Indices, Indices]]:

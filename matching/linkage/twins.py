@@ -181,7 +181,11 @@ class TwinsAmong:
     def apart_in_components(self, left: Indices, right: Indices, component: Indices) -> Bools:
         """Tell the same of all pairs of whole components, by what their records say together (`Twins.spread`)."""
         apart = self.apart(left, right)
-        return apart | self.rule.spread(self.columns, self.nodes[left], self.nodes[right], apart, component)
+        return apart | self.spread(left, right, apart, component)
+
+    def spread(self, left: Indices, right: Indices, apart: Bools, component: Indices) -> Bools:
+        """Tell which other pairs are two children because of those which are `apart` (`Twins.spread`)."""
+        return self.rule.spread(self.columns, self.nodes[left], self.nodes[right], apart, component)
 
 
 def _may_be_one_name(one: str, other: str) -> bool:

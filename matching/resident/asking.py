@@ -60,6 +60,7 @@ class Asker:
         if not len(at):
             return []
         left, right = owners[at], others[at]
+        records.keys.recall(right)
         sources, columns = records.columns.sources, records.columns
         penalised, barred = rules.apply(weights[at], sources[left], sources[right])
         barred |= self.twins.apart(columns, records.verified, left, right)

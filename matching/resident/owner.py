@@ -131,6 +131,7 @@ class ResidentOwner:
         seeds += self._statements.take_up(fold, judged)
         found = self._compare(*self._reindex(fold))
         region = self._region(np.array(seeds + fold.compared + fold.refounded, np.int64))
+        records.keys.recall(region.nodes)
         stated = self._statements.about(region.nodes)
         resolution = self._resolve(region, stated)
         former = records.founders[np.concatenate([region.nodes, np.array(fold.ended, np.int64)])]

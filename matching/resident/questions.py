@@ -32,6 +32,8 @@ from matching.resident.statements import Statements
 from schemas.events import event_id
 from schemas.identity import child_number
 
+Sides = tuple[int, ...]
+"""The clusters, by founder, of a conflict's live records, sorted."""
 LevelsOf = Callable[[Indices, Indices], Levels]
 
 
@@ -66,7 +68,7 @@ class QuestionBook:
         self.asker: Final = Asker(records, model)
         self.states: dict[str, ConflictState] = {}
         self.holds: dict[int, set[str]] = {}
-        self._sides: dict[str, tuple[int, ...]] = {}
+        self._sides: dict[str, Sides] = {}
         self._by_cluster: dict[int, set[str]] = {}
         self._clashes: dict[Clash, str] = {}
 
@@ -86,11 +88,12 @@ class QuestionBook:
         stale = self._stale(touched.former, after)
         asked = self.asker.between(touched, statements, rules)
         asked += self.asker.about_decisions(touched, statements)
-        fresh = self._states(asked, levels_of, numbers)
-        fresh |= self._oversize(touched, numbers)
-        fresh |= self._of_clashes(statements, numbers, stale)
-        fresh |= self._of_unbound_shields(statements, stale)
-        return self._replace(stale, fresh, batch)
+        fresh, sides = self._states(asked, levels_of, numbers)
+        others = self._oversize(touched, numbers)
+        others |= self._of_clashes(statements, numbers, stale)
+        others |= self._of_unbound_shields(statements, stale)
+        sides |= {name: self._clusters_of(state) for name, state in others.items()}
+        return self._replace(stale, fresh | others, sides, batch)
 
     def restore(self, conflicts: Iterable[tuple[str, ConflictState]], statements: Statements) -> None:
         """Take open conflicts from their durable form; records, clusters and statements must be there already."""
@@ -121,15 +124,18 @@ class QuestionBook:
         questioned = clusters[self._records.questioned[clusters]].tolist()
         return {name for founder in questioned for name in self._by_cluster.get(founder, ())}
 
-    def _states(self, asked: list[Question], levels_of: LevelsOf, numbers: ChildNumbers) -> dict[str, ConflictState]:
-        """Return questions as states of conflicts, by id."""
+    def _states(
+        self, asked: list[Question], levels_of: LevelsOf, numbers: ChildNumbers
+    ) -> tuple[dict[str, ConflictState], dict[str, Sides]]:
+        """Return questions as states of conflicts, by id, and the clusters of each."""
         if not asked:
-            return {}
+            return {}, {}
         records, keys = self._records, self._records.keys
         left, right = np.array([pair for each in asked for pair in each.evidence], np.int64).T
         levels = levels_of(left, right)
         compared = iter(zip(total_weights(levels, self._model).tolist(), map(tuple, levels.tolist()), strict=True))
-        states = {}
+        states: dict[str, ConflictState] = {}
+        sides: dict[str, Sides] = {}
         for each in asked:
             evidence = []
             for a, b in each.evidence:
@@ -138,7 +144,9 @@ class QuestionBook:
                 evidence.append(EvidencePair(first, second, weight, codes))
             clusters = sorted({each.left_cluster, each.right_cluster})
             about = tuple(sorted((keys[each.left], keys[each.right])))
-            states[conflict_id(each.kind, about)] = ConflictState(
+            name = conflict_id(each.kind, about)
+            sides[name] = tuple(clusters)
+            states[name] = ConflictState(
                 each.kind,
                 about,
                 tuple(sorted(map(numbers, clusters))),
@@ -148,7 +156,7 @@ class QuestionBook:
                 bool(records.shielded[clusters].any()),
                 "" if each.held == NOBODY else numbers(each.held),
             )
-        return states
+        return states, sides
 
     def _authority(self, clusters: Iterable[int]) -> str:
         members = [rid for founder in clusters for rid in self._clusters.members_of(founder)]
@@ -204,12 +212,13 @@ class QuestionBook:
         made = statements.decisions.made
         return {conflict_id("shield_in_doubt", [each]): unbound_shield(made[each]) for each in now}
 
-    def _replace(self, stale: set[str], fresh: dict[str, ConflictState], batch: int) -> Renewed:
-        """Put fresh conflicts in the place of stale ones; return what that changed."""
+    def _replace(
+        self, stale: set[str], fresh: dict[str, ConflictState], sides: dict[str, Sides], batch: int
+    ) -> Renewed:
+        """Put fresh conflicts, with the clusters of each, in the place of stale ones; return what that changed."""
         renewed = Renewed()
         if not stale and not fresh:
             return renewed
-        sides = {name: self._clusters_of(state) for name, state in fresh.items()}
         clusters = {f for name in stale for f in self._sides[name]} | {f for each in sides.values() for f in each}
         held = clusters & self.holds.keys()
         old = {name: self._take(name) for name in stale}
@@ -227,7 +236,7 @@ class QuestionBook:
             renewed.flipped[founder] = sorted({key for state in states for key in state.records})
         return renewed
 
-    def _put(self, name: str, state: ConflictState, sides: tuple[int, ...]) -> None:
+    def _put(self, name: str, state: ConflictState, sides: Sides) -> None:
         self.states[name], self._sides[name] = state, sides
         for founder in sides:
             self._by_cluster.setdefault(founder, set()).add(name)
@@ -248,7 +257,7 @@ class QuestionBook:
                     del self.holds[founder]
         return self.states.pop(name)
 
-    def _clusters_of(self, state: ConflictState) -> tuple[int, ...]:
+    def _clusters_of(self, state: ConflictState) -> Sides:
         """Return the clusters (by founder) of a conflict's live records."""
         records = self._records
         live = [records.rid_of[key] for key in state.records if self._is_live(key)]

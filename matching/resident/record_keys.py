@@ -12,7 +12,7 @@ from typing import Final, overload
 import numpy as np
 import numpy.typing as npt
 
-from matching.linkage.hashing import hash_all, hash_text
+from matching.linkage.hashing import Indices, hash_all, hash_text
 from matching.linkage.row_texts import RowTexts
 from matching.resident.index import BlockIndex
 
@@ -52,6 +52,11 @@ class RecordKeys(dict[int, str]):
             self._index.add(hash_all(encoded), np.arange(first, self.count, dtype=np.int64))
             if len(part) < _RECENT:
                 self.update(enumerate(part, first))
+
+    def recall(self, rids: Indices) -> None:
+        """Have the keys of these records at hand: all at once is a third of one by one."""
+        wanted = [rid for rid in rids.tolist() if rid not in self]
+        self.update(zip(wanted, self._texts.rows(np.array(wanted, np.int64)), strict=True))
 
     def numbers(self, keys: Sequence[str]) -> dict[str, int]:
         """Return the record numbers of those keys that are known, and keep only recent keys at hand."""

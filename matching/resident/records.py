@@ -9,9 +9,9 @@ then taken as first received when it was erased, which does not depend on what h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,19 @@ class Fold:
     merges: list[tuple[int, Merge]] = field(default_factory=list)
     events: dict[int, tuple[str, ...]] = field(default_factory=dict)
     ignored: int = 0
+
+
+class _Stored(NamedTuple):
+    """What is known of one record before a batch; `row` are its values, joined by SEPARATOR."""
+
+    rid: int
+    version: int
+    live: bool
+    ingested: int
+    verified: int
+    fingerprint: str
+    row: str
+    authority: str
 
 
 class _Touched:
@@ -131,8 +144,9 @@ class RecordTable:
             else:
                 state.add(change)
         self._insert(list(fresh.values()), fold)
-        for key, state in known.items():
-            self._update(rid_of[key], state, fold)
+        rids = [rid_of[key] for key in known]
+        for stored, state in zip(self._stored(rids), known.values(), strict=True):
+            self._update(stored, state, fold)
         fold.ignored = len(changes) - len(fold.events)
         return fold
 
@@ -160,9 +174,17 @@ class RecordTable:
                 if state.merge is not change:
                     fold.events[rid] = (change.event_id, state.merge.event_id)
 
-    def _update(self, rid: int, state: _Touched, fold: Fold) -> None:
+    def _stored(self, rids: list[int]) -> Iterator[_Stored]:
+        """Yield what is known of records; read at once, because one by one takes four times as long."""
+        at = np.array(rids, np.int64)
+        columns = (self.versions, self.live, self.ingested, self.verified)
+        versions, live, ingested, verified = (column[at].tolist() for column in columns)
+        texts = self.fingerprints.of(rids), self.columns.rows(at), self.authorities.of(rids)
+        return map(_Stored, rids, versions, live, ingested, verified, *texts)
+
+    def _update(self, stored: _Stored, state: _Touched, fold: Fold) -> None:
         change, events = state.newest, []
-        was_live = bool(self.live[rid])
+        rid, was_live = stored.rid, stored.live
         erasure = state.erasure
         if erasure is not None:
             if self.merges.get(rid, NO_MERGE)[0] and self.merges[rid][1] <= erasure.version:
@@ -174,24 +196,22 @@ class RecordTable:
         if merged and state.merge is not None:
             fold.merges.append((rid, _merge(state.merge)))
             events.append(state.merge.event_id)
-        if state.first_ingested.ingested_at < self.ingested[rid]:
+        first = stored.ingested if erasure is None else erasure.ingested_at
+        if state.first_ingested.ingested_at < first:
             self.ingested[rid] = state.first_ingested.ingested_at
             events.append(state.first_ingested.event_id)
             fold.refounded.append(rid)
-        before = row = self.columns.row(rid)
-        marks = (self.authorities[rid], int(self.verified[rid]))
-        stored = (int(self.versions[rid]), self.fingerprints[rid], not was_live)
-        if _order(change) > stored:
+        row, live, same = stored.row, was_live, True
+        if _order(change) > (stored.version, stored.fingerprint, not was_live):
             self.versions[rid], self.fingerprints[rid] = change.version, change.fingerprint
-            self.live[rid] = change.kind == "observed"
+            self.live[rid] = live = change.kind == "observed"
             events.append(change.event_id)
-            row = SEPARATOR.join(change.values or ()) if change.kind == "observed" else self.blank
-            self._mark(rid, change)
+            row = SEPARATOR.join(change.values or ()) if live else self.blank
+            same = (row, change.authority, change.verified) == (stored.row, stored.authority, stored.verified)
+            self.authorities[rid], self.verified[rid] = change.authority, change.verified
         if not events:
             return
         fold.events[rid] = tuple(dict.fromkeys(events))
-        live = bool(self.live[rid])
-        same = row == before and marks == (self.authorities[rid], self.verified[rid])
         if live and (merged or erasure or not was_live or not same):
             # What is not compared can change the durable row as well, whose edges are not in memory: compare again.
             fold.compared.append(rid)
@@ -206,10 +226,6 @@ class RecordTable:
             fold.rewritten.append(rid)
         else:
             fold.relabelled.append(rid)
-
-    def _mark(self, rid: int, change: SourceChange) -> None:
-        self.authorities[rid] = change.authority
-        self.verified[rid] = change.verified
 
     def in_key_order(self, rids: Indices) -> Indices:
         """Return record numbers in order of their record keys."""
