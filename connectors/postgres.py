@@ -47,7 +47,13 @@ _TIMED_OUT = (errors.IdleInTransactionSessionTimeout, errors.TransactionTimeout)
 def connection_options(settings: PostgresSettings, application: str) -> dict[str, Any]:
     """Return how to connect, as psycopg's keywords beside the DSN. What the DSN says itself stands."""
     ours = {"application_name": application, "connect_timeout": _CONNECT_SECONDS, **_KEEPALIVE}
-    given = conninfo_to_dict(settings.dsn.get_secret_value())
+    try:
+        given = conninfo_to_dict(settings.dsn.get_secret_value())
+    except psycopg.ProgrammingError:  # its text quotes the DSN, and so perhaps the password
+        message = (
+            "a DSN of PostgreSQL cannot be read: write postgresql://USER@HOST:PORT/DATABASE, or host=... dbname=..."
+        )
+        raise ConfigurationError(message) from None
     return {name: value for name, value in ours.items() if name == "application_name" or name not in given}
 
 

@@ -43,7 +43,7 @@ def create_topics(settings: KafkaSettings, topics: Sequence[TopicSpec] = TOPICS)
     manifest's: both are promises to readers, which nothing here may change.
     """
     admin = _admin(settings)
-    there = _topics(admin)
+    there = _topics(settings)
     _check_partitions(topics, there)
     _check_config(admin, [topic for topic in topics if topic.name in there])
     missing = [topic for topic in topics if topic.name not in there]
@@ -70,7 +70,7 @@ def topic_config(topic: TopicSpec, replication_factor: int) -> dict[str, str]:
 
 def partitions_of(settings: KafkaSettings, topics: Iterable[str]) -> tuple[Partition, ...]:
     """Return every partition of these topics in order; raise ConfigurationError when a topic does not exist."""
-    there = _topics(_admin(settings))
+    there = _topics(settings)
     wanted = sorted(set(topics))
     absent = [name for name in wanted if name not in there]
     if absent:
@@ -102,8 +102,9 @@ def _admin(settings: KafkaSettings) -> AdminClient:
     return AdminClient(client_config(settings, Trouble()))
 
 
-def _topics(admin: AdminClient) -> dict[str, TopicMetadata]:
-    return _call(lambda: admin.list_topics(timeout=_SECONDS).topics, "asking for the topics")
+def _topics(settings: KafkaSettings) -> dict[str, TopicMetadata]:
+    about = f"asking Kafka at {settings.bootstrap_servers} (CONTACTPOINT_KAFKA, or the local stack) for its topics"
+    return _call(lambda: _admin(settings).list_topics(timeout=_SECONDS).topics, about)
 
 
 def _check_partitions(topics: Sequence[TopicSpec], there: Mapping[str, TopicMetadata]) -> None:

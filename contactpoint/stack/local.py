@@ -133,9 +133,10 @@ def status(folder: Path) -> list[PartStatus]:
 def running_addresses(config: StackConfig) -> StackAddresses:
     """Return the addresses of the stack as it runs now; raise ConfigurationError when a part of it does not."""
     state = read_state(config.folder)
-    given = config.kafka is not None and config.postgres_dsn is not None
-    if not given:
-        stopped = [row.name for row in status(config.folder) if not row.running]
+    parts = {"postgres": config.postgres_dsn, "kafka": config.kafka}
+    if not all(parts.values()):
+        own = [row for row in status(config.folder) if parts[row.name.partition("-")[0]] is None]
+        stopped = [row.name for row in own if not row.running]
         if state is None or stopped:
             which = f" (down: {', '.join(stopped)})" if stopped else ""
             message = f"the local stack is not running{which}: start it with `make up`"

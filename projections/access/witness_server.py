@@ -19,7 +19,7 @@ from pathlib import Path
 
 import structlog
 
-from connectors.web import check_address, exchange
+from connectors import web
 from projections.access.keys import read_signer, read_verifier
 from projections.access.witness import LARGEST_REQUEST, Answer, Conflict, Reply, Witness
 from schemas.errors import ContactPointError, RejectedError, RetriableError
@@ -82,16 +82,25 @@ class HttpWitness:
     """Asks a witness over HTTP; one connection a request, since there is one each few seconds."""
 
     def __init__(self, url: str) -> None:
-        self._url = check_address(url).rstrip("/")
+        self._url = web.check_address(url).rstrip("/")
 
     def __call__(self, body: bytes, /) -> Answer:
         """Send an add-checkpoint request."""
-        reply = exchange(f"{self._url}/add-checkpoint", body)
+        reply = self._exchange("/add-checkpoint", body)
         return _answer(reply.status, reply.body.decode(errors="replace"))
 
     def latest(self) -> str:
         """Return the newest checkpoint that the witness has cosigned."""
-        return exchange(f"{self._url}/").body.decode(errors="replace")
+        return self._exchange("/").body.decode(errors="replace")
+
+    def _exchange(self, path: str, body: bytes | None = None) -> web.Reply:
+        try:
+            return web.exchange(self._url + path, body)
+        except RetriableError as error:
+            message = (
+                f"the witness: {error}; `contactpoint run` runs the local stack's own, `contactpoint audit witness` one"
+            )
+            raise RetriableError(message) from error
 
 
 def _answer(status: int, text: str) -> Answer:
