@@ -168,7 +168,7 @@ def _decode(content: bytes, encoding: str, fallback: str | None) -> str:
     if fallback is None:
         reason = (
             f"byte 0x{content[wrong.start]:02X} is not {encoding}, which the XML declaration promises; if the school"
-            ' writes another encoding, set ctf.fallback_encoding (often "windows-1252") and replay'
+            ' writes another, set ctf.fallback_encoding (often "windows-1252"), then `contactpoint feeds replay`'
         )
         raise RejectedError("undecodable", reason)
     try:

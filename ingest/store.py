@@ -14,9 +14,8 @@ from typing import Literal, NamedTuple, Protocol
 import psycopg
 from psycopg.rows import TupleRow
 
-from connectors.base import FileProgress, SourceState
+from connectors.base import NOTHING_READ, FileProgress, SourceState
 from connectors.postgres import apply_schema, connect, sql_blocks, wrap_errors
-from connectors.state import InMemoryStateStore, StateStore
 from schemas.errors import FencedError
 from schemas.settings import PostgresSettings
 
@@ -70,8 +69,16 @@ class FeedStatus:
     reason: str = ""
 
 
-class IngestStore(StateStore, Protocol):
+class IngestStore(Protocol):
     """Keeps the state of every feed."""
+
+    def load_state(self, feed: str) -> SourceState:
+        """Return the progress of every file of the feed, by digest."""
+        ...
+
+    def save_state(self, feed: str, progress: Sequence[FileProgress]) -> None:
+        """Keep the progress of these files; the rest stays as it is."""
+        ...
 
     def records(self, keys: Collection[str]) -> dict[str, StoredRecord]:
         """Return the stored records among these keys."""
@@ -101,15 +108,27 @@ class IngestStore(StateStore, Protocol):
         """Pause or resume a feed; a run that is under way stops after its batch."""
         ...
 
+    def forget(self, feed: str, name: str | None = None) -> int:
+        """Let the next run read the files of this name, or all of the feed, from their beginning; count them."""
+        ...
 
-class InMemoryStore(InMemoryStateStore):
+
+class InMemoryStore:
     """An ingest store for dry runs and tests."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self._states: dict[str, dict[str, FileProgress]] = {}
         self._records: dict[str, StoredRecord] = {}
         self._snapshots: dict[str, int] = {}
         self._status: dict[str, FeedStatus] = {}
+
+    def load_state(self, feed: str) -> SourceState:
+        """Return the progress of every file of the feed, by digest."""
+        return dict(self._states.get(feed, NOTHING_READ))
+
+    def save_state(self, feed: str, progress: Sequence[FileProgress]) -> None:
+        """Keep the progress of these files; the rest stays as it is."""
+        self._states.setdefault(feed, {}).update({one.digest: one for one in progress})
 
     def records(self, keys: Collection[str]) -> dict[str, StoredRecord]:
         """Return the stored records among these keys."""
@@ -147,6 +166,13 @@ class InMemoryStore(InMemoryStateStore):
     def set_paused(self, feed: str, *, paused: bool, reason: str = "") -> None:
         """Pause or resume a feed."""
         self._status[feed] = FeedStatus(feed, self.status(feed).totals, paused, reason)
+
+    def forget(self, feed: str, name: str | None = None) -> int:
+        """Let the next run read the files of this name, or all of the feed, from their beginning; count them."""
+        found = [one.digest for one in self.load_state(feed).values() if name in {None, one.name}]
+        for digest in found:
+            del self._states[feed][digest]
+        return len(found)
 
     def _live(self, source: str) -> list[StoredRecord]:
         found = (self._records[key] for key in sorted(self._records))
@@ -215,6 +241,11 @@ class PostgresStore:
         """Pause or resume a feed; a run that is under way stops after its batch."""
         with wrap_errors():
             self._connection.execute(self._sql["set_paused"], {"feed": feed, "paused": paused, "reason": reason})
+
+    def forget(self, feed: str, name: str | None = None) -> int:
+        """Let the next run read the files of this name, or all of the feed, from their beginning; count them."""
+        with wrap_errors():
+            return self._connection.execute(self._sql["forget_files"], {"feed": feed, "name": name}).rowcount
 
     def versions(self, keys: Collection[str]) -> dict[str, int]:
         """Return the newest version that was heard of each of these records."""

@@ -22,7 +22,7 @@ from ingest.store import PostgresStore
 from schemas.errors import BAD_INPUT, RejectedError
 
 app = typer.Typer(
-    help="The sources of records: check a feed before it goes live, run, pause, resume.", no_args_is_help=True
+    help="The sources of records: check a feed before it goes live, run, pause, resume, replay.", no_args_is_help=True
 )
 FeedPaths = Annotated[
     list[Path], typer.Argument(help="Feed files (TOML), or folders of them.", exists=True, show_default=False)
@@ -106,6 +106,21 @@ def resume_command(name: str) -> None:
             raise RejectedError("feed_not_paused", f"feed {name} is not paused")
         store.set_paused(name, paused=False)
     typer.echo(f"feed {name} is resumed")
+
+
+@app.command("replay")
+def replay_command(
+    name: str, file: Annotated[str | None, typer.Option(help="One file of it; all if not given.")] = None
+) -> None:
+    """Let the next run read a feed's files again from their beginning: after a mended setting, or a restored topic.
+
+    What was published before is unchanged then, and what was refused is tried again. Nothing is lost or doubled.
+    """
+    with closing(PostgresStore(addresses().postgres_settings())) as store:
+        count = store.forget(name, file)
+    if not count:
+        raise RejectedError("file_unknown", f"feed {name} has read no {'file' if file is None else file}")
+    typer.echo(f"{count} files of feed {name} will be read again by `contactpoint feeds run`")
 
 
 @app.command("status")

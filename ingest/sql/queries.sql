@@ -10,6 +10,9 @@ on conflict do nothing
 update ingest.file set items = %(items)s, finished = %(finished)s
 where feed = %(feed)s and digest = %(digest)s and items = %(before)s and not finished
 
+-- name: forget_files
+delete from ingest.file where feed = %(feed)s and (%(name)s::text is null or name = %(name)s)
+
 -- name: records
 select key, version, fingerprint, status, content, seen from ingest.record where key = any(%(keys)s)
 

@@ -239,3 +239,14 @@ def test_a_feed_is_paused_with_a_reason_and_resumed(store: IngestStore) -> None:
     assert store.status("f") == FeedStatus("f", Totals(), paused=True, reason="wrong school")
     store.set_paused("f", paused=False)
     assert not store.status("f").paused
+
+
+def test_files_are_forgotten_by_feed_and_name(store: IngestStore) -> None:
+    files = {"d1": "a.xml", "d2": "a.xml", "d3": "b.xml"}
+    for name in ("f", "g"):
+        store.save_state(name, [FileProgress(digest, file, 1, finished=True) for digest, file in files.items()])
+    assert store.forget("f", "c.xml") == 0
+    assert store.forget("f", "a.xml") == 2
+    assert list(store.load_state("f")) == ["d3"]
+    assert store.forget("f") == 1
+    assert len(store.load_state("g")) == 3

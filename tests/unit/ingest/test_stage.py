@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from connectors.ctf import CtfSettings
 from ingest.stage import check_feed
 from ingest.store import Totals, Writes
 from schemas.errors import ConfigurationError, FencedError
@@ -305,6 +306,16 @@ def test_a_paused_feed_is_left_alone_until_it_is_resumed(schools: Line) -> None:
     assert (report.paused, report.received) == (True, 0)
     schools.store.set_paused(schools.settings.name, paused=False)
     assert schools.run().accepted == 1
+
+
+def test_a_replay_tries_again_what_was_refused_under_the_mended_settings(schools: Line) -> None:
+    content = ctf(pupil(1), pupil(2, Surname="Ad\xe9w"), pupil(3)).encode("cp1252")
+    assert schools.run(content, "file.xml").rejects == {"undecodable": 1}
+    schools.settings = schools.settings.model_copy(update={"ctf": CtfSettings(fallback_encoding="cp1252")})
+    assert schools.run().received == 0
+    assert schools.store.forget(schools.settings.name, "file.xml") == 1
+    report = schools.run()
+    assert (report.accepted, report.unchanged, report.rejected) == (1, 2, 0)
 
 
 def test_a_stopped_run_ends_after_its_batch_and_the_next_goes_on(tmp_path: Path) -> None:
