@@ -76,6 +76,7 @@ def erase(around: Surroundings, child_number: str, approval: Approval) -> Erased
     """Erase a child everywhere and prove it. What is interrupted, `purge` or `enforce` completes."""
     prepare(around)
     with _working(around) as work:
+        work.catch_up()
         event = work.order(child_number, approval, requests_by_child(around.kafka))
         work.finish(again=False)
         return state.outcome(work.connection, event)
@@ -152,6 +153,16 @@ class _Work:
 
     def due(self, limit: int) -> list[str]:
         """Return children whose time is over, none while the directory has no tables."""
+        if not self._due(limit):
+            return []
+        self.catch_up()
+        return self._due(limit)
+
+    def catch_up(self) -> None:
+        """Wait until the stages have read what the log holds now: amid a replay old statements look like the newest."""
+        wait_until_applied(self.around.kafka, self.around.postgres, patience=self.around.patience)
+
+    def _due(self, limit: int) -> list[str]:
         if not state.has_directory(self.connection):
             return []
         with wrap_errors():
@@ -178,7 +189,7 @@ class _Work:
                 if place not in each.done:
                     step(each.event)
         if any("stages" not in each.done for each in begun):
-            wait_until_applied(self.around.kafka, self.around.postgres, patience=self.around.patience)
+            self.catch_up()
             for each in begun:
                 self._note(each.event, "stages")
         self._prove(begun)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from projections.directory.compose import Composed, compose
+from projections.directory.compose import compose, day_of
 from projections.directory.entry import Entry, behind_shield, fold_name
-from projections.directory.retention import Life, life, next_of
+from projections.directory.retention import Facts, Life, life, next_of
 from projections.directory.rulings import SEVERED, SHIELD, Standing
 from projections.directory.state import (
     ArchivedRow,
@@ -45,27 +45,32 @@ NOTHING = Outcome()
 
 
 def outcome(
-    identity: IdentityVersion, live: Sequence[RecordVersion], standings: Sequence[Standing], today: date | None
+    identity: IdentityVersion, records: Sequence[RecordVersion], standings: Sequence[Standing], today: date | None
 ) -> Outcome:
-    """Return the rows of a child with these live records under the decisions that name any of them.
+    """Return the rows of a child whom these records concern, under the decisions that name any of them.
 
-    `standings` are in the order in which they were made. Nothing comes of a child that is held, of one without live
-    records, and of one in which a severed identity and the new one are still together.
+    `standings` are in the order in which they were made. Of a child that is held, and of one in which a severed
+    identity and the new one are still together, readers see nothing, and it is erased in its time all the same.
     """
-    if identity.held or not live or (standings and _joins_what_is_severed(identity, standings)):
-        return NOTHING
+    live = [record for record in records if record.person is not None]
+    if not live:
+        return _withdrawn(identity.child_number, records, today)
+    if not identity.members:
+        return NOTHING  # the number is retired, and what it had is somebody else's now
     child = identity.child_number
     made = compose(child, live, standings, today)
     shielded = any(each.ruling.kind == SHIELD and each.holds for each in standings)
     stage = life(made.facts, standings, today)
-    due = next_of((stage.due, *made.leaves), today)
-    due_row = None if due is None else DueRow(child, due)
+    due = _due(child, (stage.due, *made.leaves), today)
+    unseen = identity.held or (standings and _joins_what_is_severed(identity, standings))
+    if unseen:
+        return _unsaid(child, stage, due) if stage.stage == "purge_due" else Outcome(due=due)
     if stage.stage != "live":
-        return _archived(made, stage, due_row, shielded=shielded)
+        return _archived(made.entry, stage, due, shielded=shielded)
     sensitive = SensitiveRow(child, _encode(made.sensitive)) if made.sensitive else None
     if not shielded:
-        return Outcome(entry_row(made.entry), sensitive=sensitive, due=due_row)
-    return Outcome(_shielded_row(made.entry), ShieldedRow(child, _encode(made.entry)), sensitive=sensitive, due=due_row)
+        return Outcome(entry_row(made.entry), sensitive=sensitive, due=due)
+    return Outcome(_shielded_row(made.entry), ShieldedRow(child, _encode(made.entry)), sensitive=sensitive, due=due)
 
 
 def entry_row(entry: Entry) -> EntryRow:
@@ -106,10 +111,28 @@ def _other_names(names: Sequence[Name]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _archived(made: Composed, stage: Life, due: DueRow | None, *, shielded: bool) -> Outcome:
-    since, child = stage.since or date.max, made.entry.child_number
+def _withdrawn(child: str, records: Sequence[RecordVersion], today: date | None) -> Outcome:
+    """Return the rows of a child of whom nothing is said any more: the days of its archive."""
+    days = [day for record in records if (day := day_of(record.withdrawn_at)) is not None]
+    stage = life(Facts(withdrawn=max(days, default=None)), (), today)
+    due = _due(child, (stage.due,), today)
+    return Outcome(due=due) if stage.stage == "live" else _unsaid(child, stage, due)
+
+
+def _due(child: str, days: Sequence[date | None], today: date | None) -> DueRow | None:
+    first = next_of(days, today)
+    return None if first is None else DueRow(child, first)
+
+
+def _unsaid(child: str, stage: Life, due: DueRow | None) -> Outcome:
+    """Return the rows of a child in the archive of whom nothing is to be told but that."""
+    return _archived(Entry(child, []), stage, due, shielded=False)
+
+
+def _archived(entry: Entry, stage: Life, due: DueRow | None, *, shielded: bool) -> Outcome:
+    since = stage.since or date.max
     until = stage.due or since
-    row = ArchivedRow(child, stage.cause or "", since, until, shielded, _encode(made.entry))
+    row = ArchivedRow(entry.child_number, stage.cause or "", since, until, shielded, _encode(entry))
     return Outcome(archived=row, due=due) if stage.stage == "archive" else Outcome(closed=row, due=due)
 
 

@@ -134,7 +134,7 @@ def _facts(entry: Entry, where: Claim | None) -> Facts:
     if where is None or where.value.status != "left_england":
         return Facts(born, died)
     place: Whereabouts = where.value
-    left = date.fromisoformat(place.since) if place.since else _day(where.record.recorded_at)
+    left = date.fromisoformat(place.since) if place.since else day_of(where.record.recorded_at)
     return Facts(born, died, left, place.intends_return)
 
 
@@ -165,11 +165,12 @@ class _Sources:
         if number is None:
             number = self._numbers[record.record_key] = len(self.listed)
             kind = _SHOWN_KIND.get(record.source_kind, _OTHER_KIND)
-            self.listed.append(Source(record.event_id, kind, _day(record.recorded_at)))
+            self.listed.append(Source(record.event_id, kind, day_of(record.recorded_at)))
         return number
 
 
-def _day(microseconds: int | None) -> date | None:
+def day_of(microseconds: int | None) -> date | None:
+    """Return the day (UTC) of a time in microseconds since 1970."""
     return None if microseconds is None else (_EPOCH + timedelta(microseconds=microseconds)).date()
 
 

@@ -35,31 +35,32 @@ from projections.directory.state import (
     Stamp,
     Surroundings,
 )
-from projections.directory.views import IdentityView, Person, RecordView
+from projections.directory.views import IdentityView, RecordView
 from projections.erasures import ERASED, floors_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-LINEAGE_KINDS = frozenset({"identity.merged", "identity.split", "identity.retired"})
+RETIRED = "identity.retired"
+LINEAGE_KINDS = frozenset({"identity.merged", "identity.split", RETIRED})
 
 
 def add_record(batch: Batch, view: RecordView, source_kind: str) -> None:
     """Keep this version of a record if it is the newest in the batch."""
-    known = batch.records.get(view.subject)
-    if known is None or known.stamp < (view.source_version, view.fingerprint, view.event_type):
-        batch.records[view.subject] = record_version(view, source_kind)
+    known, version = batch.records.get(view.subject), record_version(view, source_kind)
+    if known is None or known.stamp < version.stamp:
+        batch.records[view.subject] = version
 
 
 def add_identity(batch: Batch, view: IdentityView) -> None:
     """Keep this version of a child number if it is the newest in the batch, and its lineage step in any case."""
-    data = view.data
+    data, retired = view.data, view.event_type == RETIRED
+    own = tuple(key for former in data.before if former.child_number == view.subject for key in former.members)
     known = batch.identities.get(view.subject)
     if known is None or known.stamp < (data.version, view.event_type):
         batch.identities[view.subject] = IdentityVersion(
-            view.subject, data.version, view.event_type, data.members, data.held
+            view.subject, data.version, view.event_type, data.members, data.held, own if retired else ()
         )
     if view.event_type in LINEAGE_KINDS:
-        own = {key for former in data.before if former.child_number == view.subject for key in former.members}
         batch.lineage[view.event_id] = LineageStep(
             view.event_id,
             view.subject,
@@ -68,7 +69,7 @@ def add_identity(batch: Batch, view: IdentityView) -> None:
             data.successors,
             data.causes,
             view.decided_at,
-            tuple(sorted(own.union(data.members))),
+            tuple(sorted({*own, *data.members})),
         )
 
 
@@ -90,8 +91,7 @@ def add_decision(batch: Batch, view: DecisionView) -> None:
 
 def record_version(view: RecordView, source_kind: str) -> RecordVersion:
     """Return the version that a record event states."""
-    person: Person | None = view.data if view.event_type == "record.observed" else None
-    recorded_at = None if view.source_time is None else (view.source_time - _EPOCH) // _MICROSECOND
+    live = view.event_type == "record.observed"
     return RecordVersion(
         view.subject,
         view.source_version,
@@ -99,8 +99,9 @@ def record_version(view: RecordView, source_kind: str) -> RecordVersion:
         view.event_type,
         view.event_id,
         source_kind,
-        recorded_at,
-        person,
+        None if view.source_time is None else (view.source_time - _EPOCH) // _MICROSECOND,
+        view.data if live else None,
+        None if live else (view.ingested_at - _EPOCH) // _MICROSECOND,
     )
 
 
@@ -227,8 +228,8 @@ def _outcomes(
     today: date | None,
 ) -> dict[str, Outcome]:
     """Return what becomes of each of the touched children."""
-    wanted = {key for identity in touched.values() for key in identity.members if key not in records}
-    versions = dict(state.live_records(wanted)) if wanted else {}
+    wanted = {key for identity in touched.values() for key in identity.concerns if key not in records}
+    versions = dict(state.versions(wanted)) if wanted else {}
     if decided.floors:
         versions = {
             key: version
@@ -238,11 +239,10 @@ def _outcomes(
     versions.update(records)
     about = decided.of_children(touched.values())
     return {
-        child: outcome(identity, _live(identity, versions), about.get(child, ()), today)
+        child: outcome(identity, _known(identity, versions), about.get(child, ()), today)
         for child, identity in touched.items()
     }
 
 
-def _live(identity: IdentityVersion, versions: Mapping[str, RecordVersion]) -> list[RecordVersion]:
-    found = [versions[key] for key in identity.members if key in versions]
-    return [record for record in found if record.person is not None]
+def _known(identity: IdentityVersion, versions: Mapping[str, RecordVersion]) -> list[RecordVersion]:
+    return [versions[key] for key in identity.concerns if key in versions]

@@ -8,6 +8,7 @@ _CHILD = ("child_number",)
 _ARCHIVED = ("child_number", "cause", "archived_on", "until", "shielded", "document")
 _STEP = ("event_id", "child_number", "kind", "version", "successors", "causes", "decided_at")
 _ENTRY = (*("child_number", "surname", "forename", "others", "birth_date", "sex", "postcode", "shielded", "document"),)
+_IDENTITY = ("child_number", "version", "event_type", "members", "held", "former")
 _RECORD = (
     *("record_key", "source_version", "fingerprint", "event_type", "event_id", "source_kind", "recorded_at", "person"),
 )
@@ -25,7 +26,7 @@ RESTRICTED = (
 )
 WORKING = (
     Table("record_version", _RECORD, ("record_key",), published=False, settled=True),
-    Table("identity", ("child_number", "version", "event_type", "members", "held"), _CHILD, published=False),
+    Table("identity", _IDENTITY, _CHILD, published=False),
     Table("membership", ("record_key", "child_number"), ("record_key", "child_number"), published=False, settled=True),
     Table("lineage_step", (*_STEP, "records"), ("event_id",), published=False),
     Table("ruling", ("event_id", "kind", "document"), ("event_id",), published=False, settled=True),

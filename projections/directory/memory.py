@@ -64,16 +64,13 @@ class InMemoryDirectory:
         return {child: self.children[child] for child in child_numbers if child in self.children}
 
     def children_of(self, record_keys: Collection[str]) -> Collection[str]:
-        """Return the child numbers whose newest membership holds any of these records."""
-        return {membership.child_number for membership in self.memberships if membership.record_key in record_keys}
+        """Return the child numbers that any of these records concerns: as a member, or as a former one."""
+        now = {membership.child_number for membership in self.memberships if membership.record_key in record_keys}
+        return now | {child for child, each in self.children.items() if not set(record_keys).isdisjoint(each.former)}
 
-    def live_records(self, record_keys: Collection[str]) -> Mapping[str, RecordVersion]:
-        """Return those of these records that are stored and live."""
-        return {
-            key: self.records[key]
-            for key in record_keys
-            if key in self.records and self.records[key].person is not None
-        }
+    def versions(self, record_keys: Collection[str]) -> Mapping[str, RecordVersion]:
+        """Return the stored version of each of these records that is known."""
+        return {key: self.records[key] for key in record_keys if key in self.records}
 
     def rulings_about(self, record_keys: Collection[str]) -> Collection[Ruling]:
         """Return the stored decisions that name any of these records, whether they hold or not."""

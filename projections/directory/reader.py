@@ -116,7 +116,7 @@ class DirectoryReader:
             identity = state.identities((child_number,)).get(child_number)
             if identity is None:
                 raise RejectedError("child_unknown", "this number was never given to a child here")
-            live = list(state.live_records(identity.members).values())
+            live = [each for each in state.versions(identity.members).values() if each.person is not None]
             standings = Overlay(Batch(), state, around).about(set(identity.members))
         if not behind_shield and any(each.ruling.kind == SHIELD and each.holds for each in standings):
             raise RejectedError("shielded", "this child is shielded: the explanation needs the right to see behind it")

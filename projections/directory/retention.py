@@ -15,7 +15,7 @@ from projections.directory.rulings import CONSENT, Standing
 
 Law = Literal["draft memo", "2007 regulations", "2010 amendment", "later law", "own choice"]
 Stage = Literal["live", "archive", "closed", "purge_due"]
-Cause = Literal["age", "death", "left_england"]
+Cause = Literal["age", "death", "left_england", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,14 @@ PERIODS: tuple[Period, ...] = (
     ),
     Period("left_england.unknown", 3, "own choice", _MADE, "as if a return were intended, since nobody knows"),
     Period("left_england.no", 3, "own choice", _MADE, "the same three years, since such statements can be wrong"),
+    Period(
+        "withdrawn",
+        0,
+        "own choice",
+        _MADE,
+        "reg. 11(2): suppliers send what supersedes; when all have taken back what they said, nothing is left to show: "
+        "archived that day as if at 18, and erased when nobody can claim on it any more",
+    ),
     Period("archive_window", 1, "2007 regulations", _MADE, "data managers may read an archived record for a year"),
     Period("purge", 6, "2007 regulations", _MADE, "six years in the archive (Limitation Act 1980), then erased"),
     Period("ended_involvement", 1, "own choice", _MADE, "an involvement that ended is shown for a year more"),
@@ -54,12 +62,16 @@ _BY_NAME = {period.name: period for period in PERIODS}
 
 
 class Facts(NamedTuple):
-    """What retention depends on, as the directory shows it: dates, and what is said about a return to England."""
+    """What retention depends on, as the directory shows it: dates, and what is said about a return to England.
+
+    `withdrawn`: the day on which the last of all records was withdrawn, None while any is live.
+    """
 
     birth: date | None = None
     death: date | None = None
     left: date | None = None
     intends_return: str | None = None
+    withdrawn: date | None = None
 
 
 class Life(NamedTuple):
@@ -111,6 +123,8 @@ def _ends(facts: Facts, consents: Iterable[Standing]) -> list[tuple[date, Cause]
     if facts.left is not None:
         period = f"left_england.{facts.intends_return or 'unknown'}"
         ends.append((add_years(facts.left, years(period)), "left_england"))
+    if facts.withdrawn is not None:
+        ends.append((add_years(facts.withdrawn, years("withdrawn")), "withdrawn"))
     return ends
 
 

@@ -10,14 +10,18 @@ from typing import NamedTuple, Protocol
 from projections.directory.rulings import Revocation, Ruling
 from projections.directory.views import Person
 
-Stamp = tuple[int, str, str]
-"""What orders the versions of one record: source version, fingerprint, event type."""
+Stamp = tuple[int, str, str, int]
+"""What orders the versions of one record: source version, fingerprint, event type.
+
+The last part is 0, of a withdrawal the negative time at which we heard of it: told twice, the first time counts.
+"""
 
 
 class RecordVersion(NamedTuple):
     """The newest version of one source record; `person` is None when the record is withdrawn or merged.
 
-    `recorded_at` is the source's own time in microseconds since 1970 (None when it gave none).
+    `recorded_at` is the source's own time in microseconds since 1970 (None when it gave none). `withdrawn_at` is when
+    this pipeline heard that the record is withdrawn (None while it is live): a period of retention begins then.
     """
 
     record_key: str
@@ -28,21 +32,31 @@ class RecordVersion(NamedTuple):
     source_kind: str
     recorded_at: int | None
     person: Person | None
+    withdrawn_at: int | None = None
 
     @property
     def stamp(self) -> Stamp:
         """Return what orders this version among those of its record."""
-        return self.source_version, self.fingerprint, self.event_type
+        return self.source_version, self.fingerprint, self.event_type, -(self.withdrawn_at or 0)
 
 
 class IdentityVersion(NamedTuple):
-    """The newest known membership of one child number; nothing is published of a `held` child."""
+    """The newest known membership of one child number; nothing is published of a `held` child.
+
+    `former` are the last members of a number that was retired because all of them were withdrawn.
+    """
 
     child_number: str
     version: int
     event_type: str
     members: tuple[str, ...]
     held: bool = False
+    former: tuple[str, ...] = ()
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        """Return the records on which depends what becomes of the child."""
+        return self.members or self.former
 
     @property
     def stamp(self) -> tuple[int, str]:
@@ -203,11 +217,11 @@ class DirectoryState(Protocol):
         ...
 
     def children_of(self, record_keys: Collection[str]) -> Collection[str]:
-        """Return the child numbers whose newest membership holds any of these records."""
+        """Return the child numbers that any of these records concerns: as a member, or as a former one."""
         ...
 
-    def live_records(self, record_keys: Collection[str]) -> Mapping[str, RecordVersion]:
-        """Return those of these records that are stored and live."""
+    def versions(self, record_keys: Collection[str]) -> Mapping[str, RecordVersion]:
+        """Return the stored version of each of these records that is known."""
         ...
 
     def rulings_about(self, record_keys: Collection[str]) -> Collection[Ruling]:

@@ -43,21 +43,24 @@ class DirectoryTables:
 
     def stamps(self, record_keys: Collection[str]) -> Mapping[str, Stamp]:
         """Return the stored stamp of each of these records that is known."""
-        return {row[0]: (row[1], row[2], row[3]) for row in self._select("stamps", record_keys)}
+        return {row[0]: (row[1], row[2], row[3], row[4]) for row in self._select("stamps", record_keys)}
 
     def identities(self, child_numbers: Collection[str]) -> Mapping[str, IdentityVersion]:
         """Return the stored version of each of these child numbers that is known."""
         rows = self._select("identities", child_numbers)
-        return {row[0]: IdentityVersion(row[0], row[1], row[2], tuple(row[3]), row[4]) for row in rows}
+        return {row[0]: IdentityVersion._make((*row[:3], tuple(row[3]), row[4], tuple(row[5]))) for row in rows}
 
     def children_of(self, record_keys: Collection[str]) -> Collection[str]:
-        """Return the child numbers whose newest membership holds any of these records."""
-        return [row[0] for row in self._select("children_of", record_keys)]
+        """Return the child numbers that any of these records concerns: as a member, or as a former one."""
+        if not record_keys:
+            return ()
+        keys = array_text(record_keys)
+        return [row[0] for row in self._connection.execute(_SQL["children_of"], (keys, keys), binary=True)]
 
-    def live_records(self, record_keys: Collection[str]) -> Mapping[str, RecordVersion]:
-        """Return those of these records that are stored and live."""
-        rows = self._select("live_records", record_keys)
-        return {row[0]: RecordVersion._make((*row[:7], _decode_person(row[7]))) for row in rows}
+    def versions(self, record_keys: Collection[str]) -> Mapping[str, RecordVersion]:
+        """Return the stored version of each of these records that is known."""
+        rows = self._select("versions", record_keys)
+        return {row[0]: RecordVersion._make((*row[:7], row[7] and _decode_person(row[7]), row[8])) for row in rows}
 
     def rulings_about(self, record_keys: Collection[str]) -> Collection[Ruling]:
         """Return the stored decisions that name any of these records, whether they hold or not."""
@@ -169,11 +172,11 @@ class DirectoryTables:
 
 
 def _record_row(record: RecordVersion) -> tuple[Any, ...]:
-    return *record[:7], None if record.person is None else _encode(record.person).decode()
+    return *record[:7], None if record.person is None else _encode(record.person).decode(), record.withdrawn_at
 
 
 def _identity_row(identity: IdentityVersion) -> tuple[Any, ...]:
-    return *identity[:3], array_text(identity.members), identity.held
+    return *identity[:3], array_text(identity.members), identity.held, array_text(identity.former)
 
 
 def _entry_row(row: EntryRow) -> tuple[Any, ...]:

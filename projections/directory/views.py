@@ -125,6 +125,7 @@ class RecordView(EventView, frozen=True):
     source_version: BigInt
     fingerprint: str
     data: Person
+    ingested_at: datetime
     source_time: datetime | None = None
 
 

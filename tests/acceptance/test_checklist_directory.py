@@ -38,6 +38,7 @@ from tests.unit.projections.decision_events import (
     assumed,
     clock,
     consent,
+    erased,
     harm,
     participation,
     retracted,
@@ -48,6 +49,7 @@ from tests.unit.projections.decision_events import (
 from tests.unit.projections.histories import CHILDREN, deliveries, identity_events
 from tests.unit.projections.test_directory_decisions import HIDDEN, readable, told
 from tests.unit.projections.test_directory_fold import fold, observed
+from tests.unit.projections.test_directory_fold import withdrawn as taken_back
 
 CHILD, OTHER = CHILDREN[0], CHILDREN[1]
 SCHOOL, HEALTH, YOT = "school-1:1", "health-1:1", "yot-1:1"
@@ -197,17 +199,83 @@ def test_line_09_a_child_that_returns_to_england_is_live_again_and_an_ended_invo
     assert "involvements" not in document(fold([[clock(date(2025, 1, 1))]], state))
 
 
+HEARD = date(2026, 6, 1)  # when the withdrawals of these tests come in, whatever day their source gives
+
+
+def after_withdrawal(*events: AnyEvent) -> InMemoryDirectory:
+    """Return the tables after both records of a child are withdrawn, the number is retired, and these events."""
+    keys = frozenset({SCHOOL, HEALTH})
+    said = [observed(SCHOOL, person(), day=1), observed(HEALTH, person())]
+    ended = [taken_back(SCHOOL, 2), taken_back(HEALTH, 2)]
+    numbers = [*identity_events({}, {CHILD: keys}, 1), *identity_events({CHILD: keys}, {}, 2)]
+    return fold([[*said, *numbers, *ended, *events]])
+
+
+@pytest.mark.parametrize(
+    ("day", "table"),
+    [
+        (date(2026, 6, 1), "archived"),
+        (date(2027, 5, 31), "archived"),
+        (date(2027, 6, 1), "closed"),
+        (date(2032, 6, 1), "closed"),
+    ],
+)
+def test_line_09_a_child_of_whom_every_source_took_back_what_it_said_is_archived_that_day_and_purged_after_six_years(
+    day: date, table: str
+) -> None:
+    state = after_withdrawal(clock(day))
+    (row,) = getattr(state, table).values()
+    assert (row.child_number, row.cause, row.archived_on) == (CHILD, "withdrawn", HEARD)
+    assert json.loads(row.document) == {"child_number": CHILD, "sources": []}  # what was taken back is not told
+    assert (row.until <= day) == (day == date(2032, 6, 1))
+    assert state.entries == {}
+
+
+def test_line_09_while_one_source_still_says_something_a_child_is_not_archived_for_what_others_took_back() -> None:
+    both = observed(SCHOOL, person()), observed(HEALTH, person())
+    state = child_of(*both, taken_back(HEALTH, 2), clock(date(2027, 6, 1)))
+    assert list(state.entries) == [CHILD]
+    assert state.archived == {}
+
+
+def test_line_09_a_record_that_is_sent_again_ends_the_archive_also_where_it_is_another_child_now() -> None:
+    again, keys = observed(SCHOOL, person(), version=3), frozenset({SCHOOL})
+    for number in (CHILD, OTHER):
+        state = after_withdrawal(clock(date(2040, 1, 1)), again, *identity_events({}, {number: keys}, 3))
+        assert CHILD not in state.archived.keys() | (state.closed.keys() - {number})
+    assert fold([[again, *identity_events({}, {OTHER: keys}, 3)]], after_withdrawal(clock(HEARD))).archived == {}
+
+
+def test_line_09_a_withdrawn_child_that_was_erased_is_not_due_again() -> None:
+    gone = erased((SCHOOL, 2), (HEALTH, 2))
+    assert fold([[gone]], after_withdrawal(clock(date(2033, 1, 1)))).closed == {}
+    assert after_withdrawal(clock(date(2033, 1, 1)), gone).closed == {}
+
+
+def test_line_09_a_held_child_is_purged_in_its_time_though_nobody_ever_saw_it() -> None:
+    record, (created,) = observed(SCHOOL, person()), identity_events({}, {CHILD: frozenset({SCHOOL})}, 1)
+    data = created.data.model_copy(update={"version": 2, "held": True})
+    held = IdentityHeld(event_id="held", subject=CHILD, decided_at=created.decided_at, data=data)
+    for day, purged in ((date(2028, 5, 4), False), (date(2034, 5, 3), False), (date(2034, 5, 4), True)):
+        state = fold([[record, created, held], [clock(day)]])
+        assert (state.entries, state.archived, [*state.closed]) == ({}, {}, [CHILD] * purged)
+    assert "Doe" not in state.closed[CHILD].document
+
+
 @given(st.data())
 @settings(max_examples=30)
 def test_line_09_days_that_pass_one_by_one_and_a_replay_that_knows_the_last_day_end_in_the_same_tables(
     data: st.DataObject,
 ) -> None:
     died, service = date(2025, 2, 1), Involvement(service="school nursing", end=date(2024, 6, 1))
-    people = [person(death_date=died), person(involvements=(service,)), person()]
+    people = [person(death_date=died), person(involvements=(service,)), person(), person()]
     records: list[AnyEvent] = [observed(f"school-1:{n}", one) for n, one in enumerate(people, start=1)]
     dealt = {CHILDREN[n]: frozenset({record.subject}) for n, record in enumerate(records)}
     days = [clock(date(year, 2, 1)) for year in range(2024, 2040)]
-    events = [*records, *identity_events({}, dealt, 1), *days]
+    last = records[-1].subject
+    kept = {number: keys for number, keys in dealt.items() if last not in keys}
+    gone = [taken_back(last, 2), *identity_events(dealt, kept, 2)]
+    events = [*records, *identity_events({}, dealt, 1), *days, *gone]
     assert fold(data.draw(deliveries(events))) == fold([events])
 
 

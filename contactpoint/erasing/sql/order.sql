@@ -26,7 +26,8 @@ with recursive numbers as (
 select child_number from numbers order by child_number;
 
 -- name: records
--- Every record that the child, under any of its numbers, ever had and that is with no other child now.
+-- Every record that the child, under any of its numbers, ever had and that is with no other child now, or was the last
+-- of one: it goes with that.
 with ever as (
     select unnest(event.members) as record_key
     from audit.identity_event as event where event.child_number = any(%(numbers)s::text[])
@@ -40,6 +41,10 @@ left join projection.record_version as known using (record_key)
 where not exists (
     select from projection.membership as other
     where other.record_key = ever.record_key and other.child_number <> %(child)s
+)
+and not exists (
+    select from projection.identity as other
+    where other.former <> '{}' and other.former @> array[ever.record_key] and other.child_number <> %(child)s
 )
 and (heard.key is not null or known.record_key is not null)
 and heard.status is distinct from 'erased'

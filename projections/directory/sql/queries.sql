@@ -8,26 +8,31 @@ select (select today from clock),
        exists (select from due);
 
 -- name: stamps
-select record_key, source_version, fingerprint, event_type from record_version where record_key = any(%s::text[]);
+select record_key, source_version, fingerprint, event_type, -coalesce(withdrawn_at, 0)
+from record_version
+where record_key = any(%s::text[]);
 
 -- name: identities
-select child_number, version, event_type, members, held from identity where child_number = any(%s::text[]);
+select child_number, version, event_type, members, held, former from identity where child_number = any(%s::text[]);
 
 -- name: children_of
-select distinct child_number from membership where record_key = any(%s::text[]);
+select child_number from membership where record_key = any(%s::text[])
+union
+select child_number from identity where former <> '{}' and former && %s::text[];
 
--- name: live_records
-select record_key, source_version, fingerprint, event_type, event_id, source_kind, recorded_at, person
+-- name: versions
+select record_key, source_version, fingerprint, event_type, event_id, source_kind, recorded_at, person,
+       withdrawn_at
 from record_version
-where record_key = any(%s::text[]) and person is not null;
+where record_key = any(%s::text[]);
 
 -- name: copy_new_records
 copy record_version (record_key, source_version, fingerprint, event_type, event_id, source_kind, recorded_at,
-                     person) from stdin;
+                     person, withdrawn_at) from stdin;
 
 -- name: copy_changed_records
 copy incoming_record (record_key, source_version, fingerprint, event_type, event_id, source_kind, recorded_at,
-                      person) from stdin;
+                      person, withdrawn_at) from stdin;
 
 -- name: update_records
 update record_version as stored
@@ -37,20 +42,21 @@ set source_version = incoming.source_version,
     event_id = incoming.event_id,
     source_kind = incoming.source_kind,
     recorded_at = incoming.recorded_at,
-    person = incoming.person
+    person = incoming.person,
+    withdrawn_at = incoming.withdrawn_at
 from incoming_record as incoming
 where stored.record_key = incoming.record_key;
 
 -- name: copy_new_identities
-copy identity (child_number, version, event_type, members, held) from stdin;
+copy identity (child_number, version, event_type, members, held, former) from stdin;
 
 -- name: copy_changed_identities
-copy incoming_identity (child_number, version, event_type, members, held) from stdin;
+copy incoming_identity (child_number, version, event_type, members, held, former) from stdin;
 
 -- name: update_identities
 update identity as stored
 set version = incoming.version, event_type = incoming.event_type, members = incoming.members,
-    held = incoming.held
+    held = incoming.held, former = incoming.former
 from incoming_identity as incoming
 where stored.child_number = incoming.child_number;
 

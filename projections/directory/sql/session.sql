@@ -8,7 +8,8 @@ create temporary table if not exists incoming_record (
     event_id text collate "C",
     source_kind text,
     recorded_at bigint,
-    person text
+    person text,
+    withdrawn_at bigint
 ) on commit delete rows;
 
 create temporary table if not exists incoming_identity (
@@ -16,7 +17,8 @@ create temporary table if not exists incoming_identity (
     version bigint,
     event_type text collate "C",
     members text[] collate "C",
-    held boolean
+    held boolean,
+    former text[] collate "C"
 ) on commit delete rows;
 
 create temporary table if not exists incoming_entry (

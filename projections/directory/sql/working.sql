@@ -10,7 +10,8 @@ create table if not exists record_version (
     event_id text collate "C" not null,
     source_kind text not null,
     recorded_at bigint,             -- the source's own time, in microseconds since 1970
-    person text                     -- JSON; null when the record is withdrawn or merged
+    person text,                    -- JSON; null when the record is withdrawn or merged
+    withdrawn_at bigint             -- when we heard of that, in microseconds since 1970
 ) with (fillfactor = 90);
 
 create table if not exists identity (
@@ -18,8 +19,10 @@ create table if not exists identity (
     version bigint not null,
     event_type text collate "C" not null,
     members text[] collate "C" not null,
-    held boolean not null
+    held boolean not null,
+    former text[] collate "C" not null  -- the last members of a retired number; none while it has any
 ) with (fillfactor = 80);
+create index if not exists identity_former on identity using gin (former) where former <> '{}';
 
 create table if not exists membership (
     record_key text collate "C" not null,
