@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +22,7 @@ from projections.rebuild import verify
 from projections.registry import PROJECTIONS
 from schemas.errors import RejectedError, RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.backup import copy_files, give_to_server, put_back
 from tests.factories.projecting import commits, end, publish, running, wait_for_commits, wait_for_the_end
 from tests.factories.trail import Trail, entry, in_process, open_trail
 from tests.integration.conftest import stack_config
@@ -40,9 +38,8 @@ class Archived:
         self.server = server
         self.postgres = PostgresSettings(dsn=server.config.dsn())
         self.archive = server.config.home / "archive"
-        self.backup = server.config.home / "backup"
         self.archive.mkdir()
-        self._own(self.archive)
+        give_to_server(server, self.archive)
         with connect(self.postgres, autocommit=True) as connection:
             connection.execute("alter system set archive_mode = on")
             connection.execute(f"alter system set archive_command = 'cp %p {self.archive}/%f'".encode())
@@ -51,11 +48,7 @@ class Archived:
 
     def take_backup(self) -> None:
         """Copy the running database."""
-        dsn = self.postgres.dsn.get_secret_value()
-        program = str(self.server.config.binaries / "pg_basebackup")
-        options = ["--wal-method=none", "--checkpoint=fast", "--no-manifest", "-D", str(self.backup), "-d", dsn]
-        subprocess.run([program, *options], check=True, capture_output=True)
-        self._own(self.backup, *self.backup.rglob("*"))
+        self.backup = copy_files(self.server, "--wal-method=none")
 
     def name_this_moment(self, name: str) -> None:
         """Give the present a name to which a restore can go back, and archive it."""
@@ -68,9 +61,7 @@ class Archived:
 
     def lose_and_restore(self, moment: str) -> None:
         """SIGKILL the server, delete its files, and bring the backup to the named moment."""
-        self.server.kill()
-        shutil.rmtree(self.server.config.data)
-        self.backup.rename(self.server.config.data)
+        put_back(self.server, self.backup)
         settings = {
             "restore_command": f"cp {self.archive}/%f %p",
             "recovery_target_name": moment,
@@ -80,16 +71,11 @@ class Archived:
         with (self.server.config.data / "postgresql.auto.conf").open("a") as configuration:
             configuration.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
         (self.server.config.data / "recovery.signal").touch()
-        self._own(self.server.config.data / "recovery.signal")
+        give_to_server(self.server, self.server.config.data / "recovery.signal")
         self.server.start()
         with connect(self.postgres, autocommit=True) as connection:
             while connection.execute("select pg_is_in_recovery()").fetchone() == (True,):
                 time.sleep(0.05)
-
-    def _own(self, *paths: Path) -> None:
-        if self.server.config.account is not None:
-            for path in paths:
-                os.chown(path, *self.server.config.account, follow_symlinks=False)
 
 
 @pytest.fixture

@@ -6,18 +6,23 @@ import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from connectors.decisions import read_decisions
+from connectors.kafka import EventProducer
 from connectors.postgres import connect
-from contactpoint.stack import StackConfig
-from contactpoint.stack.postgres import find_binaries
+from contactpoint.stack import LocalStack, StackConfig
+from contactpoint.stack.postgres import PostgresServer, find_binaries
+from schemas.codec import decode, encode
 from schemas.decisions import ClockAdvanced, ErasureOrdered
+from schemas.events import RecordWithdrawn, record_event_id
 from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.backup import copy_files, put_back
 from tests.factories.line import DATABASE_SCHEMAS, Line, kill
 from tests.integration.test_erasure import TWO, drop_all_tables_but_the_ledger_and_the_vault, found, read, values_of
 
@@ -41,6 +46,9 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
     with line.stages():
         line.drain()
         children = line.outcome().memberships
+        take_back(line, next(iter(children.values())))
+        line.drain()
+        assert len(line.outcome().memberships) == len(children) - 1
         keeper = line.start("retention", "run", **QUICK)
         wait_for(lambda: newest_day(line) == datetime.now(UTC).date(), "today has begun")
         assert not line.ask("retention", "orders"), "nothing is due today"
@@ -68,13 +76,15 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
         assert line.outcome().settled == before.settled
 
 
-def test_killed_erasures_are_finished_and_a_restored_backup_is_erased_again(line: Line) -> None:
+def test_killed_erasures_are_finished_and_a_restored_backup_is_erased_again(line: Line, stack: LocalStack) -> None:
+    """Whatever the backup's form: a dump, or a copy of the server's files."""
+    assert stack.postgres is not None
     line.ingest(line.world(16))
     with line.stages():
         line.drain()
         chosen = sorted(line.outcome().memberships.items(), key=lambda child: -len(child[1]))[:3]
         values = [value for _, members in chosen for value in values_of(line, members)[0]]
-        backup = dump(line)
+        dumped, copied = dump(line), copy_files(stack.postgres, "--wal-method=fetch")
         for number, _ in chosen:
             before = done_steps(line)
             process = line.start("retention", "erase", number, *TWO, "--reason", "court_order")
@@ -83,14 +93,34 @@ def test_killed_erasures_are_finished_and_a_restored_backup_is_erased_again(line
         assert all(row["done"] for row in line.ask("retention", "enforce"))
         assert len(finished(line)) == len(chosen)
         assert found(line, values) == []
-    restore(line, backup)
-    assert found(line, values), "the backup brings the child back"
-    assert openable(line, chosen[0][1])
-    with line.stages():
-        assert [row["done"] for row in line.ask("retention", "enforce")] == [True] * len(chosen)
-        line.drain()
-        assert found(line, values) == []
-    assert not any(openable(line, members) for _, members in chosen)
+    for bring_back in (partial(restore, line, dumped), partial(restart_with, stack.postgres, copied)):
+        bring_back()
+        assert found(line, values), "the backup brings the child back"
+        assert openable(line, chosen[0][1])
+        with line.stages():
+            assert [row["done"] for row in line.ask("retention", "enforce")] == [True] * len(chosen)
+            line.drain()
+            assert found(line, values) == []
+        assert not any(openable(line, members) for _, members in chosen)
+
+
+def take_back(line: Line, members: Iterable[str]) -> None:
+    """Publish that their sources withdrew these records."""
+    newest = {message.key: message for message in read(line.kafka)}
+    with EventProducer(line.kafka) as producer:
+        for key in members:
+            said = newest[key.encode()]
+            version = decode(said.value).source_version + 1  # type: ignore[union-attr]
+            name = record_event_id(key, "record.withdrawn", version, "")
+            event = RecordWithdrawn(
+                event_id=name,
+                subject=key,
+                feed="feed",
+                source_version=version,
+                fingerprint="",
+                ingested_at=datetime.now(UTC),
+            )
+            producer.send_event(said.topic, encode(event))
 
 
 def newest_day(line: Line) -> date | None:
@@ -136,6 +166,11 @@ def binaries() -> Path:
 def dump(line: Line) -> bytes:
     command = [str(binaries() / "pg_dump"), "--no-owner", line.postgres.dsn.get_secret_value()]
     return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def restart_with(server: PostgresServer, copied: Path) -> None:
+    put_back(server, copied)
+    server.start()
 
 
 def restore(line: Line, backup: bytes) -> None:
