@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -18,9 +17,10 @@ import typer
 
 from connectors.postgres import act_as, connect
 from contactpoint.cli.environment import addresses, stack_config, stage_environment
-from contactpoint.cli.options import Acting, OutputOption, grouped
+from contactpoint.cli.options import Acting, OutputOption, ReasonOption, grouped
 from contactpoint.cli.output import Output, show
 from contactpoint.running.audit_parts import AuditParts, audit_parts, make_parts
+from projections.access.deed import new_request
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from projections.base import Rows
 
 app = typer.Typer(help="The trail of who looked, when and why: keep, prove, search, report.", no_args_is_help=True)
-
-Reason = Annotated[str, typer.Option("--reason", help="Why you look: kept, sealed, with your name.")]
 
 
 @app.command("keys")
@@ -145,7 +143,7 @@ def search_command(
     who: Acting,
     sought: Sought,
     *,
-    reason: Reason,
+    reason: ReasonOption,
     fhir: Annotated[bool, typer.Option("--fhir", help="As FHIR R4 AuditEvents, a Bundle.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -167,7 +165,7 @@ def report_command(
     numbers: Annotated[list[str], typer.Argument(help="All numbers that the child ever had.")],
     who: Acting,
     *,
-    reason: Reason,
+    reason: ReasonOption,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Make the report for a child or parent: who looked, when, why. It gives no place and no sensitive service away."""
@@ -246,8 +244,3 @@ def _verifier() -> Path:
 
 def _utc(time: datetime | None) -> datetime | None:
     return None if time is None else time.replace(tzinfo=UTC)
-
-
-def new_request() -> str:
-    """Return an id for what the command does, as it is entered in the trail."""
-    return f"cli-{secrets.token_hex(8)}"

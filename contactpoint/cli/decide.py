@@ -33,6 +33,8 @@ from contactpoint.reviewing.deciding import (
     records_of,
 )
 from contactpoint.running.drain import wait_until_applied
+from projections.access.deed import demand_right
+from projections.access.log import create_where_missing
 from projections.directory.reader import DirectoryReader
 from schemas.decisions import AnyDecisionEvent, DecisionEvent, ShieldSet, kind_of
 from schemas.directory_decisions import AnyDirectoryDecision
@@ -117,6 +119,9 @@ def decided(said: Said, make: Callable[[Desk], Iterable[Made]], *, right: bool |
     create_topics(where.kafka_settings())
     people = Deciders(said.by, said.reason, datetime.now(UTC), said.approved_by, said.authority)
     with connect(where.postgres_settings(), autocommit=True) as connection:
+        if said.right:
+            create_where_missing(connection, where.postgres_settings())
+            demand_right(connection, said.by, whole=True)
         before = read_decisions(where.kafka_settings())
         made = list(make(Desk(connection, people, before, said.right if right is None else right)))
     for event, _ in made:
@@ -237,8 +242,7 @@ def _link(kind: LinkKind, pair: tuple[str, str], said: SaidWithRight, expires: d
         state = desk.state(pair)
         seen = evidence_seen(desk.connection, model_in_use(desk.connection), *sorted(pair))
         event = decide_link(kind, pair, desk.people, state, expires=expires.date() if expires else None, seen=seen)
-        weight = None if seen is None else seen.weight / 100
-        yield event, {"seen": None if seen is None else seen.model, "weight seen (bits)": weight}
+        yield event, {"seen": None if seen is None else seen.model}
 
     decided(said, _made)
 

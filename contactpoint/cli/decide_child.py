@@ -50,7 +50,11 @@ def correct_command(
     file: Annotated[Path, typer.Argument(help="TOML with the items that were wrong, as they are right.")],
     said: SaidWithRight,
 ) -> None:
-    """Correct items of a child's entry: no later delivery of any source undoes it."""
+    """Correct items of a child's entry: no later delivery of any source undoes it.
+
+    The file says the items as they are right, such as `birth_date = 2012-02-29` or
+    `names = [{given = "Ada", family = "Moss"}]`; an item that it names replaces what every source says of it.
+    """
     says = read_toml(file, CorrectedItems)
     _about(child, said, (CorrectionMade, Correction), {"says": says}, {"items": sorted(says.model_fields_set)})
 

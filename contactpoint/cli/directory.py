@@ -170,6 +170,22 @@ def record_command(
         Users(connection, by).record(account, held)
 
 
+@users.command("describe")
+def describe_command(
+    account: Account,
+    given: Annotated[str, typer.Option(help="Given name.", show_default=False)],
+    family: Annotated[str, typer.Option(help="Family name.", show_default=False)],
+    by: By,
+    line: Annotated[str | None, typer.Option(help="First line of the home address.", show_default=False)] = None,
+    postcode: Annotated[str | None, typer.Option(help="Postcode of the home address.", show_default=False)] = None,
+) -> None:
+    """Say who the person is: `contactpoint audit misuse` notices looks at their own and their colleagues' children."""
+    from projections.access.known import home_of
+
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        Users(connection, by).describe(account, given, family, home_of(line, postcode))
+
+
 @users.command("grant")
 def grant_command(
     account: Account,

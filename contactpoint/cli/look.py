@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from connectors.postgres import connect
-from contactpoint.cli.environment import addresses, number_of
-from contactpoint.cli.options import OutputOption
+from contactpoint.cli.asking import Asking, asked
+from contactpoint.cli.environment import addresses
+from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
 from contactpoint.erasing.keeper import KeeperSettings
-from contactpoint.erasing.letters import read_dead_letters
+from contactpoint.erasing.letters import DESTROYED, read_dead_letters
 from contactpoint.explaining.entry import entry_lines
 from contactpoint.running.drain import outbox_rows, stage_lags
 from projections.digest import digest
@@ -30,19 +31,22 @@ def register(root: typer.Typer) -> None:
     root.command("find")(find_command)
     root.command("lag")(lag_command)
     root.command("rejects")(rejects_command)
+    root.command("unmask")(unmask_command)
     root.command("digest")(digest_command)
 
 
+@grouped
 def child_command(
-    who: Annotated[str, typer.Argument(help="A child number (any ever issued), or a record key source:id.")],
+    child: Annotated[str, typer.Argument(help="A child number (any ever issued), or a record key source:id.")],
+    who: Asking,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Look a child up: the entry, each field with its source; a retired number leads to its successors."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        reader = DirectoryReader(connection)
-        answer = reader.entry(number_of(reader, who))
-    if not answer.entries and not answer.lineage:
-        raise RejectedError("child_unknown", f"{who} was never given to a child here")
+    with asked(who, "opened", "entry", child=child) as question:
+        answer = DirectoryReader(question.connection).entry(question.number(child))
+        if not answer.entries and not answer.lineage:
+            raise RejectedError("child_unknown", f"{child} was never given to a child here")
+        question.showing(entry["child_number"] for entry in answer.entries)
     steps = [asdict(step) for step in answer.lineage]
     if output is Output.JSON:
         show(output, {"asked": answer.asked, "entries": list(answer.entries), "lineage": steps})
@@ -52,18 +56,22 @@ def child_command(
     show(output, steps, "lineage")
 
 
+@grouped
 def find_command(
+    who: Asking,
     family: Annotated[str, typer.Option(help="Family name.", show_default=False)],
     birth_date: Annotated[datetime, typer.Option(help="Date of birth.", formats=["%Y-%m-%d"], show_default=False)],
     given: Annotated[str | None, typer.Option(help="Given name.", show_default=False)] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Find children by family name and date of birth, for operators on made-up data.
+    """Find children by family name and date of birth, for staff who look after the data.
 
-    The service for practitioners, with its purposes, limits and audit, is not this command.
+    Practitioners have a service of their own, with purposes and limits (`contactpoint directory serve`).
     """
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        found = DirectoryReader(connection).find(family, birth_date.date(), given)
+    day = birth_date.date()
+    with asked(who, "searched", "entry", family=family, given=given, birth_date=day) as question:
+        found = DirectoryReader(question.connection).find(family, day, given)
+        question.showing((entry["child_number"] for entry in found), len(found))
     if output is Output.JSON:
         show(output, found)
         return
@@ -117,6 +125,25 @@ def rejects_command(
     else:
         raise typer.BadParameter("choose code, origin, stage or none", param_hint="--by")
     show(output, rows, "refused inputs")
+
+
+@grouped
+def unmask_command(
+    letter: Annotated[str, typer.Argument(help="The id of a refused input: `contactpoint rejects --by none`.")],
+    who: Asking,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what one refused input holds. It may be about any child, so this needs --with-right shielded."""
+    with asked(who, "unmasked", "refused_input", letter=letter) as question:
+        if not who.right:
+            raise RejectedError("right_needed", "it may be about a shielded child: this needs --with-right shielded")
+        letters = read_dead_letters(question.kafka, KeeperSettings.from_env(os.environ).letter_days)
+        found = next((each for each in letters if each.letter.letter_id == letter), None)
+        if found is None or found.content == DESTROYED:
+            raise RejectedError("letter_unknown", "there is no such refused input, or its bytes are destroyed")
+    one = found.letter
+    told = {"origin": one.origin, "place": one.place, "code": one.code, "reason": one.reason}
+    show(output, told | {"holds": one.value.decode("utf-8", "backslashreplace")}, f"refused input {letter}")
 
 
 def digest_command(output: OutputOption = Output.TABLE) -> None:

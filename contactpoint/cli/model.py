@@ -10,8 +10,9 @@ import typer
 
 from connectors.kafka import create_topics
 from connectors.postgres import connect
+from contactpoint.cli.asking import Asking, asked
 from contactpoint.cli.environment import addresses, linkage_model, model_files, model_in_use
-from contactpoint.cli.options import OutputOption, RightOption
+from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, messages, progress, show
 from contactpoint.model_tools.files import live_record_count, model_of_tables
 from contactpoint.running.drain import wait_until_model
@@ -149,12 +150,13 @@ def activate_command(
 
 
 @app.command("what-if")
+@grouped
 def what_if_command(
     model_file: Annotated[Path, typer.Argument(help="The new model's file.", show_default=False)],
+    who: Asking,
     from_log: Annotated[
         bool, typer.Option("--from-log", help="Replay the live model too, and check the live tables against it.")
     ] = False,
-    with_right: RightOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Replay the real log with a new model beside the live one, and say what would change; nothing is published.
@@ -162,23 +164,23 @@ def what_if_command(
     Sources and decisions are read up to where linkage stands now. Told are the children whose membership would change,
     the conflicts that would come up or close, and how much work that is for whom.
     """
-    from contactpoint.explaining.sight import sight
-    from contactpoint.model_tools.outcome import told
+    from contactpoint.model_tools.outcome import named, told
     from contactpoint.model_tools.whatif import differences_from_tables, read_live, replay
 
-    model, where = read_model(model_file), addresses()
-    with connect(where.postgres_settings(), autocommit=True) as connection:
-        live, live_model = read_live(connection), model_in_use(connection)
-        seen = sight(connection, where.kafka_settings(), with_right=with_right is not None)
-    before = live.outcome
-    facts: dict[str, Any] = {"live model": live_model.model_id, "new model": model.model_id}
-    if from_log:
-        with progress("replay the live model") as shown:
-            before = replay(where.kafka_settings(), live_model, live.positions, shown)
-        facts |= differences_from_tables(live.outcome, before)
-    with progress("replay the new model") as shown:
-        after = replay(where.kafka_settings(), model, live.positions, shown)
-    found = facts | told(before, after, seen.hides)
+    model = read_model(model_file)
+    with asked(who, "unmasked", "membership", model=model.model_id) as question:
+        with connect(addresses().postgres_settings(), autocommit=True) as connection:  # a snapshot of its own
+            live = read_live(connection)
+        before, live_model = live.outcome, model_in_use(question.connection)
+        facts: dict[str, Any] = {"live model": live_model.model_id, "new model": model.model_id}
+        if from_log:
+            with progress("replay the live model") as shown:
+                before = replay(question.kafka, live_model, live.positions, shown)
+            facts |= differences_from_tables(live.outcome, before)
+        with progress("replay the new model") as shown:
+            after = replay(question.kafka, model, live.positions, shown)
+        found = facts | told(before, after, question.sight().hides)
+        question.showing(named(found, before))
     if output is Output.JSON:
         show(output, found)
         return

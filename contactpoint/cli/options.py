@@ -22,6 +22,13 @@ RightOption = Annotated[
     typer.Option("--with-right", help="See shielded children whole: for those who have the right.", show_default=False),
 ]
 
+ReasonOption = Annotated[
+    str,
+    typer.Option(
+        "--reason", envvar="CONTACTPOINT_REASON", help="Why you look: kept, sealed, with your name.", show_default=False
+    ),
+]
+
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take dataclasses of options: Typer sees one option a field, the command gets the objects."""
@@ -47,8 +54,13 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 class Acting:
     """Who does something that the trail of access keeps, in which role and for whom."""
 
-    by: Annotated[str, typer.Option("--by", help="Your account.", show_default=False)]
-    organisation: Annotated[str, typer.Option("--organisation", help="Whom you work for.", show_default=False)]
+    by: Annotated[str, typer.Option("--by", envvar="CONTACTPOINT_BY", help="Your account.", show_default=False)]
+    organisation: Annotated[
+        str,
+        typer.Option(
+            "--organisation", envvar="CONTACTPOINT_ORGANISATION", help="Whom you work for.", show_default=False
+        ),
+    ]
     role: Annotated[str, typer.Option("--role", help="Your role; else the one that the command is for.")] = ""
 
     def person(self, usual_role: str) -> Person:

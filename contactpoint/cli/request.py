@@ -15,6 +15,7 @@ from contactpoint.cli.environment import addresses, number_of
 from contactpoint.cli.options import Acting, OutputOption, grouped
 from contactpoint.cli.output import Output, show
 from contactpoint.requests.register import (
+    HOW,
     LAWS,
     MONTHS,
     REASONS,
@@ -23,7 +24,8 @@ from contactpoint.requests.register import (
     check,
     register,
 )
-from projections.access.deed import Deed, done
+from projections.access.deed import Deed, demand_right, done
+from projections.access.log import create_where_missing
 from projections.directory.reader import DirectoryReader
 from schemas.decisions import DecisionEvent
 from schemas.errors import ConfigurationError, RejectedError
@@ -59,6 +61,7 @@ def open_command(
     details: Annotated[Path | None, typer.Option(help="A text file that says what is asked: kept sealed.")] = None,
     by: By,
     reason: Reason = "letter",
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Enter a request or a complaint; says its id, and by when it has to be answered."""
     day, now = received.date(), datetime.now(UTC)
@@ -71,7 +74,8 @@ def open_command(
     name = f"Q{secrets.token_hex(6)}"
     event = _made(RequestOpened, name, by, check_reason("request.opened", reason, REASONS), data)
     publish_decision(addresses().kafka_settings(), event)
-    show(Output.TABLE, {"request": name, "kind": kind, "due": event.data.due})
+    told = {"request": name, "kind": kind, "due": event.data.due}
+    show(output, told | {"next": f"contactpoint request show {name}, then request answer or request refuse"})
 
 
 @app.command("extend")
@@ -132,14 +136,19 @@ def show_command(request: RequestId, who: Acting, output: OutputOption = Output.
     deed = Deed(
         "opened", who.person("management_team"), POLICY, request, asked.child_number, "subject_request", ("request",)
     )
-    with connect(addresses().postgres_settings(), autocommit=True) as connection, done(connection, deed):
-        pass
+    settings = addresses().postgres_settings()
+    with connect(settings, autocommit=True) as connection:
+        create_where_missing(connection, settings)
+        with done(connection, deed):
+            demand_right(connection, who.by, whole=False)
     steps = [
         {"when": each.decided_at, "what": each.event_type, "by": each.by, "why": REASONS[each.event_type][each.reason]}
         for each in found.events
         if isinstance(each, AnyRequestEvent)
     ]
     facts = asked.model_dump(mode="json") | {"due": found.due, "state": found.state, "law": LAWS[asked.kind]}
+    if found.state == "open":
+        facts |= {"answer with": [each.replace("CHILD", asked.child_number) for each in HOW[asked.kind]]}
     if output is Output.JSON:
         show(output, facts | {"steps": steps})
         return

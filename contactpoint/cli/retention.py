@@ -17,8 +17,9 @@ import typer
 
 from connectors.decisions import publish_decision
 from connectors.postgres import connect
+from contactpoint.cli.asking import Asking, asked
 from contactpoint.cli.environment import addresses, number_of, stack_config
-from contactpoint.cli.options import OutputOption, RightOption
+from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
 from contactpoint.erasing.keeper import Keeper, KeeperSettings, day_begun
 from contactpoint.erasing.order import REASONS, RETENTION_OVER, Approval
@@ -71,10 +72,13 @@ def advance_command(
 
 
 @app.command("due")
-def due_command(output: OutputOption = Output.TABLE) -> None:
+@grouped
+def due_command(who: Asking, output: OutputOption = Output.TABLE) -> None:
     """List the child numbers whose record has been in the archive for six years: they are to be erased."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        rows = [{"child number": child, "since": day.isoformat()} for child, day in DirectoryReader(connection).due()]
+    with asked(who, "unmasked", "retention") as question:
+        found = DirectoryReader(question.connection).due()
+        question.showing(child for child, _ in found)
+    rows = [{"child number": child, "since": day.isoformat()} for child, day in found]
     show(output, rows, "due for erasure")
 
 
@@ -150,16 +154,17 @@ def new_key_command() -> None:
     typer.echo(b64encode(os.urandom(KEY_BYTES)).decode())
 
 
+@grouped
 def field_command(
-    who: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
+    child: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
     field: Annotated[str, typer.Argument(help="Such as names, whereabouts, responsible_authority.")],
-    with_right: RightOption = None,
+    who: Asking,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Explain one field of an entry: its rule, and every statement about it, shown or not and why."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        reader = DirectoryReader(connection)
-        found = reader.explain(number_of(reader, who), field, behind_shield=with_right is not None)
+    with asked(who, "opened", "statements", child=child, field=field) as question:
+        number = question.number(child)
+        found = DirectoryReader(question.connection).explain(number, field, behind_shield=who.right)
     rows = [_statement(each) for each in found.statements]
     if output is Output.JSON:
         authorities = [_authority(each) for each in found.authorities]

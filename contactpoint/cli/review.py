@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from connectors.postgres import connect
-from contactpoint.cli.environment import addresses, model_files
-from contactpoint.cli.options import OutputOption, RightOption
+from contactpoint.cli.asking import Asking, asked
+from contactpoint.cli.environment import model_files
+from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
 from projections.base import Rows
 from projections.review.reader import Conflict, ReviewReader
@@ -19,52 +19,58 @@ from projections.reviewing.desk import Item, ReviewDesk
 from projections.reviewing.rules import decision_of, verdict
 from schemas.errors import ConfigurationError, RejectedError
 
-app = typer.Typer(help="Questions that linkage cannot answer and a person has to.")
+app = typer.Typer(help="Questions that linkage cannot answer and a person has to.", no_args_is_help=True)
+_ABOUT_CHILDREN = ("records", "children", "evidence", "decisions", "answers")
 OnOption = Annotated[
     datetime | None, typer.Option("--on", help="Ages as of this day; today by default.", formats=["%Y-%m-%d"])
 ]
 
 
-@app.callback(invoke_without_command=True)
-def conflicts_command(
-    context: typer.Context,
+@app.command("list")
+@grouped
+def list_command(
+    who: Asking,
     authority: Annotated[str | None, typer.Option(help="Only those that this authority owns.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only this kind, such as possible_link.")] = None,
     state: Annotated[Literal["open", "closed", "any"], typer.Option(help="open, closed or any.")] = "open",
     on: OnOption = None,
-    with_right: RightOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List open questions, the oldest first, and how many there are by kind and owner."""
-    if context.invoked_subcommand is not None:
-        return
+    """List open questions, the oldest first, and how many there are by kind and owner; whom they are about is not told.
+
+    `show` tells the records of one, `next` lets you work on one.
+    """
     day = _day(on)
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        reader = ReviewReader(connection, shielded=with_right is not None)
+    with asked(who, "unmasked", "questions", authority=authority, kind=kind, state=state) as question:
+        reader = ReviewReader(question.connection, shielded=who.right)
         counts = [asdict(each) for each in reader.counts(day)]
         found = reader.conflicts(day, authority=authority, kind=kind, state=None if state == "any" else state)
-        work = _work(connection, found)
+        work = _work(question.connection, found)
+        question.showing((), len(found))
     if output is Output.JSON:
         rows = [asdict(each) | work.get(each.conflict_id, {}) for each in found]
-        show(output, {"counts": counts, "conflicts": rows})
+        told = [{name: value for name, value in row.items() if name not in _ABOUT_CHILDREN} for row in rows]
+        show(output, {"counts": counts, "conflicts": told})
         return
     show(output, [_line(each) | work.get(each.conflict_id, {}) for each in found], "conflicts")
     show(output, counts, "open")
 
 
 @app.command("show")
+@grouped
 def show_command(
     conflict: Annotated[str, typer.Argument(help="The conflict's id.", show_default=False)],
+    who: Asking,
     on: OnOption = None,
-    with_right: RightOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show one question: its records, the evidence in words, who owns it, how it was answered."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        found = ReviewReader(connection, shielded=with_right is not None).conflict(conflict, _day(on))
+    with asked(who, "unmasked", "evidence", conflict=conflict) as question:
+        found = ReviewReader(question.connection, shielded=who.right).conflict(conflict, _day(on))
         if found is None:
             raise RejectedError("conflict_unknown", f"there is no conflict {conflict}")
-        work = _work(connection, [found]).get(conflict, {}) | _answers(connection, found)
+        work = _work(question.connection, [found]).get(conflict, {}) | _answers(question.connection, found)
+        question.showing(found.children)
     evidence = [_in_words(pair, found.model) for pair in found.evidence]
     if output is Output.JSON:
         show(output, asdict(found) | work | {"evidence": evidence})
@@ -116,7 +122,6 @@ def _line(conflict: Conflict) -> dict[str, Any]:
         "state": conflict.state,
         "owner": conflict.authority,
         "days": conflict.age_days,
-        "records": list(conflict.records),
     }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from connectors.postgres import connect
+from contactpoint.cli.asking import ROLE
 from contactpoint.cli.environment import addresses, model_in_use
 from contactpoint.cli.options import Acting, OutputOption, RightOption, grouped
 from contactpoint.cli.output import Output, console, show
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from projections.review.reader import Conflict, ReviewReader
     from projections.reviewing.desk import Claim, ReviewDesk
 
-ROLE = "data_quality"
 _MOST_PAIRS = 6
 Question = Annotated[str, typer.Argument(help="The conflict's id.", show_default=False)]
 AnswerArgument = Annotated[str, typer.Argument(help="same, different or cannot_tell", show_default=False)]
@@ -50,7 +50,7 @@ def next_command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Claim the first open question that needs your answer, and show its records side by side."""
-    with seated(right=with_right is not None) as seat:
+    with seated(who, "queue", right=with_right is not None) as seat:
         for each in seat.queue.conflicts(datetime.now(UTC).date(), authority=authority):
             with suppress(RejectedError):  # another one's, answered by this person, or not theirs to see
                 question = seat.question(each.conflict_id)
@@ -69,7 +69,7 @@ def claim_command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Keep a question for yourself for a while; it is given back by itself. Looking at the list claims nothing."""
-    with seated(right=with_right is not None) as seat:
+    with seated(who, conflict, right=with_right is not None) as seat:
         held = seat.claim(seat.question(conflict), who.by, who.by, minutes)
     show(output, {"conflict": conflict, "held by": held.holder, "until": held.until}, "claimed")
 
@@ -84,7 +84,7 @@ def assign_command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Give a question to somebody. Release it to take it back."""
-    with seated(right=with_right is not None) as seat:
+    with seated(who, conflict, right=with_right is not None) as seat:
         held = seat.claim(seat.question(conflict), to, who.by, minutes)
     show(output, {"conflict": conflict, "held by": held.holder, "until": held.until}, "assigned")
 
@@ -92,7 +92,7 @@ def assign_command(
 @grouped
 def release_command(conflict: Question, who: Acting, output: OutputOption = Output.TABLE) -> None:
     """Give a question back that you claimed or assigned."""
-    with seated(right=False) as seat:
+    with seated(who, conflict) as seat:
         seat.desk.release(conflict, who.by)
     show(output, {"conflict": conflict, "held by": None}, "released")
 
@@ -102,7 +102,7 @@ def compare_command(
     conflict: Question, who: Acting, with_right: RightOption = None, output: OutputOption = Output.TABLE
 ) -> None:
     """Show the records of a question that you claimed side by side: no weights, no answers. Enters the trail."""
-    with seated(right=with_right is not None) as seat:
+    with seated(who, conflict, right=with_right is not None) as seat:
         question = seat.question(conflict)
         seat.desk.demand_claim(conflict, who.by, datetime.now(UTC))
         _compare(seat, question, who, output)
@@ -121,7 +121,7 @@ def answer_command(
     """Answer a question that you claimed. Two people answer without seeing each other's, a third where they differ."""
     from projections.reviewing.desk import Item
 
-    with seated(right=with_right is not None) as seat:
+    with seated(who, conflict, right=with_right is not None) as seat:
         if seat.question(conflict).version != version:
             raise RejectedError("evidence_changed", "the evidence has changed since: compare again")
         found = seat.desk.answer(Item(conflict, version), answer, reason, who.by, datetime.now(UTC))
@@ -157,9 +157,13 @@ class Seat:
 
 
 @contextmanager
-def seated(*, right: bool) -> Iterator[Seat]:
-    """Yield a seat, on a database that has the tables of the review desk and of the trail."""
+def seated(who: Acting, item: str, *, right: bool = False) -> Iterator[Seat]:
+    """Yield a seat to somebody who has the right to it, on a database that has the tables of the desk and of the trail.
+
+    `item` is what they want to work on; that they may not is entered in the trail.
+    """
     from contactpoint.explaining.sight import sight
+    from projections.access.deed import demand_right, refusals_of
     from projections.access.log import create_tables
     from projections.review.reader import ReviewReader
     from projections.reviewing.desk import ReviewDesk, prepare
@@ -168,8 +172,11 @@ def seated(*, right: bool) -> Iterator[Seat]:
     create_tables(where.postgres_settings())
     prepare(where.postgres_settings())
     with connect(where.postgres_settings(), autocommit=True, application="contactpoint review") as connection:
+        desk = ReviewDesk(connection)
+        with refusals_of(connection, desk.viewing(who.person(ROLE), item)):
+            demand_right(connection, who.by, whole=right)
         seen = sight(connection, where.kafka_settings(), with_right=right)
-        yield Seat(connection, seen, ReviewReader(connection, shielded=right), ReviewDesk(connection))
+        yield Seat(connection, seen, ReviewReader(connection, shielded=right), desk)
 
 
 def tell(found: SideBySide, title: str, output: Output) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contactpoint.cli.asking import ROLE, Asking, asked
 from contactpoint.cli.environment import model_in_use
 from contactpoint.cli.options import Acting, OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
-from contactpoint.cli.reviewing import ROLE, AnswerArgument, AnswerReason, seated, tell
+from contactpoint.cli.reviewing import AnswerArgument, AnswerReason, seated, tell
 from schemas.errors import RejectedError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def draw_command(
     from contactpoint.reviewing.drawing import Wanted, draw
     from projections.reviewing.samples import Samples
 
-    with seated(right=False) as seat:
+    with seated(who, "samples") as seat:
         drawn = draw(seat.connection, model_in_use(seat.connection), seat.sight, Wanted(seed, each, pool))
         name = Samples(seat.connection).keep(drawn, who.by, datetime.now(UTC))
     told = {"sample": name, "seed": seed, "pairs": len(drawn.pairs), "of links in all": drawn.linked_pairs}
@@ -44,11 +45,12 @@ def draw_command(
 
 
 @app.command("list")
-def list_command(output: OutputOption = Output.TABLE) -> None:
+@grouped
+def list_command(who: Acting, output: OutputOption = Output.TABLE) -> None:
     """List the samples, and how many of their pairs are open."""
     from projections.reviewing.samples import Samples
 
-    with seated(right=False) as seat:
+    with seated(who, "samples") as seat:
         show(output, [each._asdict() for each in Samples(seat.connection).list()], "samples")
 
 
@@ -59,7 +61,7 @@ def next_command(sample: Sample, who: Acting, output: OutputOption = Output.TABL
     from contactpoint.reviewing.side_by_side import side_by_side
     from projections.reviewing.samples import Samples
 
-    with seated(right=False) as seat:
+    with seated(who, sample) as seat:
         samples, model = Samples(seat.connection), model_in_use(seat.connection)
         while (item := samples.next(sample, who.by, datetime.now(UTC))) is not None:
             found = side_by_side(seat.connection, model, samples.pair(item), seat.sight)
@@ -90,18 +92,22 @@ def answer_command(
     from projections.reviewing.desk import Item
     from projections.reviewing.samples import Samples
 
-    with seated(right=False) as seat:
+    with seated(who, item) as seat:
         found = Samples(seat.connection).answer(Item(item), answer, reason, who.by, datetime.now(UTC))
     show(output, {"item": item, "standing": found.standing}, "answered")
 
 
 @app.command("report")
-def report_command(sample: Sample, output: OutputOption = Output.TABLE) -> None:
+@grouped
+def report_command(sample: Sample, who: Asking, output: OutputOption = Output.TABLE) -> None:
     """Say how many links are right, by weight band with a 95 % interval, and where people contradict linkage."""
+    from contactpoint.reviewing.deciding import children_of
     from projections.reviewing.samples import Samples
 
-    with seated(right=False) as seat:
-        found = Samples(seat.connection).report(sample)
+    with asked(who, "unmasked", "link", sample=sample) as question:
+        found = Samples(question.connection).report(sample)
+        keys = [key for *_, left, right in found.errors for key in (left, right)]
+        question.showing(children_of(question.connection, keys).values(), len(found.errors))
     errors = [dict(zip(("item", "people say", "left", "right"), each, strict=True)) for each in found.errors]
     totals = {
         "precision of links": _interval(found.precision),

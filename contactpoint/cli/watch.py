@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from contactpoint.cli.audit import connected, new_request, reading
+from contactpoint.cli.audit import connected, reading
+from contactpoint.cli.environment import addresses
 from contactpoint.cli.options import Acting, OutputOption, grouped
 from contactpoint.cli.output import Output, show
+from projections.access.deed import new_request
 
 
 def register(group: typer.Typer) -> None:
@@ -22,16 +23,21 @@ def register(group: typer.Typer) -> None:
 
 
 def misuse_command(
-    facts: Annotated[Path, typer.Argument(help="JSON: users, families, involvements (projections/access/watch.py).")],
     since: Annotated[datetime, typer.Option(help="Look at what was recorded from then on (UTC).")],
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Run the rules about users over the trail; add what they find to the review list and suspend accounts."""
-    from projections.access.watch import keep, look, read_facts
+    """Run the rules about users over the trail; add what they find to the review list and suspend accounts.
 
-    known = read_facts(facts)
-    with reading() as reader, connected() as connection:
-        new = keep(connection, look(reader, known, since.replace(tzinfo=UTC)))
+    Who is involved with a child, and where people live, is read from the directory; who the people behind the accounts
+    are, from what `contactpoint users describe` entered.
+    """
+    from projections.access.known import WATCHER, known
+    from projections.access.watch import keep, look
+    from projections.service.install import install
+
+    install(addresses().postgres_settings())
+    with reading() as reader, connected() as connection, connected(WATCHER) as watcher:
+        new = keep(connection, look(reader, since.replace(tzinfo=UTC), lambda accesses: known(watcher, accesses)))
     show(output, [asdict(line) for line in new], "new findings")
 
 

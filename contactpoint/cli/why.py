@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from psycopg import Connection
-from psycopg.rows import TupleRow
 
 from connectors.decisions import read_decisions
-from connectors.postgres import connect
-from contactpoint.cli.environment import addresses, model_files, model_in_use, number_of, record_key_of
-from contactpoint.cli.options import OutputOption, RightOption
+from contactpoint.cli.asking import Asked, Asking, asked
+from contactpoint.cli.environment import model_files, model_in_use, record_key_of
+from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, messages, show
 from projections.audit_trail.reader import AuditReader
-from projections.directory.reader import DirectoryReader
 
 Answer = dict[str, Any]
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
@@ -33,8 +31,10 @@ def register(root: typer.Typer) -> None:
     root.command("lineage")(lineage_command)
 
 
+@grouped
 def explain_command(
-    who: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
+    child: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
+    who: Asking,
     other: Annotated[
         str | None, typer.Argument(help="A second record key: explain this pair.", show_default=False)
     ] = None,
@@ -45,7 +45,6 @@ def explain_command(
     split: Annotated[bool, typer.Option("--split", help="The least that would split this child.")] = False,
     join: Annotated[bool, typer.Option("--join", help="The least that would join these two.")] = False,
     svg: SvgOption = None,
-    with_right: RightOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Explain why records are one child, or for two records how the pair compares: levels, weights, model.
@@ -54,31 +53,33 @@ def explain_command(
     """
     if join != (other is not None) and (join or split or at):
         raise typer.BadParameter("--join takes two, --split and --at take one")
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+    with asked(who, "unmasked", "evidence", first=child, second=other) as question:
         if split or join:
-            _explain_change(connection, who, other, at, svg, output, right=with_right is not None)
+            told = _explain_change(question, child, other, at)
         elif at:
-            _explain_then(connection, who, at, svg, output, right=with_right is not None)
+            told = _explain_then(question, child, at)
         elif other is not None:
-            _explain_pair(
-                connection, (record_key_of(who), record_key_of(other)), svg, output, right=with_right is not None
-            )
+            told = _explain_pair(question, (record_key_of(child), record_key_of(other)))
         else:
-            _explain_child(connection, who, svg, output, right=with_right is not None)
+            told = _explain_child(question, child)
+    _draw(svg, told.draw, told.found)
+    if output is Output.JSON:
+        show(output, told.found)
+    else:
+        told.tell(told.found)
 
 
+@grouped
 def history_command(
-    who: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
-    with_right: RightOption = None,
+    child: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
+    who: Asking,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show the audit trail of a child: every change of membership, and which source event caused it."""
-    from contactpoint.explaining.sight import sight
-
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        found = AuditReader(connection).history(number_of(DirectoryReader(connection), who))
-        seen = sight(connection, addresses().kafka_settings(), with_right=with_right is not None)
-        seen.keep_apart({step.record_key for step in found.records})
+    with asked(who, "unmasked", "history", child=child) as question:
+        found = AuditReader(question.connection).history(question.number(child))
+        question.sight().keep_apart({step.record_key for step in found.records})
+        question.showing(step.child_number for step in found.identity)
     if output is Output.JSON:
         show(output, asdict(found))
         return
@@ -105,8 +106,10 @@ def history_command(
     show(output, records, "source events (items, never values)")
 
 
+@grouped
 def lineage_command(
     number: Annotated[str, typer.Argument(help="A child number, any ever issued.", show_default=False)],
+    who: Asking,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Say where a child number leads: its successors with date and cause, to the numbers in use now.
@@ -115,105 +118,88 @@ def lineage_command(
     """
     from contactpoint.explaining.numbers import lineage_answer
 
-    where = addresses()
-    with connect(where.postgres_settings(), autocommit=True) as connection:
-        asked = number_of(DirectoryReader(connection), number)
-        found = lineage_answer(connection, read_decisions(where.kafka_settings()), asked)
+    with asked(who, "read_lineage", child=number) as question:
+        number = question.number(number)
+        found = lineage_answer(question.connection, read_decisions(question.kafka), number)
+        question.showing(found["current"])
     if output is Output.JSON:
         show(output, found)
         return
-    show(output, found["steps"], f"lineage of {asked}")
+    show(output, found["steps"], f"lineage of {number}")
     console.print(f"in use now: {', '.join(found['current']) or 'none: its last record ended'}")
 
 
-def _explain_pair(
-    connection: Connection[TupleRow], pair: tuple[str, str], svg: Path | None, output: Output, *, right: bool
-) -> None:
+class _Told(NamedTuple):
+    """What was found, how it is drawn, and how it is told in tables."""
+
+    found: Answer
+    draw: Callable[[Answer], str]
+    tell: Callable[[Answer], None]
+
+
+def _explain_pair(question: Asked, pair: tuple[str, str]) -> _Told:
     from contactpoint.explaining.drawn import draw_pair
-    from contactpoint.explaining.sight import sight
     from contactpoint.explaining.words import explain_pair
 
-    kafka = addresses().kafka_settings()
-    found = explain_pair(connection, model_in_use(connection), *pair, sight(connection, kafka, with_right=right))
-    show(output, found, f"{found['left']} and {found['right']}")
-    _draw(svg, draw_pair, found)
+    found = explain_pair(question.connection, model_in_use(question.connection), *pair, question.sight())
+    question.showing(found["children"])
+    return _Told(found, draw_pair, lambda told: show(Output.TABLE, told, f"{told['left']} and {told['right']}"))
 
 
-def _explain_child(
-    connection: Connection[TupleRow], who: str, svg: Path | None, output: Output, *, right: bool
-) -> None:
+def _explain_child(question: Asked, who: str) -> _Told:
     from contactpoint.explaining.drawn import draw_links
-    from contactpoint.explaining.sight import sight
     from contactpoint.explaining.words import explain_child
 
-    number = number_of(DirectoryReader(connection), who)
-    seen = sight(connection, addresses().kafka_settings(), with_right=right)
-    found = explain_child(connection, model_in_use(connection), number, seen)
-    _draw(svg, draw_links, found)
-    if output is Output.JSON:
-        show(output, found)
-        return
-    console.print(f"child {number}: {len(found['members'])} records, {len(found['links'])} links hold them together")
+    number = question.number(who)
+    found = explain_child(question.connection, model_in_use(question.connection), number, question.sight())
+    return _Told(found, draw_links, _tell_links)
+
+
+def _tell_links(found: Answer) -> None:
+    members, links = len(found["members"]), len(found["links"])
+    console.print(f"child {found['child_number']}: {members} records, {links} links hold them together")
     for link in found["links"]:
         weight = "" if link["weight"] is None else f"{link['weight']:+.2f} bits, "
-        show(output, link["findings"], f"{link['left']} and {link['right']}: {weight}{link['model']}")
+        show(Output.TABLE, link["findings"], f"{link['left']} and {link['right']}: {weight}{link['model']}")
     if found["unlinked"]:
         console.print("joined without a comparison (the source's own merge): " + ", ".join(found["unlinked"]))
 
 
-def _explain_then(
-    connection: Connection[TupleRow], who: str, at: datetime, svg: Path | None, output: Output, *, right: bool
-) -> None:
+def _explain_then(question: Asked, who: str, at: datetime) -> _Told:
     from contactpoint.explaining.answers import tree_answer
     from contactpoint.explaining.drawn import draw_tree
     from contactpoint.explaining.records import known_at
-    from contactpoint.explaining.sight import sight
 
-    kafka, then = addresses().kafka_settings(), _utc(at)
-    decisions = read_decisions(kafka)
-    number = number_of(DirectoryReader(connection), who)
-    known = known_at(connection, kafka, model_files(), decisions, (number, then))
-    found = tree_answer(known, sight(connection, kafka, with_right=right, decisions=decisions), then)
-    _draw(svg, draw_tree, found)
-    if output is Output.JSON:
-        show(output, found)
-        return
-    show(output, found["records"], f"child {number} at {then.isoformat()}: the records as they were known")
-    show(output, found["steps"], f"how they came together; threshold {found['threshold']:+.2f} bits, {found['model']}")
+    then, decisions = _utc(at), read_decisions(question.kafka)
+    known = known_at(question.connection, question.kafka, model_files(), decisions, (question.number(who), then))
+    return _Told(tree_answer(known, question.sight(decisions), then), draw_tree, _tell_tree)
+
+
+def _tell_tree(found: Answer) -> None:
+    then, threshold = found["at"].isoformat(), f"threshold {found['threshold']:+.2f} bits, {found['model']}"
+    show(Output.TABLE, found["records"], f"child {found['child']} at {then}: the records as they were known")
+    show(Output.TABLE, found["steps"], f"how they came together; {threshold}")
     if not found["agrees"]:
         console.print("these records alone group as: " + "; ".join(", ".join(group) for group in found["groups"]))
 
 
-def _explain_change(
-    connection: Connection[TupleRow],
-    who: str,
-    other: str | None,
-    at: datetime | None,
-    svg: Path | None,
-    output: Output,
-    *,
-    right: bool,
-) -> None:
+def _explain_change(question: Asked, who: str, other: str | None, at: datetime | None) -> _Told:
     from contactpoint.explaining.answers import join_answer, split_answer
     from contactpoint.explaining.drawn import draw_change
     from contactpoint.explaining.records import known_at, known_now, members_of
-    from contactpoint.explaining.sight import sight
 
-    kafka = addresses().kafka_settings()
-    decisions = read_decisions(kafka)
-    seen = sight(connection, kafka, with_right=right, decisions=decisions)
-    reader = DirectoryReader(connection)
-    children = [number_of(reader, each) for each in (who, other) if each is not None]
+    connection, decisions = question.connection, read_decisions(question.kafka)
+    seen = question.sight(decisions)
+    children = [question.number(each) for each in (who, other) if each is not None]
     if at is not None:
-        known = known_at(connection, kafka, model_files(), decisions, (children[0], _utc(at)))
+        known = known_at(connection, question.kafka, model_files(), decisions, (children[0], _utc(at)))
     else:
         known = known_now(connection, model_in_use(connection), decisions, list(dict.fromkeys(children)))
     if other is None:
         found = split_answer(known, seen)
     else:
         found = join_answer(known, members_of(connection, children[0]), members_of(connection, children[1]), seen)
-    _draw(svg, draw_change, found)
-    show(output, found if output is Output.JSON else _in_words(found), "")
+    return _Told(found, draw_change, lambda told: show(Output.TABLE, _in_words(told)))
 
 
 def _in_words(found: Answer) -> Answer:
@@ -230,7 +216,7 @@ def _piece_in_words(piece: Answer) -> str:
     return f"{piece['what']}: {' '.join(map(str, piece['of']))}{weight}"
 
 
-def _draw(path: Path | None, draw: Any, found: Answer) -> None:
+def _draw(path: Path | None, draw: Callable[[Answer], str], found: Answer) -> None:
     if path is not None:
         path.write_text(draw(found), encoding="utf-8")
         messages.print(f"drawn into {path}", highlight=False)

@@ -111,6 +111,13 @@ def told(before: Outcome, after: Outcome, hides: Callable[[frozenset[str]], bool
     }
 
 
+def named(told: Row, now: Outcome) -> set[str]:
+    """Return the numbers of the children in use now that a told difference is about."""
+    records = {key for kind in ("new conflicts", "closed conflicts") for each in told[kind] for key in each["records"]}
+    children = {number for each in told["changes"] for number in each["before"]} | set(told["held"]["released"])
+    return children | {number for number, members in now.memberships.items() if not records.isdisjoint(members)}
+
+
 def _connected(
     start: str, groups: tuple[Mapping[str, Members], ...], of: tuple[Mapping[str, str], ...]
 ) -> tuple[set[str], set[str]]:

@@ -39,6 +39,17 @@ LAWS: Mapping[RequestKind, str] = MappingProxyType(
         "complaint": "own choice: as for a request",
     }
 )
+HOW: Mapping[RequestKind, tuple[str, ...]] = MappingProxyType(
+    {
+        "access": ("contactpoint child CHILD", "contactpoint audit report CHILD"),
+        "correction": ("contactpoint field CHILD FIELD", "contactpoint decide correct CHILD ITEMS.toml"),
+        "restriction": ("contactpoint decide shield CHILD",),
+        "objection": ("contactpoint decide shield CHILD",),
+        "erasure": ("contactpoint retention erase CHILD",),
+        "complaint": ("contactpoint audit search --child CHILD", "contactpoint users suspend ACCOUNT"),
+    }
+)
+"""The commands that serve each kind, for who has to answer."""
 REASONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "request.opened": {"letter": "in writing", "spoken": "spoken, and noted", "authority": "passed on"},

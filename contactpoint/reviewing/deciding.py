@@ -95,14 +95,19 @@ def read_state(
     Raises RejectedError for a record that was never received (where it has to be), or that needs a right which the
     asker has not.
     """
-    with wrap_errors():
-        rows = connection.execute(QUERIES["children_of_keys"], {"keys": list(keys)}).fetchall()
-    child_of = {key: child for key, child, _ in rows}
+    child_of = children_of(connection, keys)
     for key in keys:
         if received and key not in child_of:
             raise RejectedError("record_unknown", f"no record {key} has been received")
     sight.demand_right(keys)
     return State(child_of, in_force(decisions), sight)
+
+
+def children_of(connection: Connection[TupleRow], keys: Sequence[str]) -> dict[str, str | None]:
+    """Return the child of each of these records that was ever received; None for one that is not live."""
+    with wrap_errors():
+        rows = connection.execute(QUERIES["children_of_keys"], {"keys": list(keys)}).fetchall()
+    return {key: child for key, child, _ in rows}
 
 
 def decide_link(

@@ -38,6 +38,14 @@ def create_tables(settings: PostgresSettings) -> None:
     apply_schema(settings, "projections.access.sql")
 
 
+def create_where_missing(connection: Connection, settings: PostgresSettings) -> None:
+    """Make the trail's tables unless they are there: a login that could not make them then need not."""
+    with wrap_errors():
+        row = connection.execute(QUERIES["is_made"]).fetchone()
+    if row is None or not row[0]:
+        create_tables(settings)
+
+
 def append(connection: Connection, entries: Sequence[AccessEntry]) -> list[int]:
     """Append entries in the caller's transaction; return one receipt (entry number) each, in order.
 

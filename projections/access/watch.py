@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from connectors.postgres import wrap_errors
 from projections.access.log import append
-from projections.access.misuse.facts import Access, Facts, Family, Involvement, User
+from projections.access.misuse.facts import Access, Facts
 from projections.access.misuse.review import Review, review
 from projections.access.reader import POLICY, Found, TrailReader, Wanted
 from projections.access.sql import QUERIES
 from projections.access.store import Connection
 from schemas.access import AccessAction, AccessEntry, Person
-from schemas.errors import ConfigurationError, RejectedError
+from schemas.errors import RejectedError
 from schemas.identity import ALPHABET, is_child_number
-from schemas.settings import explain_validation
 
 _WATCHED = frozenset({"searched", "opened", "listed_involved", "read_changes", "overrode_shield", "unmasked"})
 _NUMBERS = ("child_number", "number", "nhs", "upn")  # terms that are an identifier
@@ -27,32 +23,12 @@ _MOST = 5_000_000
 Outcome = Literal["innocent", "misuse"]
 
 
-class _FactsFile(BaseModel):
-    """The file that the management teams' systems write: people by account, families and involvements by child."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    users: dict[str, User]
-    families: dict[str, Family] = {}
-    involvements: dict[str, tuple[Involvement, ...]] = {}
-
-
-def read_facts(path: Path) -> Facts:
-    """Read a facts file (JSON); raise ConfigurationError that says what is wrong with it."""
-    try:
-        given = TypeAdapter(_FactsFile).validate_json(path.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read ({type(error).__name__})") from error
-    except ValidationError as error:
-        raise ConfigurationError(explain_validation(error, str(path))) from error
-    return Facts(given.users, given.families, given.involvements)
-
-
-def look(reader: TrailReader, facts: Facts, since: datetime) -> list[Review]:
-    """Run the rules over what was recorded since then."""
+def look(reader: TrailReader, since: datetime, known: Callable[[Sequence[Access]], Facts]) -> list[Review]:
+    """Run the rules over what was recorded since then; `known` says what is known of these people and children."""
     with wrap_errors():
         found = reader.find(Wanted(since=since, limit=_MOST))
-    return review(accesses_of(reversed(found)), facts)
+    accesses = accesses_of(reversed(found))
+    return review(accesses, known(accesses))
 
 
 def accesses_of(found: Iterable[Found]) -> list[Access]:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg.types.json import Jsonb
 
 from connectors.postgres import apply_schema, sql_blocks
-from projections.access.deed import Deed, done
+from projections.access.deed import Deed, Shown, done
 from projections.base import Rows
 from projections.exports.control import Cells, Row, Values, cells, published_cells, published_count, refusals, table
 from projections.exports.manifest import csv_bytes, signed_manifest
@@ -109,7 +109,7 @@ class ReleaseDesk:
             row = self._connection.execute(_SQL["child_behind"], (project, pseudonym)).fetchone()
         return None if row is None else row[0]
 
-    def _done(self, action: AccessAction, who: Person, reference: str) -> AbstractContextManager[None]:
+    def _done(self, action: AccessAction, who: Person, reference: str) -> AbstractContextManager[Shown]:
         return done(self._connection, Deed(action, who, _POLICY, reference))
 
     def _checked(self, spec: ReleaseSpec) -> list[Row]:

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from connectors.postgres import apply_schema, sql_blocks, wrap_errors
-from projections.access.log import append, require_healthy
+from projections.access.deed import Deed, done
 from projections.base import Rows
 from projections.reviewing.rules import CLAIM, LONGEST_CLAIM, Opinion, Verdict, check_answer, verdict
-from schemas.access import AccessEntry, Person
+from schemas.access import Person
 from schemas.errors import RejectedError
 from schemas.settings import PostgresSettings
 
@@ -126,20 +126,9 @@ class ReviewDesk:
 
         Raises RetriableError, and nothing may be shown, while the audit trail is not kept.
         """
-        entries = [
-            AccessEntry(
-                action="unmasked",
-                decision="permitted",
-                who=who,
-                purpose="data_quality",
-                child=child,
-                fields=tuple(fields),
-                results=1,
-                policy=POLICY,
-                request=item,
-            )
-            for child in sorted(set(children))
-        ]
-        with wrap_errors(), self._connection.transaction():
-            require_healthy(self._connection)
-            append(self._connection, entries)
+        with done(self._connection, self.viewing(who, item, fields)) as shown:
+            shown.children.update(children)
+
+    def viewing(self, who: Person, item: str, fields: Sequence[str] = ()) -> Deed:
+        """Return what somebody does who works on an item."""
+        return Deed("unmasked", who, POLICY, item, purpose="data_quality", fields=fields)

@@ -21,7 +21,7 @@ from schemas.settings import PostgresSettings
 API_LOGIN = "directory_service_login"
 _TRIES = 5
 _OTHER_WAS_FASTER = (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation, psycopg.errors.InternalError_)
-_SCRIPTS = ("schema", "admission", "search", "records", "grants")
+_SCRIPTS = ("schema", "admission", "search", "records", "watching", "grants")
 
 
 def install(settings: PostgresSettings) -> None:

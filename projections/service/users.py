@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow, dict_row
 
 from connectors.postgres import sql_blocks, wrap_errors
 from projections.access.log import append
+from projections.directory.entry import fold_name
 from projections.service.decision import POLICY_VERSION
 from projections.service.purposes import OVERRIDERS, Category, Right
 from schemas.access import AccessAction, AccessEntry, Person
@@ -54,6 +55,11 @@ class Users:
         names = [name for name in Eligibility.__slots__ if getattr(held, name) is not None]
         values = (held.trained_until, held.vetted_at, held.vetted_at, held.vetted_at, held.agreed_until, subject)
         self._change_person("changed_rights", subject, {"recorded": " ".join(names)}, "record", *values)
+
+    def describe(self, subject: str, given: str, surname: str, home: str | None) -> None:
+        """Say who the person is and where they live, for the rules about the use of accounts."""
+        values = (subject, fold_name(given), fold_name(surname), home)
+        self._change_person("changed_rights", subject, {"recorded": "person"}, "describe", *values)
 
     def grant(self, subject: str, rights: Sequence[str]) -> None:
         """Give a person exactly these rights beyond their category's."""

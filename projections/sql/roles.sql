@@ -16,6 +16,8 @@
 -- contactpoint_shielded_reviewer  reads all of it
 -- contactpoint_directory     owns the functions that the reader calls: may read the published tables, under row security
 -- contactpoint_shield        owns the one function that reads behind a shield
+-- contactpoint_watch         owns the functions that the rules about the use of accounts call
+-- contactpoint_watcher       runs these rules: no table rights, only those functions
 -- contactpoint_operator      runs the stages: status and settings, no child's data
 
 do $$
@@ -26,7 +28,7 @@ begin
         'contactpoint_projector', 'contactpoint_reader', 'contactpoint_audit_writer', 'contactpoint_sequencer',
         'contactpoint_auditor', 'contactpoint_exporter', 'contactpoint_operator', 'contactpoint_reviewer',
         'contactpoint_shielded_reviewer', 'contactpoint_directory', 'contactpoint_shield', 'contactpoint_authoriser',
-        'contactpoint_discloser', 'contactpoint_disclosure_reviewer'
+        'contactpoint_discloser', 'contactpoint_disclosure_reviewer', 'contactpoint_watch', 'contactpoint_watcher'
     ] loop
         if not exists (select from pg_roles where rolname = wanted) then
             begin

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any, cast, get_args
 
+import click
 import pytest
 import typer
 
+from connectors.postgres import sql_script
 from connectors.raw import RawAddress, RawEducation, RawName, RawPerson, RawPrimaryCare, RawWhereabouts
 from connectors.registry import FORMATS
 from contactpoint.cli.app import app
@@ -17,8 +20,10 @@ from ingest.settings import load_feed
 from ingest.suppliers import ALL_ITEMS, SUPPLIERS, USUAL
 from projections.exports.specification import RECIPIENTS, ReleaseSpec
 from projections.service.contract import openapi_document
+from schemas.access import AccessAction
 from schemas.errors import ConfigurationError
 from schemas.records import Identifier
+from tests.factories.looks import listed_interfaces
 
 FEED = 'name = "f"\nconnector = "{connector}"\ndirectory = "in"\nsource = "s"\nsupplier = "{supplier}"\n'
 CHILD = RawPerson(
@@ -30,7 +35,13 @@ CHILD = RawPerson(
     primary_care=RawPrimaryCare(practice="Mill Surgery"),
 )
 PROFILING = ("score", "risk", "rank", "profile", "cohort", "predict", "segment", "top", "similar")
-INTERFACES = Path(__file__).with_name("interfaces.txt")
+LISTED = listed_interfaces()
+# Who works on a question, a sample, a request or an approved release has it for a reason.
+CASE_IS_THE_REASON = {
+    f"contactpoint {each}"
+    for each in ("conflicts compare", "conflicts next", "sample next", "request show", "release make")
+}
+ROLES = sql_script("projections.sql", "roles")
 
 
 @pytest.mark.parametrize("supplier", SUPPLIERS)
@@ -75,8 +86,39 @@ def commands(command: object, path: str) -> list[str]:
 
 
 def test_line_23_every_interface_is_on_a_list_that_somebody_has_read() -> None:
-    listed = [line for line in INTERFACES.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    assert interfaces() == listed, "an interface came or went: read it against line 23, then change interfaces.txt"
+    assert interfaces() == list(LISTED), (
+        "an interface came or went: read it against line 23, then change interfaces.txt"
+    )
+
+
+def test_every_interface_says_what_it_shows_of_a_child_by_which_right_and_what_the_trail_has_of_it() -> None:
+    for name, (shows, *rest) in LISTED.items():
+        assert shows in {"nothing", "pseudonyms", "child"}, name
+        assert len(rest) == (0 if shows == "nothing" else 2), name
+    assert {entry for _, _, entry in shown()} <= set(get_args(AccessAction))
+    roles = {right for name, right, _ in shown() if name.startswith("contactpoint ")}
+    assert all(f"contactpoint_{right}" in ROLES for right in roles)
+
+
+def test_nobody_is_shown_a_child_without_a_name_and_a_reason() -> None:
+    for name, _, entry in shown():
+        if name.startswith("contactpoint "):
+            needed = {each.name for each in command(name).params if each.required}
+            assert {"by", "organisation"} <= needed, name
+            assert "reason" in needed or entry == "disclosed" or name in CASE_IS_THE_REASON, name
+
+
+def shown() -> list[tuple[str, str, str]]:
+    """Return each interface that shows something of children, the right that it needs and its entry in the trail."""
+    return [(name, rest[0], rest[1]) for name, (_, *rest) in LISTED.items() if rest]
+
+
+def command(name: str) -> click.Command:
+    """Return a command by its full name."""
+    found: Any = typer.main.get_command(app)
+    for word in name.split()[1:]:
+        found = found.commands[word]
+    return cast("click.Command", found)
 
 
 def test_line_23_no_interface_scores_ranks_or_picks_children_by_what_they_are() -> None:

@@ -85,6 +85,9 @@ class Line:
             "CONTACTPOINT_POSTGRES_DSN": self.postgres.dsn.get_secret_value(),
             "CONTACTPOINT_MATCHING_LEASE_SECONDS": "1.5",
             "CONTACTPOINT_KEK": KEK,
+            "CONTACTPOINT_BY": "tester",
+            "CONTACTPOINT_ORGANISATION": "bolton",
+            "CONTACTPOINT_REASON": "to see that the line works",
             **AuditParts(self.trail_keys, "http://127.0.0.1:9").as_env(),
         }
         return {**os.environ, **addresses, **overrides}

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
+import psycopg
 import pytest
+from psycopg import sql
+from typer.testing import CliRunner
 
 from connectors.postgres import act_as, connect
+from contactpoint.cli.app import app
+from projections.access.known import WATCHER, home_of
+from projections.access.misuse.facts import Facts, Family, User
 from projections.access.reader import TrailReader, Wanted
 from projections.access.store import erase_keys
-from projections.access.watch import accesses_of, close, keep, look, read_facts
+from projections.access.watch import accesses_of, close, keep, look
 from projections.directory.projection import DirectoryProjection
+from projections.service.users import Users
 from schemas.access import Person
-from schemas.errors import ConfigurationError, RejectedError, RetriableError
+from schemas.errors import RejectedError, RetriableError
 from schemas.settings import PostgresSettings
+from tests.factories.directory_service import Desk, teenager
 from tests.factories.trail import Trail, entry, open_trail
 
 MOSS, REED = "1P363AQQSXXVB", "0000000000000"
@@ -121,12 +130,9 @@ def test_an_auditor_s_role_can_read_and_cannot_change_the_trail(trail: Trail, re
     ).fetchone() == (False,)
 
 
-def facts_file(trail: Trail) -> Path:
-    path = trail.folder / "facts.json"
-    nurse = {"user": "u-1", "organisation": "o", "role": "nurse", "given": "Ann", "surname": "Moss"}
-    family = {"surname": "Fry", "carers": [["Ann", "Moss"]]}
-    path.write_bytes(orjson.dumps({"users": {"u-1": nurse}, "families": {MOSS: family}, "involvements": {}}))
-    return path
+def known(_: object) -> Facts:
+    nurse = User("u-1", "o", "nurse", "Ann", "Moss")
+    return Facts({"u-1": nurse}, {MOSS: Family("Fry", carers=(("Ann", "Moss"),))})
 
 
 def test_the_rules_look_at_the_trail_and_a_suspended_account_is_refused_until_a_person_restores_it(
@@ -138,7 +144,7 @@ def test_the_rules_look_at_the_trail_and_a_suspended_account_is_refused_until_a_
     ]
     trail.record([entry(), *probing])
     trail.sequencer.number()
-    lines = look(reader, read_facts(facts_file(trail)), EVER)
+    lines = look(reader, EVER, known)
     assert {(line.rule, line.suspend) for line in lines} == {("own_child", False), ("shield_probing", True)}
     assert keep(trail.connection, lines) == lines
     assert keep(trail.connection, lines) == []
@@ -155,7 +161,7 @@ def test_the_rules_look_at_the_trail_and_a_suspended_account_is_refused_until_a_
 def test_what_was_found_to_be_misuse_stays_suspended(trail: Trail, reader: TrailReader) -> None:
     trail.record([entry()])
     trail.sequencer.number()
-    (line,) = keep(trail.connection, look(reader, read_facts(facts_file(trail)), EVER))
+    (line,) = keep(trail.connection, look(reader, EVER, known))
     close(trail.connection, line.finding, AUDITOR, "misuse", "q-1")
     assert trail.connection.execute("select audit.suspended('u-1')").fetchone() == (True,)
 
@@ -171,8 +177,39 @@ def test_numbers_in_queries_become_ordinals_so_that_a_walk_through_them_shows(
     assert numbers[0] is not None
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"users": {"u": {"user": "u"}}}', b'{"users": {}, "scores": {}}'])
-def test_a_wrong_facts_file_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "facts.json").write_bytes(content)
-    with pytest.raises(ConfigurationError, match=r"facts\.json"):
-        read_facts(tmp_path / "facts.json")
+def test_the_rules_learn_from_the_directory_and_the_accounts_alone_who_is_related_and_who_works_with_a_child(
+    postgres: PostgresSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, day = Desk(postgres), datetime.now(UTC)
+    (number,) = desk.directory.add(teenager())
+    homes = {
+        "mother": ("Denise", "Hargreaves"),
+        "okafor": ("Sam", "Okafor"),
+        "lodger": ("Jo", "Bee"),
+        "any": ("A", "B"),
+    }
+    with connect(postgres, autocommit=True) as connection:
+        users = Users(connection, "operator-1")
+        users.accredit("RMC", "Bolton NHS Foundation Trust", None)
+        users.accredit("GMP", "Another employer", None)
+        for account, (given, family) in homes.items():
+            users.add(account, "health", "RMC" if account in {"mother", "okafor"} else "GMP")
+            users.describe(account, given, family, home_of("14 mill brow", "BL14QR") if account == "lodger" else None)
+    with open_trail(postgres, tmp_path) as trail:
+        looked = [Person(user=account, role="health", organisation="RMC") for account in homes]
+        trail.record([entry(who=who, child=number) for who in looked])
+        trail.sequencer.number()
+    monkeypatch.setenv("CONTACTPOINT_POSTGRES_DSN", postgres.dsn.get_secret_value())
+    monkeypatch.setenv("CONTACTPOINT_KAFKA", "127.0.0.1:9")
+    monkeypatch.setenv("CONTACTPOINT_AUDIT_KEYS", str(tmp_path / "log"))
+    monkeypatch.setenv("CONTACTPOINT_AUDIT_WITNESS", "http://127.0.0.1:9")
+    since = ("--since", f"{day:%Y-%m-%d}", "--output", "json")
+    told = CliRunner().invoke(app, ["audit", "misuse", *since], catch_exceptions=False)
+    assert {(each["user"], each["rule"]) for each in json.loads(told.stdout)} == {
+        ("mother", "own_child"), ("lodger", "same_address"), ("any", "colleagues_child")
+    }  # fmt: skip
+    with connect(postgres, autocommit=True) as watcher:
+        act_as(watcher, WATCHER)
+        for table in (("directory", "entry"), ("service", "person"), ("service", "behind_account"), ("audit", "entry")):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                watcher.execute(sql.SQL("select 1 from {}").format(sql.Identifier(*table)))

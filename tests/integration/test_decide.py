@@ -112,7 +112,7 @@ def _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line: Line, number
 
 
 def _the_queue(line: Line, one: str, other: str) -> None:
-    before = ask(line, "conflicts", "--with-right", "shielded")
+    before = ask(line, "conflicts", "list", "--with-right", "shielded")
     hidden = conflict("opened", 50_000, (one, "school-1:none"), shielded=True, kind="shield_in_doubt")
     seen = conflict("opened", 50_000, (min(one, other), max(one, other)), authority="E08000001")
     with EventProducer(line.kafka) as producer:
@@ -120,11 +120,11 @@ def _the_queue(line: Line, one: str, other: str) -> None:
             producer.send_event(CONFLICTS, encode(event))
     with line.stages():
         line.drain()
-    everything = ask(line, "conflicts", "--with-right", "shielded", "--on", "2026-03-01")
+    everything = ask(line, "conflicts", "list", "--with-right", "shielded", "--on", "2026-03-01")
     assert len(everything["conflicts"]) == len(before["conflicts"]) + 2
-    found = ask(line, "conflicts", "--authority", "E08000001", "--kind", "possible_link")["conflicts"]
+    found = ask(line, "conflicts", "list", "--authority", "E08000001", "--kind", "possible_link")["conflicts"]
     assert seen.subject in {each["conflict_id"] for each in found}
-    assert hidden.subject not in json.dumps(ask(line, "conflicts", "--state", "any"))
+    assert hidden.subject not in json.dumps(ask(line, "conflicts", "list", "--state", "any"))
     assert ask(line, "conflicts", "show", seen.subject)["records"] == sorted((one, other))
     unknown, denied = (run(line, "conflicts", "show", name) for name in ("0" * 32, hidden.subject))
     assert str(unknown.exception).replace("0" * 32, "") == str(denied.exception).replace(hidden.subject, "")

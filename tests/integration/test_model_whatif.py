@@ -73,7 +73,9 @@ def test_what_if_foretells_what_the_new_model_then_does_keeps_decisions_and_publ
         done = ask(line, "model", "activate", str(path), *TWO, "--reason", "retrained", "--wait")
         assert done["instead of"] == live.model_id
         assert line.outcome().memberships == expected
-        asked = {each["conflict_id"] for each in ask(line, "conflicts", "--with-right", "shielded")["conflicts"]}
+        asked = {
+            each["conflict_id"] for each in ask(line, "conflicts", "list", "--with-right", "shielded")["conflicts"]
+        }
         assert {each["conflict"] for each in told["new conflicts"]} <= asked
 
 

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from psycopg.conninfo import make_conninfo
+from typer.testing import CliRunner, Result
 
 from connectors.postgres import connect
 from contactpoint.cli.app import app
 from projections.access.log import set_limits
+from projections.review.projection import ReviewProjection
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.line import Line
+from tests.factories.looks import listed_interfaces, looks
 from tests.integration.test_review_line import doubtful
 
 Row = dict[str, Any]
@@ -30,26 +33,33 @@ def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Li
     return line
 
 
-def run(line: Line, by: str, *arguments: str) -> Any:
+def invoke(line: Line, by: str, *arguments: str, **env: str) -> Result:
+    """Run a command as somebody in this process."""
+    who = {"CONTACTPOINT_BY": by} if by else {}
+    env = line.env(CONTACTPOINT_MATCHING_MODEL=str(doubtful(line.folder)), **who, **env)
+    return CliRunner().invoke(app, [*arguments, *([] if arguments[0] == "disclose" else ["--output", "json"])], env=env)
+
+
+def run(line: Line, by: str, *arguments: str, **env: str) -> Any:
     """Run a command as somebody and return its JSON; what it refuses is returned as its error's code."""
-    who = ("--by", by, "--organisation", "bolton") if by else ()
-    env = line.env(CONTACTPOINT_MATCHING_MODEL=str(doubtful(line.folder)))
-    done = CliRunner().invoke(app, [*arguments, *who, "--output", "json"], env=env)
+    done = invoke(line, by, *arguments, **env)
     return getattr(done.exception, "code", None) if done.exit_code else json.loads(done.stdout)
 
 
 def test_people_review_questions_and_samples_without_seeing_each_others_answers(line: Line) -> None:
-    question = next(each for each in run(line, "", "conflicts")["conflicts"] if each["kind"] == "possible_link")
+    question = next(each for each in run(line, "", "conflicts", "list")["conflicts"] if each["kind"] == "possible_link")
     name = question["conflict_id"]
     _one_works_on_it_at_a_time(line, name)
     _two_answer_blind_and_a_third_where_they_differ(line, name, str(question["version"]))
     _a_shield_hides_a_question_from_all_without_the_right(line, name)
+    records = run(line, "", "conflicts", "show", name, "--with-right", "shielded")["records"]
     sample = run(line, "ann", "sample", "draw", "--seed", "7", "--each", "3")["sample"]
-    _a_sample_is_drawn_again_by_its_seed_and_without_the_shielded(line, sample, question["records"])
+    _a_sample_is_drawn_again_by_its_seed_and_without_the_shielded(line, sample, records)
     _a_reviewed_sample_says_how_many_links_are_right(line, sample)
     first, second, _ = run(line, "", "sample", "list")
     assert (first["open"], second["open"]) == (0, second["items"])
-    _nothing_is_shown_while_the_trail_is_not_kept(line, second["sample"])
+    _every_look_at_a_child_is_entered_before_it_is_shown(line)
+    _a_login_without_the_right_is_refused_and_that_is_entered(line)
 
 
 def _one_works_on_it_at_a_time(line: Line, name: str) -> None:
@@ -57,7 +67,7 @@ def _one_works_on_it_at_a_time(line: Line, name: str) -> None:
     assert run(line, "lea", "conflicts", "assign", name, "--to", "ann")["held by"] == "ann"
     assert run(line, "bob", "conflicts", "claim", name) == "claimed"
     assert run(line, "bob", "conflicts", "release", name) == "not_claimed"
-    (shown,) = [each for each in run(line, "", "conflicts")["conflicts"] if each["conflict_id"] == name]
+    (shown,) = [each for each in run(line, "", "conflicts", "list")["conflicts"] if each["conflict_id"] == name]
     assert (shown["held by"], "review" in shown) == ("ann", False)
     assert run(line, "lea", "conflicts", "release", name)["held by"] is None
     assert run(line, "bob", "conflicts", "next")["conflict"] != run(line, "ann", "conflicts", "next")["conflict"]
@@ -90,12 +100,10 @@ def _two_answer_blind_and_a_third_where_they_differ(line: Line, name: str, versi
     assert "cannot-link" in shown["decide with"]
     assert shown["decide with"].endswith("--by bob --approved-by cleo --reason namesakes")
     assert run(line, "dan", "conflicts", "claim", name) == "question_answered"
-    with connect(line.postgres, autocommit=True) as connection:
-        entries = connection.execute(
-            "select distinct entry #>> '{who,user}', entry ->> 'purpose', entry ->> 'request' from audit.pending"
-            " where entry ->> 'action' = 'unmasked' and entry ->> 'request' = %s", [name]
-        ).fetchall()  # fmt: skip
-    assert entries == [("bob", "data_quality", name)]
+    made = [each for each in entries(line) if each["request"] == name and each["who"]["user"] == "bob"]
+    assert {(each["action"], each["purpose"], each["decision"]) for each in made} == {
+        ("unmasked", "data_quality", "permitted")
+    }
 
 
 def _a_shield_hides_a_question_from_all_without_the_right(line: Line, name: str) -> None:
@@ -150,10 +158,47 @@ def _a_reviewed_sample_says_how_many_links_are_right(line: Line, sample: str) ->
         assert [row[0] for row in kept] == [wrong]
 
 
-def _nothing_is_shown_while_the_trail_is_not_kept(line: Line, sample: str) -> None:
+def _every_look_at_a_child_is_entered_before_it_is_shown(line: Line) -> None:
+    """Every command that interfaces.txt says shows a child; the routes are in test_directory_service."""
+    ready = looks(line, lambda *words: run(line, "zoe", *words), doubtful(line.folder))
+    listed = {name.removeprefix("contactpoint "): said for name, said in listed_interfaces().items()}
+    shown = {name: said for name, said in listed.items() if said[0] == "child" and "/" not in name}
+    assert ready.keys() == shown.keys()
+    for name, arguments in ready.items():
+        before = len(entries(line))
+        told = invoke(line, "zoe", *name.split(), *arguments)
+        assert (told.exit_code, told.stdout == "") == (0, False), (name, told.output, told.exception)
+        made = entries(line)[before:]
+        assert {(each["action"], each["decision"], each["who"]["user"]) for each in made} == {
+            (shown[name][2], "permitted", "zoe")
+        }, name
     set_limits(line.postgres, numbering=timedelta(0), signing=timedelta(days=1), witness=timedelta(days=1))
-    arguments = ["sample", "next", sample, "--by", "ann", "--organisation", "bolton", "--output", "json"]
-    env = line.env(CONTACTPOINT_MATCHING_MODEL=str(doubtful(line.folder)))
-    refused = CliRunner().invoke(app, arguments, env=env)
-    assert "not kept" in str(refused.exception)
-    assert refused.stdout == ""
+    for name, arguments in ready.items():
+        refused = invoke(line, "zoe", *name.split(), *arguments)
+        assert (refused.stdout, "not kept" in str(refused.exception)) == ("", True), name
+    set_limits(line.postgres, numbering=timedelta(days=1), signing=timedelta(days=1), witness=timedelta(days=1))
+
+
+def _a_login_without_the_right_is_refused_and_that_is_entered(line: Line) -> None:
+    def ask(role: str, *words: str) -> Any:
+        dsn = make_conninfo(line.postgres.dsn.get_secret_value(), options=f"-c role={role}")
+        return run(line, "max", "conflicts", "list", *words, CONTACTPOINT_POSTGRES_DSN=dsn)
+
+    with connect(line.postgres, autocommit=True) as connection:
+        review = ReviewProjection()
+        review.create(connection, review.live)  # once more, now that there are roles
+    assert "conflicts" in ask("contactpoint_reviewer")
+    assert ask("contactpoint_reviewer", "--with-right", "shielded") == "right_needed"
+    assert "conflicts" in ask("contactpoint_shielded_reviewer", "--with-right", "shielded")
+    assert ask("contactpoint_auditor") == "right_needed"
+    with connect(line.postgres, autocommit=True) as connection:
+        connection.execute("insert into audit.review values ('f', 'max', 'volume', '{}', now(), true)")
+    assert ask("contactpoint_reviewer") == "account_suspended"
+    made = [each.get("refusal", "permitted") for each in entries(line) if each["who"]["user"] == "max"]
+    assert made == ["permitted", "right_needed", "permitted", "right_needed", "account_suspended"]
+
+
+def entries(line: Line) -> list[dict[str, Any]]:
+    """Return the entries of the trail so far, the first one first."""
+    with connect(line.postgres, autocommit=True) as connection:
+        return [row[0] for row in connection.execute("select entry from audit.pending order by entry_id")]

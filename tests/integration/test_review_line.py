@@ -48,13 +48,13 @@ def test_a_question_that_a_person_answers_closes_and_comes_back_when_the_answer_
     line.ingest(line.world(60))
     with line.stages(CONTACTPOINT_MATCHING_MODEL=str(doubtful(line.folder))):
         line.drain()
-        queue = ask(line, "conflicts")
+        queue = ask(line, "conflicts", "list")
         assert sum(row["open"] for row in queue["counts"]) == len(queue["conflicts"])
         question = next(each for each in queue["conflicts"] if each["kind"] == "possible_link")
         shown = ask(line, "conflicts", "show", question["conflict_id"])
         assert shown["evidence"][0]["findings"]
         people = ("--by", "ann", "--wait")
-        answer = ask(line, "decide", "cannot-link", *question["records"], *people, "--reason", "namesakes")["decision"]
+        answer = ask(line, "decide", "cannot-link", *shown["records"], *people, "--reason", "namesakes")["decision"]
         closed = ask(line, "conflicts", "show", question["conflict_id"])
         assert (closed["state"], closed["resolution"], closed["answers"]) == ("closed", "decided", [answer])
         ask(line, "decide", "retract", answer, *people, "--approved-by", "bob", "--reason", "mistaken")

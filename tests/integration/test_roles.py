@@ -36,6 +36,8 @@ def test_processes_that_start_together_make_each_role_once(postgres: PostgresSet
                 "sequencer",
                 "shield",
                 "shielded_reviewer",
+                "watch",
+                "watcher",
             )
         ],
         False,

@@ -1,3 +1,10 @@
+-- name: is_made
+select to_regclass('audit.pending') is not null;
+
+-- name: desk_rights
+select audit.suspended(%s), pg_has_role('contactpoint_reviewer', 'member'),
+       pg_has_role('contactpoint_shielded_reviewer', 'member');
+
 -- name: append
 select audit.append(%s::jsonb);
 

@@ -221,7 +221,8 @@ $$;
 -- Rights. Functions run with the rights of their owners, which are no more than the tables that they need.
 grant usage on schema audit to
     contactpoint_audit_writer, contactpoint_sequencer, contactpoint_auditor, contactpoint_reader, contactpoint_operator,
-    contactpoint_exporter, contactpoint_authoriser, contactpoint_discloser, contactpoint_disclosure_reviewer;
+    contactpoint_exporter, contactpoint_authoriser, contactpoint_discloser, contactpoint_disclosure_reviewer,
+    contactpoint_reviewer, contactpoint_shielded_reviewer;
 grant usage on schema vault to contactpoint_sequencer, contactpoint_auditor;
 grant insert, select (entry_id) on audit.pending to contactpoint_audit_writer;
 grant select on audit.pulse, audit.review to contactpoint_operator;
@@ -243,9 +244,11 @@ revoke create on schema audit from contactpoint_audit_writer, contactpoint_opera
 revoke all on all functions in schema audit from public;
 grant execute on function audit.is_entry(jsonb) to contactpoint_audit_writer, contactpoint_reader;
 grant execute on function audit.append(jsonb) to contactpoint_reader, contactpoint_exporter, contactpoint_auditor,
-    contactpoint_authoriser, contactpoint_discloser, contactpoint_disclosure_reviewer;
+    contactpoint_authoriser, contactpoint_discloser, contactpoint_disclosure_reviewer, contactpoint_reviewer,
+    contactpoint_shielded_reviewer;
 grant execute on function audit.trouble() to contactpoint_authoriser, contactpoint_discloser,
-    contactpoint_disclosure_reviewer;
+    contactpoint_disclosure_reviewer, contactpoint_reviewer, contactpoint_shielded_reviewer;
+grant execute on function audit.suspended(text) to contactpoint_reviewer, contactpoint_shielded_reviewer;
 grant execute on function audit.trouble(), audit.healthy(), audit.suspended(text)
     to contactpoint_reader, contactpoint_exporter, contactpoint_auditor, contactpoint_operator;
 grant execute on function audit.guarded(text[]) to contactpoint_auditor;

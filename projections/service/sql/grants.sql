@@ -18,6 +18,7 @@ grant execute on all functions in schema service to contactpoint_directory;
 
 -- Those who look after accounts; the audit trail says what they did.
 grant select, insert, update on service.organisation, service.person to contactpoint_operator;
+grant insert, update, select (subject) on service.behind_account to contactpoint_operator;
 grant select (id, opened_at, kind, subject, detail, request, closed_at, closed_by, outcome),
     update (closed_at, closed_by, outcome) on service.investigation to contactpoint_operator;
 grant select, update on service.alert to contactpoint_operator;
@@ -42,4 +43,16 @@ grant execute on function service.behind_shield(text) to contactpoint_directory;
 grant usage on schema service, sealed to contactpoint_shield;
 grant execute on function service.admitted() to contactpoint_shield;
 revoke create on schema service, directory_api from contactpoint_directory, contactpoint_shield;
+
+-- The rules about the use of accounts.
+grant usage on schema service, directory to contactpoint_watch;
+grant select on service.organisation, service.behind_account to contactpoint_watch;
+grant select (subject, organisation, category) on service.person to contactpoint_watch;
+grant usage on schema watching to contactpoint_watcher;
+grant create on schema watching to contactpoint_watch;
+alter function watching.people(text[]) owner to contactpoint_watch;
+alter function watching.families(text[]) owner to contactpoint_watch;
+revoke create on schema watching from contactpoint_watch;
+revoke all on all functions in schema watching from public;
+grant execute on all functions in schema watching to contactpoint_watcher;
 grant execute on all functions in schema directory_api to contactpoint_reader;

@@ -36,6 +36,12 @@ select directory_api.sources();
 -- name: nothing
 select null;
 
+-- name: people
+select * from watching.people(%s);
+
+-- name: families
+select * from watching.families(%s);
+
 -- name: server_key
 select directory_api.server_key(%s);
 

@@ -27,6 +27,14 @@ create table if not exists service.person (
     blocked_for text collate "C"
 ) with (fillfactor = 90);
 
+-- The person behind an account, as names and homes are compared: for the rules about the use of accounts alone.
+create table if not exists service.behind_account (
+    subject text collate "C" primary key references service.person,
+    given text not null,
+    surname text not null,
+    home text
+);
+
 -- How much each person uses the directory: one row a day.
 create table if not exists service.usage (
     subject text collate "C" not null,

@@ -23,6 +23,10 @@ set trained_until = coalesce(%s, trained_until),
     agreed_until = coalesce(%s, agreed_until)
 where subject = %s;
 
+-- name: describe
+insert into service.behind_account (subject, given, surname, home) values (%s, %s, %s, %s)
+on conflict (subject) do update set given = excluded.given, surname = excluded.surname, home = excluded.home;
+
 -- name: grant
 update service.person set rights = %s where subject = %s;
 
