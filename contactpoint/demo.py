@@ -209,7 +209,8 @@ def _say_what_next(demo: _Demo, number: str) -> None:
         f"  export CONTACTPOINT_LOCAL='{demo.config.folder}'\n"
         "  export CONTACTPOINT_BY=you CONTACTPOINT_ORGANISATION=demo CONTACTPOINT_REASON='to see how it works'\n"
         "  .venv/bin/contactpoint run                          (the stages, until Ctrl-C; decisions need them)\n"
-        "  .venv/bin/contactpoint lag\n  .venv/bin/contactpoint rejects --by none\n  .venv/bin/contactpoint conflicts list\n"
+        "  .venv/bin/contactpoint lag\n  .venv/bin/contactpoint rejects --by none\n"
+        "  .venv/bin/contactpoint conflicts list\n"
         f"  .venv/bin/contactpoint child '{number}'\n  .venv/bin/contactpoint explain '{number}'\n"
         f"  .venv/bin/contactpoint directory try '{number}'     (the service, and requests ready to paste)\n"
         f"Stop it with: CONTACTPOINT_LOCAL='{demo.config.folder}' make reset",
