@@ -34,6 +34,8 @@ def source_topic(kind: SourceKind) -> str:
 
 
 SOURCE_TOPICS: tuple[str, ...] = tuple(source_topic(kind) for kind in SOURCE_KINDS)
+MATCHING_TOPICS = (*SOURCE_TOPICS, DECISIONS)
+"""All that matching folds."""
 
 _KEEP = (("retention.ms", _FOR_EVER), ("retention.bytes", _FOR_EVER), ("cleanup.policy", "delete"))
 _COMPACT = (("cleanup.policy", "compact"),)

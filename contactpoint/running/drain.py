@@ -18,9 +18,8 @@ from projections.registry import PROJECTIONS
 from projections.status import Lag, lags_to
 from schemas.errors import RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
-from schemas.topics import DECISIONS, SOURCE_TOPICS
+from schemas.topics import DECISIONS, MATCHING_TOPICS
 
-MATCHING_TOPICS = (*SOURCE_TOPICS, DECISIONS)
 _PAUSE = 0.1  # seconds between two looks
 
 

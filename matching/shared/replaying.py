@@ -17,12 +17,8 @@ from matching.stage.messages import Batch, now
 from matching.stage.model_library import ModelLibrary
 from matching.stage.replay_conflicts import last_differences, read_published_state
 from schemas.settings import KafkaSettings
-from schemas.topics import DECISIONS, SOURCE_TOPICS
 
 log = structlog.get_logger(__name__)
-
-TOPICS = (*SOURCE_TOPICS, DECISIONS)
-
 
 _OUTBOX_SECONDS = 30.0
 
@@ -33,7 +29,7 @@ def begin(tables: Tables, kafka: KafkaSettings) -> None:
         if not tables.are_new():
             return
         published = read_published_state(kafka)
-        until = replay.targets(kafka, TOPICS) if published.newest else None
+        until = replay.targets(kafka) if published.newest else None
         with tables.connection.transaction():
             tables.take_turn(alone=True)
             if tables.are_new():  # another worker may have been faster
@@ -44,7 +40,7 @@ def begin(tables: Tables, kafka: KafkaSettings) -> None:
 
 def relink(tables: Tables, kafka: KafkaSettings, model_id: str) -> None:
     """Begin to make everything again with another model, unless another worker has begun already."""
-    until = replay.targets(kafka, TOPICS)
+    until = replay.targets(kafka)
     with wrap_errors(), tables.connection.transaction():
         tables.take_turn(alone=True)
         if tables.change_model(model_id, until):

@@ -32,11 +32,9 @@ from matching.stage.relay import Relay, RelaySettings
 from matching.stage.settings import MatchingSettings
 from schemas.errors import ConfigurationError, FencedError, RejectedError, RetriableError
 from schemas.settings import KafkaSettings
-from schemas.topics import MATCHING_CONTROL
+from schemas.topics import MATCHING_CONTROL, MATCHING_TOPICS
 
 log = structlog.get_logger(__name__)
-
-TOPICS = replaying.TOPICS
 
 _HINT_SECONDS = 1.0
 _PAUSE_SECONDS = 0.5
@@ -86,7 +84,7 @@ class SharedWorker:
             reader = stack.enter_context(
                 GroupReader(
                     settings.kafka,
-                    TOPICS,
+                    MATCHING_TOPICS,
                     settings.consumer_group,
                     lambda partitions: self._begin(tables, partitions),
                     silent_seconds=settings.lease_seconds,

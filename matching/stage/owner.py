@@ -34,11 +34,9 @@ from matching.stage.replay_conflicts import last_differences, read_published_sta
 from matching.stage.settings import MatchingSettings
 from matching.stage.source import SourceReader
 from schemas.errors import ContactPointError, FencedError, RetriableError
-from schemas.topics import DECISIONS, SOURCE_TOPICS
+from schemas.topics import MATCHING_TOPICS
 
 log = structlog.get_logger(__name__)
-
-TOPICS = (*SOURCE_TOPICS, DECISIONS)
 
 _BUSY_MILLISECONDS = 2  # with a commit under way, look again soon: its outbox row is to be published at once
 _PAUSED_SECONDS = 0.1
@@ -129,7 +127,7 @@ class OwnerLoop:
     async def _own(self, grant: Grant, stop: asyncio.Event) -> None:
         renewing = asyncio.create_task(self._lease.renew_until_lost(grant))
         helpers = Helpers()
-        reader = SourceReader(self._settings, TOPICS)
+        reader = SourceReader(self._settings, MATCHING_TOPICS)
         try:
             ahead = helpers.ahead = ReadAhead()
             committer = helpers.committer = Committer(self._settings.postgres, self._lease.token)
@@ -217,7 +215,7 @@ class OwnerLoop:
             decisions = replay.read_sound_decisions(self._settings.kafka, self._library.check)
         model, self._activation = self._library.in_force(decisions)
         if any(each.kind == "model" for each in decisions) and grant.batch:
-            until = replay.targets(self._settings.kafka, TOPICS)
+            until = replay.targets(self._settings.kafka)
             if store.start_relinking(connection, grant.epoch, model.model_id, until):
                 grant.replay_until = until
                 log.info("relinking_started", epoch=grant.epoch, batch=grant.batch, model=model.model_id)
@@ -227,7 +225,7 @@ class OwnerLoop:
     def _begin_replay(self, connection: psycopg.Connection, grant: Grant) -> None:
         published = read_published_state(self._settings.kafka)
         if published.newest:
-            until = replay.targets(self._settings.kafka, TOPICS)
+            until = replay.targets(self._settings.kafka)
             store.start_replay(connection, grant.epoch, published.newest, until)
             grant.batch, grant.replay_until = published.newest, until
             log.info("replay_started", epoch=grant.epoch, batch=grant.batch, count=len(published.children))

@@ -8,7 +8,7 @@ the tables or the model has changed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import psycopg
@@ -22,7 +22,7 @@ from matching.stage.decided_event import Stated, SubjectView, newest
 from matching.stage.messages import ReplayTarget
 from schemas.errors import RejectedError
 from schemas.settings import KafkaSettings
-from schemas.topics import DECISIONS, IDENTITIES
+from schemas.topics import DECISIONS, IDENTITIES, MATCHING_TOPICS
 
 Members = tuple[str, ...]
 _NOBODY_HELD: Mapping[str, tuple[str, ...]] = {}
@@ -66,10 +66,10 @@ def read_published(kafka: KafkaSettings) -> dict[str, Published]:
     }
 
 
-def targets(kafka: KafkaSettings, topics: Sequence[str]) -> ReplayTarget:
-    """Return where these topics end now."""
+def targets(kafka: KafkaSettings) -> ReplayTarget:
+    """Return where the topics that matching folds end now."""
     target: ReplayTarget = {}
-    for (topic, partition), end in end_offsets(kafka, topics).items():
+    for (topic, partition), end in end_offsets(kafka, MATCHING_TOPICS).items():
         target.setdefault(topic, {})[str(partition)] = end
     return target
 

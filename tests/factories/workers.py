@@ -25,7 +25,7 @@ from matching.sql import QUERIES
 from matching.stage import replay
 from schemas.codec import encode
 from schemas.settings import KafkaSettings, PostgresSettings
-from schemas.topics import DECISIONS, SOURCE_TOPICS
+from schemas.topics import MATCHING_TOPICS
 from tests.factories.linkage import SourceEvent, hand_made_model, topic_of
 
 PATIENCE = 120.0
@@ -117,7 +117,7 @@ class Bench:
 
     def drain(self) -> None:
         """Wait until everything fed is in the tables and published."""
-        ends = end_offsets(self.kafka, (*SOURCE_TOPICS, DECISIONS))
+        ends = end_offsets(self.kafka, MATCHING_TOPICS)
         self.wait_until(lambda: self._is_drained(ends), "all events matched and published")
 
     def children(self) -> dict[str, tuple[str, ...]]:
