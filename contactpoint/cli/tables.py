@@ -43,8 +43,8 @@ def link_command(
 
     A row a record; put the files of several sources into one table with a column that names the source. Training needs
     no labels and picks the threshold by itself; the result says what precision and recall to expect, and warns where
-    the columns hold too little. Kinds of columns: given_name, surname, date, sex, postcode, address, identifier (a
-    number or telephone of one person), short_string (any other text), exact (a code).
+    the columns hold too little. Kinds of columns: given_name, surname, date, years (of birth, or an age), sex,
+    postcode, address, identifier (a number of one person), short_string (any other text), exact (a code).
     """
     from contactpoint.table_link import run_link
 

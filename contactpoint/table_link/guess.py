@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from contactpoint.table_link.config import LinkConfig
 from contactpoint.table_link.reading import Table, texts
-from matching.linkage.normalise import fold_date, fold_sex
+from matching.linkage.normalise import fold_date, fold_sex, fold_years
 from schemas.errors import ConfigurationError
 
 MOST_FIELDS: Final = 14
@@ -34,13 +34,15 @@ _ANSWERS: Final = re.compile(
 _NAMES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
+        ("years", r"birth_?year|year_?(?:of_?)?birth|yob|(?:^|_)ages?(?:$|_)"),
         ("date", r"dob|birth_?(?:date|day)|date|born|geburtsdatum|fecha"),
         ("given_name", r"(?:first|fore|given|christian|middle)_?(?:names?)?\b|fname|nombre|prenom|vorname"),
         ("surname", r"(?:sur|last|family)_?names?|lname|(?:^|_)last(?:$|_)|apellido|nachname|familienname"),
         ("sex", r"(?:^|_)(?:sex|gender)"),
         ("postcode", r"post_?(?:al_?)?code|(?:^|_)zip|(?:^|_)plz"),
-        ("identifier", r"nhs|upn|uln|ssn|soc_?sec|passport|licen[cs]e|national_?id|phone|(?:^|_)tel|mobile"),
-        ("address", r"addr|street|suburb|city|town|village|locality|(?:^|_)place"),
+        ("identifier", r"nhs|upn|uln|ssn|soc_?sec|passport|licen[cs]e|national_?id"),
+        ("short_string", r"phone|(?:^|_)tel|mobile|e_?mail"),  # families share these, unlike a number of one person
+        ("address", r"addr|street|suburb|(?<!ethni)city|town|village|locality|(?:^|_)place"),
     )
 )
 _DATE_PART: Final = re.compile(r"(?P<stem>\w*?)_?(?P<part>year|month|mon|day|yyyy|y|m|d)$", re.IGNORECASE)
@@ -74,6 +76,7 @@ def guess_config(table: Table, record_id: str) -> Guess:
     source = next((c.name for c in columns if _SOURCE.fullmatch(c.name) and 1 < c.different <= _MOST_SOURCES), None)
     left_out = {c.name: why for c in columns if c.name != source and (why := _useless(c))}
     able = [c for c in columns if c.name not in left_out and c.name != source]
+    able.sort(key=lambda column: "middle" in column.name.lower())  # the first forename is what families are told by
     fields = _birth_parts(able)
     parts = {field[part] for field in fields.values() for part in _PARTS}
     for column in able:
@@ -144,6 +147,8 @@ def _kind(column: _Column) -> str:
     """Return the comparison kind by the column's name, where its values agree, or else by its values."""
     named = next((kind for kind, pattern in _NAMES if pattern.search(column.name)), None)
     if named == "date" and not _share(column.values, fold_date) > _MOSTLY:
+        named = None
+    if named == "years" and not _share(column.values, fold_years) > _MOSTLY:
         named = None
     if named == "sex" and not _share(column.values, fold_sex) > _MOSTLY:
         named = "exact"

@@ -154,7 +154,7 @@ def untrained(config: LinkConfig) -> LinkageModel:
     if rule is None and not config.keep_twins_apart:
         return model
     if rule is None:
-        message = "keep_twins_apart needs one given_name, one surname, one date, and a postcode or an address"
+        message = "keep_twins_apart needs a given_name, one surname, one date, and a postcode or an address"
         raise ConfigurationError(message)
     return replace(model, twins=rule)
 
@@ -163,9 +163,9 @@ def _twin_rule(fields: list[Field], *, by_name: bool) -> TwinRule | None:
     """Return the rule that keeps children born together apart, where the table has what it takes to see them."""
     named = {kind: [field.name for field in fields if field.kind == kind] for kind in {field.kind for field in fields}}
     places = (*named.get("postcode", ()), *named.get("address", ()))
-    if not (places and all(len(named.get(kind, ())) == 1 for kind in ("given_name", "surname", "date"))):
+    if not (places and "given_name" in named and all(len(named.get(kind, ())) == 1 for kind in ("surname", "date"))):
         return None
-    (given,), (surname,), (born,) = (named[kind] for kind in ("given_name", "surname", "date"))
+    given, surname, born = (named[kind][0] for kind in ("given_name", "surname", "date"))  # middle names come after
     return TwinRule(born, surname, given, places, tuple(named.get("identifier", ())), by_name)
 
 

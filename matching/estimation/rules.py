@@ -38,12 +38,16 @@ _COARSE: Final = {
     "given_name": ("soundex({})",),
     "surname": ("soundex({})",),
     "date": ("year({})", "month_day({})"),
+    "years": ("{}",),
     "postcode": ("sector({})",),
     "address": ("first_words({})",),
     "short_string": ("first3({})",),
     "exact": ("{}",),
 }
 """Parts that survive an error in the value, by kind. An identifier and sex have none."""
+
+_BROAD: Final = frozenset({"exact", "years"})
+"""Kinds of few values: no rule on one alone."""
 
 _TELLING: Final = frozenset({"given_name", "surname", "date", "postcode"})
 """Kinds that go together with every other kind; the rest are paired among themselves only where these are missing."""
@@ -55,7 +59,7 @@ def propose_rules(fields: Sequence[Field]) -> tuple[BlockingRule, ...]:
         *_identifiers(fields),
         *_both_names(fields),
         *_pairs(fields, exact=True),
-        *((field.name,) for field in fields if field.kind in _COARSE and field.kind != "exact"),
+        *((field.name,) for field in fields if field.kind in _COARSE and field.kind not in _BROAD),
         *_pairs(fields, exact=False),
     ]
     unique = list(dict.fromkeys(parts))[:MOST_RULES]
@@ -128,7 +132,7 @@ def _both_names(fields: Sequence[Field]) -> list[tuple[str, ...]]:
     if not given or not family:
         return []
     both = f"sorted({given[0]}, {family[0]})"
-    third = [_COARSE[f.kind][0].format(f.name) for f in fields if f.kind in {"date", "postcode", "address"}]
+    third = [_COARSE[f.kind][0].format(f.name) for f in fields if f.kind in {"date", "years", "postcode", "address"}]
     return [(both,), *((both, part) for part in third)]
 
 

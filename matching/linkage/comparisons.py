@@ -99,6 +99,11 @@ KINDS: Final[dict[str, ComparisonKind]] = {
         sim.date_levels,
         vague=sim.DATE_VAGUE,
     ),
+    "years": ComparisonKind(
+        "A year of birth, or an age in years.",
+        (("different", 0.030, 0.880), ("up to two apart", 0.070, 0.090), ("the same", 0.900, 0.030)),
+        sim.years_levels,
+    ),
     "sex": ComparisonKind("Sex as recorded.", (("different", 0.010, 0.500), ("the same", 0.990, 0.500))),
     "postcode": ComparisonKind(
         "Postcodes without space.",

@@ -130,6 +130,12 @@ def fold_date_value(value: date | None) -> str:
     return fold_date(value.isoformat()) if value else ""
 
 
+def fold_years(text: str) -> str:
+    """Fold a year of birth or an age in years to its digits, missing if it is no whole number of up to four digits."""
+    digits = text.strip().removesuffix(".0")
+    return str(int(digits)) if digits.isdecimal() and len(digits) <= len("YYYY") else ""
+
+
 def fold_sex(text: str) -> str:
     """Fold to M, F or missing (unknown, not stated, indeterminate)."""
     return _SEX.get(text.strip().upper(), "")
@@ -184,6 +190,7 @@ FOLDERS: Final[dict[str, Folder]] = {
     "given_name": fold_given_name,
     "surname": fold_surname,
     "date": fold_date,
+    "years": fold_years,
     "sex": fold_sex,
     "postcode": fold_postcode,
     "address": fold_address,

@@ -27,11 +27,14 @@ NAME_SLIGHT, NAME_ALIKE, NAME_VARIANT, NAME_NEAR, NAME_SWAPPED, NAME_EXACT = ran
 DATE_YEAR, DATE_TWO_PARTS, DATE_VAGUE, DATE_ONE_EDIT, DATE_SWAPPED, DATE_EXACT = range(2, 8)
 POSTCODE_AREA, POSTCODE_SECTOR, POSTCODE_ONE_EDIT, POSTCODE_EXACT = range(2, 6)
 TEXT_SLIGHT, TEXT_ALIKE, TEXT_NEAR, TEXT_EXACT = range(2, 6)
+YEARS_NEAR, YEARS_EXACT = range(2, 4)
 IDENTIFIER_CLOSE, IDENTIFIER_EXACT = range(2, 4)
 SAME: Final = 2
 
 JARO_WINKLER_STEPS: Final = (0.70, 0.85, 0.92)
 """Jaro-Winkler similarity from which two texts are slightly alike, alike, nearly the same (measured on 50k people)."""
+
+_NEAR_YEARS: Final = 2
 
 # Words of surnames that many unrelated people share.
 _PARTICLES: Final = frozenset(
@@ -81,6 +84,12 @@ def date_levels(left: Sequence[str], right: Sequence[str]) -> Levels:
         [np.int8(code) for code in (DATE_SWAPPED, DATE_ONE_EDIT, DATE_TWO_PARTS, DATE_YEAR)],
         np.int8(DIFFERENT),
     )
+
+
+def years_levels(left: Sequence[str], right: Sequence[str]) -> Levels:
+    """Years of birth, or ages: up to two apart, as between two censuses of one age or where a year was reckoned."""
+    apart = np.abs(np.array(left, np.int64) - np.array(right, np.int64))
+    return np.where(apart <= _NEAR_YEARS, np.int8(YEARS_NEAR), np.int8(DIFFERENT))
 
 
 def postcode_levels(left: Sequence[str], right: Sequence[str]) -> Levels:

@@ -105,8 +105,29 @@ def test_columns_are_told_by_name_and_by_what_they_hold() -> None:
     kinds = {name: field.kind for name, field in guess.config.fields.items()}
     assert guess.config.record_id == "rec_id"
     names = ("Vorname", "family_name", "when", "code", "Phone No", "zip")
-    assert kinds == dict(zip(names, "given_name surname date sex identifier postcode".split(), strict=True))
+    assert kinds == dict(zip(names, "given_name surname date sex short_string postcode".split(), strict=True))
     assert set(guess.left_out) == {"cluster_id", "empty", "same"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("email", "ann{}@example.org", "short_string"),  # a family may share it, unlike a number of one person
+        ("nhs_number", "94340765{}", "identifier"),
+        ("race_ethnicity", "White {}", "short_string"),  # no city
+        ("birth_year", "19{:02}", "years"),
+        ("age", "{}", "years"),
+        ("age", "over {}", "short_string"),
+    ],
+)
+def test_a_column_is_taken_for_what_its_name_and_values_say(name: str, value: str, kind: str) -> None:
+    table = pa.Table.from_pylist([{"id": i, name: value.format(i % 99)} for i in range(200)])
+    assert guess_config(table, "id").config.fields[name].kind == kind
+
+
+def test_middle_names_come_after_the_forename_by_which_families_are_told() -> None:
+    table = pa.Table.from_pylist([{"id": i, "middle_name": f"A{i}", "first_name": f"B{i}"} for i in range(9)])
+    assert list(guess_config(table, "id").config.fields) == ["first_name", "middle_name"]
 
 
 def test_a_table_without_a_description_is_linked_and_the_guess_can_be_kept(tmp_path: Path) -> None:
