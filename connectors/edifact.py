@@ -42,12 +42,11 @@ class Separators:
 
 
 class RawSegment(NamedTuple):
-    """One segment's bytes without its terminator. `unclosed` says that the file ended before the terminator came."""
+    """One segment's bytes without its terminator; `overlong` ones are cut at the limit."""
 
     content: bytes
     number: int
     overlong: bool = False
-    unclosed: bool = False
 
 
 @lru_cache(maxsize=16)
@@ -85,7 +84,7 @@ def read(stream: BinaryIO, limit: int) -> Iterator[tuple[RawSegment, Separators]
             skipped, buffer = True, buffer[: limit + 1]
     if buffer:
         yield (
-            RawSegment(buffer[:limit].rstrip(_SPACE), number + 1, skipped or len(buffer) > limit, unclosed=True),
+            RawSegment(buffer[:limit].rstrip(_SPACE), number + 1, skipped or len(buffer) > limit),
             marks,
         )
 

@@ -243,8 +243,7 @@ def verify_proof(text: str, body: str, log: Key, witness: Key) -> str:
     """Verify a c2sp.org/tlog-proof of one entry; return what it shows, or raise BadTrailError."""
     head, _, note = text.partition("\n\n")
     version, index, *lines = head.split("\n")
-    leaf = int(index.removeprefix("index "))
-    checkpoint = Checkpoint.parse(note)
+    leaf, checkpoint = int(index.removeprefix("index ")), Checkpoint.parse(note)
     if version != "c2sp.org/tlog-proof@v1":
         raise ValueError("this is no proof of the kind c2sp.org/tlog-proof@v1")
     if not (checkpoint.signed(log) and checkpoint.signed(witness)):

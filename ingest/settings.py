@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from connectors.base import SourceConnector
 from connectors.ctf import CtfSettings
 from connectors.files import FileConnector
 from connectors.formats import FormatContext, FormatSettings, SourceName
@@ -119,7 +120,7 @@ class FeedSettings(Settings):
         """The largest share of a source's records that one full refresh may withdraw by leaving them out."""
         return self.yot_csv.max_withdrawn_share if self.yot_csv else 0.0
 
-    def connect(self) -> FileConnector:
+    def connect(self) -> SourceConnector:
         """Return the feed's connector; raise ConfigurationError for a source template that does not fit the format."""
         entry = format_entry(self.connector)
         context = FormatContext(SourceName(self.source), ZoneInfo(self.time_zone), self.item_limit)

@@ -48,7 +48,6 @@ class GroupReader:
         self.expected: dict[Partition, int] = {}
         self._trouble = Trouble()
         self._opener = Opener(settings.vault)
-        self.rebalances = 0
         self._consumer = Consumer(
             {
                 **client_config(settings, self._trouble),
@@ -114,7 +113,6 @@ class GroupReader:
         self.close()
 
     def _assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        self.rebalances += 1
         try:
             self._begin([(each.topic, each.partition) for each in partitions])
         except ContactPointError as error:  # librdkafka's callback is no place to raise: `read` does

@@ -6,9 +6,6 @@ areas). Neighbouring addresses share a postcode by twenties and a street by fort
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 ADDRESSES_IN_AN_AUTHORITY = 1 << 20
 HOUSES_IN_A_STREET = 40
 HOUSES_IN_A_POSTCODE = 20
@@ -28,8 +25,6 @@ _KINDS = "Road Street Avenue Close Lane Drive Way Grove Terrace Crescent Gardens
 _FIRST_LETTERS = "ZJY"
 _SECOND_LETTERS = "ABCDFGHKLMNPQRTUVWXY"
 _UNIT_LETTERS = "ABDEFGHJLNPQRSTUWXYZ"
-
-Addresses = NDArray[np.int64]
 
 
 def authority_code(authority: int) -> int:

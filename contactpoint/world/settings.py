@@ -101,11 +101,6 @@ class WorldSettings(Part):
         return min(_MOST_AUTHORITIES, max(2, round(self.children / _CHILDREN_IN_AN_AUTHORITY)))
 
     @property
-    def trusts(self) -> int:
-        """How many health trusts there are: one for each authority, and a specialist hospital that serves all."""
-        return self.authorities + 1
-
-    @property
     def dates(self) -> tuple[date, ...]:
         """The days of the deliveries, in order."""
         return tuple(self.as_of - timedelta(days=self.days_between * back) for back in range(self.extracts - 1, -1, -1))

@@ -82,10 +82,6 @@ class AuditReader:
         """Return the events of these records, by record and in the source's own order of versions."""
         return self._record_steps("record_history", record_keys)
 
-    def source_events(self, event_ids: Iterable[str]) -> list[RecordStep]:
-        """Return these source events, such as the causes of an identity event."""
-        return self._record_steps("source_events", list(event_ids))
-
     def explain(self, child_number: str, vocabulary: Vocabulary | None = None) -> Explanation | None:
         """Say why the records of a child are one child; None when the trail does not know the number."""
         steps = self._identity_steps(child_number)

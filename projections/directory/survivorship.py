@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import Literal
 
 from projections.directory.state import RecordVersion
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,5 @@ from audit.source_event
 where record_key = any(%s)
 order by record_key, source_version, fingerprint, event_type;
 
--- name: source_events
-select event_id, record_key, event_type, feed, source_version, fingerprint, source_time, ingested_at, items, survivor,
-       topic, part, log_offset
-from audit.source_event
-where event_id = any(%s)
-order by record_key, source_version, fingerprint, event_type;
-
 -- name: counts
 select (select count(*) from audit.source_event), (select count(*) from audit.identity_event);
