@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,8 +146,8 @@ def employer_command(
     by: By,
 ) -> None:
     """Accredit an employer until a day, or change it."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        Users(connection, by).accredit(organisation, name, _utc(accredited_until))
+    with _accounts(by) as accounts:
+        accounts.accredit(organisation, name, _utc(accredited_until))
 
 
 @users.command("add")
@@ -156,8 +158,8 @@ def add_command(
     by: By,
 ) -> None:
     """Add a person, who may do nothing until training, check and agreement are recorded."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        Users(connection, by).add(account, category, employer)
+    with _accounts(by) as accounts:
+        accounts.add(account, category, employer)
 
 
 @users.command("record")
@@ -166,8 +168,8 @@ def record_command(
 ) -> None:
     """Record training, an enhanced check (it holds for three years) or the user agreement."""
     held = Eligibility(_utc(trained_until), _utc(vetted_on), _utc(agreed_until))
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        Users(connection, by).record(account, held)
+    with _accounts(by) as accounts:
+        accounts.record(account, held)
 
 
 @users.command("describe")
@@ -182,8 +184,8 @@ def describe_command(
     """Say who the person is: `contactpoint audit misuse` notices looks at their own and their colleagues' children."""
     from projections.access.known import home_of
 
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        Users(connection, by).describe(account, given, family, home_of(line, postcode))
+    with _accounts(by) as accounts:
+        accounts.describe(account, given, family, home_of(line, postcode))
 
 
 @users.command("grant")
@@ -193,36 +195,36 @@ def grant_command(
     right: Annotated[list[str] | None, typer.Option(help="mediate or override_shield; none takes all away.")] = None,
 ) -> None:
     """Give a person exactly these rights beyond their role's."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        Users(connection, by).grant(account, right or [])
+    with _accounts(by) as accounts:
+        accounts.grant(account, right or [])
 
 
 @users.command("suspend")
 def suspend_command(account: Account, by: By) -> None:
     """Suspend an account: its next request is refused."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        Users(connection, by).suspend(account)
+    with _accounts(by) as accounts:
+        accounts.suspend(account)
 
 
 @users.command("activate")
 def activate_command(account: Account, by: By) -> None:
     """Let an account be used again; a block by a limit ends."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        Users(connection, by).activate(account)
+    with _accounts(by) as accounts:
+        accounts.activate(account)
 
 
 @users.command("list")
 def list_command(output: OutputOption = Output.TABLE) -> None:
     """List the accounts and what they hold."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        show(output, Users(connection, "operator").people(), "users")
+    with _accounts("operator") as accounts:
+        show(output, accounts.people(), "users")
 
 
 @users.command("investigations")
 def investigations_command(output: OutputOption = Output.TABLE) -> None:
     """List what must be looked into: overrides of shields and unusual use, by reference."""
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        show(output, Users(connection, "operator").investigations(), "investigations")
+    with _accounts("operator") as accounts:
+        show(output, accounts.investigations(), "investigations")
 
 
 @users.command("close")
@@ -232,8 +234,14 @@ def close_command(
     by: By,
 ) -> None:
     """Close an investigation."""
+    with _accounts(by) as accounts:
+        accounts.close(investigation, outcome)
+
+
+@contextmanager
+def _accounts(by: str) -> Iterator[Users]:
     with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        Users(connection, by).close(investigation, outcome)
+        yield Users(connection, by)
 
 
 def _utc(day: datetime | None) -> datetime | None:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from connectors.postgres import wrap_errors
-from projections.access.log import append, require_healthy
+from projections.access.deed import Deed, done
 from projections.access.report import ReportLine, subject_report
 from projections.access.sealing import SealingKey, unseal
 from projections.access.sql import QUERIES
 from projections.access.store import Connection
-from schemas.access import AccessAction, AccessEntry, Leaf, Person
+from schemas.access import Leaf, Person
 
 POLICY = "audit-1"
 MOST = 10_000
@@ -62,10 +61,11 @@ class TrailReader:
                                 ("until", wanted.until))
             if value is not None
         }  # fmt: skip
-        with wrap_errors(), self._connection.transaction():
-            require_healthy(self._connection)
+        deed = Deed("viewed_audit", auditor, POLICY, request, purpose="audit", reason=reason, query=query)
+        with done(self._connection, deed) as shown:
             found = self.find(wanted)
-            self._note("viewed_audit", auditor, reason, request, wanted.children, query, len(found))
+            shown.children.update(wanted.children or ())
+            shown.results = len(found)
         return found
 
     def report(self, children: Sequence[str], clerk: Person, reason: str, request: str) -> list[ReportLine]:
@@ -73,11 +73,12 @@ class TrailReader:
 
         Organisations are left out for a child who is shielded or works with a sensitive service.
         """
-        with wrap_errors(), self._connection.transaction():
-            require_healthy(self._connection)
+        deed = Deed("reported_to_subject", clerk, POLICY, request, purpose="audit", reason=reason)
+        with done(self._connection, deed) as shown:
             found = self.find(Wanted(children=tuple(children), limit=MOST))
             row = self._connection.execute(QUERIES["is_guarded"], {"children": list(children)}).fetchone()
-            self._note("reported_to_subject", clerk, reason, request, tuple(children), {}, len(found))
+            shown.children.update(children)
+            shown.results = len(found)
         return subject_report([each.leaf for each in reversed(found)], guarded=row is None or bool(row[0]))
 
     def find(self, wanted: Wanted) -> list[Found]:
@@ -99,20 +100,3 @@ class TrailReader:
         if wrapped is None:
             return Found(leaf, None)
         return Found(leaf, unseal(self._sealing.unwrap(bytes(wrapped)), leaf.entry, leaf.sealed.box))
-
-    def _note(
-        self,
-        action: AccessAction,
-        who: Person,
-        reason: str,
-        request: str,
-        children: tuple[str, ...] | None,
-        query: dict[str, str],
-        results: int,
-    ) -> None:
-        common: dict[str, Any] = {
-            "action": action, "decision": "permitted", "who": who, "purpose": "audit", "policy": POLICY,
-            "request": request, "reason": reason, "results": results,
-        }  # fmt: skip
-        entries = [AccessEntry(**common, child=child, query=query or None) for child in children or (None,)]
-        append(self._connection, entries)

@@ -1,6 +1,6 @@
 """Checklist lines of contactpoint-rules.md §6 that the directory keeps: 1, 3, 5, 6, 7, 9, 15, 17, 18, 27 and 30.
 
-The fold and its tables in memory are the real ones; `test_checklist_on_postgres.py` has the lines that need a server.
+The fold and its tables in memory are the real ones; docs/requirements.md names the tests of lines that need a server.
 """
 
 from __future__ import annotations

@@ -241,6 +241,25 @@ def test_a_feed_is_paused_with_a_reason_and_resumed(store: IngestStore) -> None:
     assert not store.status("f").paused
 
 
+def test_a_feed_that_is_paused_and_resumed_amid_its_files_loses_and_doubles_nothing(
+    kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text(MAKERS["ctf"](30))
+    settings = feed("ctf", tmp_path, batch_size=4)
+    with closing(PostgresStore(postgres)) as store, EventProducer(kafka) as producer:
+
+        def pause(_: FeedReport) -> None:
+            store.set_paused(settings.name, paused=True, reason="wrong school")
+
+        first = run_feed(settings, producer, store, clock, watch=pause)
+        assert (first.accepted, first.paused) == (4, True)
+        assert run_feed(settings, producer, store, clock).received == 0
+        store.set_paused(settings.name, paused=False)
+        assert run_feed(settings, producer, store, clock).accepted == 26
+    published = ids(kafka, settings.topic)
+    assert len(published) == len(set(published)) == 30
+
+
 def test_files_are_forgotten_by_feed_and_name(store: IngestStore) -> None:
     files = {"d1": "a.xml", "d2": "a.xml", "d3": "b.xml"}
     for name in ("f", "g"):

@@ -114,6 +114,7 @@ def test_every_variant_of_a_name_belongs_to_a_name_that_children_have() -> None:
 def test_numbers_are_unique_and_their_check_digits_right(population: Population) -> None:
     numbers = PupilNumbers.of(population)
     assert len(set(population.children.nhs.tolist())) == len(population.children)
+    assert population.children.nhs.min() >= 9_000_000_000  # a range that is issued to nobody
     assert len(set(numbers.permanent.tolist())) == len(population.children)
     assert all(is_nhs_number(str(number)) and str(number).startswith("9") for number in nhs_numbers(500, 3))
     assert all(is_uln(str(number)) for number in learner_numbers(500, 3))
