@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_digest, xxh3_64_intdigest
 
 Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.int64]
@@ -41,7 +41,7 @@ def hash_text(text: str) -> int:
 
 def hash_all(values: Iterable[bytes]) -> Hashes:
     """Return the hash of each value in UTF-8: `hash_bytes` of many, without a Python call for each."""
-    hashes = np.array(list(map(xxh3_64_intdigest, values)), dtype=np.uint64)
+    hashes = np.frombuffer(b"".join(map(xxh3_64_digest, values)), ">u8").astype(np.uint64)
     hashes[hashes == MISSING] = 1
     hashes[hashes == _OF_EMPTY] = MISSING
     return hashes

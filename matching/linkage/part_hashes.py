@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.linkage.columns import RecordColumns, with_alternates
-from matching.linkage.hashing import MISSING, Hashes, Indices, combine, combine_unordered, hash_text, hash_texts, mix
+from matching.linkage.hashing import MISSING, Hashes, Indices, combine, combine_unordered, hash_texts, mix
 from matching.linkage.normalise import ALTERNATE
 from matching.linkage.similarity import postcode_area
 
 _SOUNDEX: Final = {letter: code for code, group in enumerate("BFPV CGJKQSXZ DT L MN R".split(), 1) for letter in group}
-_REMEMBERED: Final = 1 << 15  # values of a part whose hash is known already; names and dates come again and again
+_REMEMBERED: Final = 1 << 16  # values of a part whose hash is known already; names and dates come again and again
 
 Bools = npt.NDArray[np.bool_]
 
@@ -84,22 +84,29 @@ class _Alternates:
 
 
 class DerivedHashes:
-    """The hashes of what a part makes of values, by the hash of the value: most values were seen before."""
+    """The hashes of what a part makes of values, by the hash of the value: most values were seen lately.
+
+    For each function a table with the value's hash and what was made of it, in a place that the value's hash says; a
+    value takes the place from another one.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[int, int]] = {}
+        self._tables: dict[str, Hashes] = {}
 
     def of(self, function: str, codes: Hashes, texts: Callable[[Indices], list[str]]) -> Hashes:
         """Return the hashes for values with these hashes; `texts` gives the values at some of the places."""
-        known, wanted = self._known.setdefault(function, {MISSING: MISSING}), codes.tolist()
-        found = list(map(known.get, wanted))
-        if None in found:
-            places = [place for place, each in enumerate(found) if each is None]
-            for place, text in zip(places, texts(np.array(places, np.int64)), strict=True):
-                found[place] = known[wanted[place]] = hash_text(PARTS[function](text))
-            if len(known) > _REMEMBERED:
-                del self._known[function]
-        return np.array(found, np.uint64)
+        if function not in self._tables:
+            self._tables[function] = np.full((_REMEMBERED, 2), MISSING, np.uint64)
+        table, slots = self._tables[function], (codes % _REMEMBERED).astype(np.int64)
+        there = table[slots]
+        derived: Hashes = there[:, 1]
+        places = np.flatnonzero(there[:, 0] != codes)
+        if len(places):
+            new, firsts, which = np.unique(codes[places], return_index=True, return_inverse=True)
+            made = hash_texts(map(PARTS[function], texts(places[firsts])))
+            table[(new % _REMEMBERED).astype(np.int64)] = np.stack([new, made], axis=1)
+            derived[places] = made[which]
+        return derived
 
 
 class PartHashes:
