@@ -54,7 +54,7 @@ BASES: Final = (10_000, 100_000, 1_000_000)
 PARTITION: Final = ("source.schools", 0)
 STEPS: Final = ("reading", "applying", "submitting", "committing")
 _BATCH: Final = 1_000
-_LOAD_BATCH: Final = 2_000  # what the stage takes at most
+_LOAD_BATCH: Final = 10_000  # what the stage takes at most, as it does with a backlog
 _DRAIN_SECONDS: Final = 600.0
 _MODEL: Final = read_model(None)
 
@@ -123,6 +123,7 @@ def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base:
         engine, committer = start_engine(connection, postgres)
         ahead = ReadAhead()
         ahead.use(_MODEL)
+        garbage.settle()  # as the owner does when it has built its state
         try:
             load_seconds = _load(engine, ahead, feed, base, RelaySettings.of(postgres, kafka))
             garbage.settle()

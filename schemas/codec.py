@@ -8,7 +8,7 @@ Ingest seals them (`schemas.sealing`) with one data key a source record, and rea
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -44,8 +44,8 @@ class EventView(msgspec.Struct, frozen=True):
 class _Attributes(EventView, frozen=True):
     event_id: str
     subject: str
-    ingested_at: datetime | None = None
-    decided_at: datetime | None = None
+    ingested_at: str = ""
+    decided_at: str = ""
 
 
 View = TypeVar("View", bound=EventView)
@@ -65,7 +65,7 @@ def encode(event: AnyEvent) -> EncodedEvent:
     return EncodedEvent(
         event.subject.encode(),
         event.__pydantic_serializer__.to_json(event, exclude_none=True),
-        _headers(event, _time(event)),
+        _headers(event, _time(event).isoformat().encode()),
     )
 
 
@@ -86,8 +86,17 @@ def encode_view(view: EventView) -> bytes:
 def with_headers(value: bytes) -> EncodedEvent:
     """Return an encoded value again with its key and headers, which are a function of it (for outbox relays)."""
     attributes = decode_as(value, _Attributes)
-    time = attributes.decided_at or attributes.ingested_at or _NO_TIME
+    time = _spelt_time(attributes.decided_at or attributes.ingested_at)
     return EncodedEvent(attributes.subject.encode(), value, _headers(attributes, time))
+
+
+@lru_cache(maxsize=16)
+def _spelt_time(text: str) -> bytes:
+    """Return a time as the headers spell it; that of a whole batch of identity events is one and the same."""
+    try:
+        return (msgspec.convert(text, datetime) if text else _NO_TIME).isoformat().encode()
+    except msgspec.ValidationError:
+        raise RejectedError("event_invalid", "the event's time cannot be read") from None
 
 
 def decode(value: bytes | None) -> AnyEvent:
@@ -146,7 +155,7 @@ def _time(event: AnyEvent) -> datetime:
     return event.ingested_at if isinstance(event, RecordEvent) else event.decided_at
 
 
-def _headers(event: AnyEvent | _Attributes, time: datetime) -> list[tuple[str, bytes]]:
+def _headers(event: AnyEvent | _Attributes, time: bytes) -> list[tuple[str, bytes]]:
     kind, schema = _headers_of_type(event.event_type, event.schema_version)
     return [
         _SPECIFICATION,
@@ -154,7 +163,7 @@ def _headers(event: AnyEvent | _Attributes, time: datetime) -> list[tuple[str, b
         _WRITTEN_BY,
         kind,
         ("ce_subject", event.subject.encode()),
-        ("ce_time", time.isoformat().encode()),
+        ("ce_time", time),
         schema,
         _CONTENT,
     ]

@@ -51,6 +51,7 @@ class EventProducer:
                 "queue.buffering.max.messages": 500_000,
                 "queue.buffering.max.kbytes": 256 * 1024,
                 "on_delivery": self._on_delivery,
+                "delivery.report.only.error": True,
             }
         )
 

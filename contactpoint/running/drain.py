@@ -142,7 +142,7 @@ def _last_batch(connection: Connection[TupleRow]) -> int:
 
 
 def _first_waiting(connection: Connection[TupleRow]) -> float:
-    found = connection.execute(QUERIES["read_outbox"], {"limit": 1}).fetchone()
+    found = connection.execute(QUERIES["read_outbox"], {"limit": 1, "bytes": 0}).fetchone()
     return float(found[0]) if found else math.inf
 
 

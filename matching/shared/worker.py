@@ -37,6 +37,7 @@ from schemas.topics import MATCHING_CONTROL, MATCHING_TOPICS
 log = structlog.get_logger(__name__)
 
 _HINT_SECONDS = 1.0
+_MOST = 2_000  # records of a batch: larger ones only meet more of what another worker is at
 _PAUSE_SECONDS = 0.5
 _DRAIN_SECONDS = 10.0
 _FIRST_RETRY = 0.2
@@ -161,7 +162,7 @@ class _Follower:
             self._report()
             if self._is_paused():
                 self._reader.idle(_PAUSE_SECONDS)
-            elif batches := self._reader.read(self._settings.batch_records, wait):
+            elif batches := self._reader.read(min(self._settings.batch_records, _MOST), wait):
                 self._link(batches)
             if not self._published_all:
                 self._published_all = replaying.end_if_reached(

@@ -97,7 +97,14 @@ delete from matching.conflict where conflict_id = any(%(conflicts)s)
 select conflict_id, payload from matching.conflict order by conflict_id
 
 -- name: read_outbox
-select batch, payload from matching.outbox order by batch limit %(limit)s
+-- The oldest rows, until they have so many bytes: the first in any case. What is left out is not read from its pages.
+select batch, payload
+from (
+    select batch, payload, sum(octet_length(payload)) over (order by batch) - octet_length(payload) as bytes_before
+    from (select batch, payload from matching.outbox order by batch limit %(limit)s) as oldest
+) as counted
+where bytes_before <= %(bytes)s
+order by batch
 
 -- name: lead_relays
 -- The lock is the session's: it goes to another relay when this one ends.

@@ -37,7 +37,8 @@ WAKE = b"wake"
 DRAIN = b"drain"
 DRAINED = b"drained"
 
-_ROWS = 16  # outbox rows published between two flushes
+_ROWS = 16  # outbox rows published between two flushes ...
+_BYTES = 16 << 20  # ... and hardly more bytes than this: the rows of a backlog are large
 _LOOK_SECONDS = 1.0  # the outbox is looked at this often without being woken
 _SHARED_LOOK_SECONDS = 0.1  # the same where other workers fill it, who wake their own relays only
 _RETRY_SECONDS = 1.0
@@ -136,7 +137,9 @@ class OutboxPublisher:
 
         Raises the producer's error when the broker did not acknowledge all of it: nothing was deleted then.
         """
-        rows = self._connection.execute(QUERIES["read_outbox"], {"limit": _ROWS}).fetchall() if self.leads() else []
+        if not self.leads():
+            return 0
+        rows = self._connection.execute(QUERIES["read_outbox"], {"limit": _ROWS, "bytes": _BYTES}).fetchall()
         if rows:
             for _, payload in rows:
                 self._send(_OUTGOING.decode(payload))  # 1

@@ -24,7 +24,8 @@ class MatchingSettings(Settings):
 
     `model` is a model file, or None for the newest one that ships with the package; `models` is a folder with the
     files that may be activated, besides those of the package. `lease_seconds` is how long a
-    silent owner keeps the work; a standby takes over when it has passed.
+    silent owner keeps the work; a standby takes over when it has passed. A micro-batch is what has arrived, at most
+    `batch_records`: only a backlog makes large ones.
     """
 
     kafka: KafkaSettings
@@ -33,7 +34,7 @@ class MatchingSettings(Settings):
     models: Path | None = None
     holder: str = Field(default_factory=default_holder, min_length=1, max_length=200)
     lease_seconds: float = Field(default=10.0, gt=0.2, le=300.0)
-    batch_records: int = Field(default=2000, ge=1, le=20_000)
+    batch_records: int = Field(default=10_000, ge=1, le=20_000)
     idle_milliseconds: int = Field(default=20, ge=1, le=1000)
     lag_seconds: float = Field(default=30.0, gt=0.0)
     consumer_group: str = "contactpoint-matching"
