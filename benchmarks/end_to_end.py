@@ -60,10 +60,10 @@ def measure(
     vault = VaultSettings(kek=SecretStr(b64encode(os.urandom(KEY_BYTES)).decode()), dsn=postgres.dsn)
     kafka = kafka.model_copy(update={"vault": vault})
     # A child has about 2.3 events in this world.
-    stream = _sealed(encoded_stream(WorldSettings(children=(base + runs * records) // 2, seed=7)), vault)
-    with tempfile.TemporaryDirectory() as logs, Supervisor(STAGES, _environment(kafka, postgres), Path(logs)):
-        _publish_and_drain(kafka, postgres, list(islice(stream, base)))
-        rates = [records / _publish_and_drain(kafka, postgres, part) for part in _parts(stream, records, runs)]
+    stream = sealed(encoded_stream(WorldSettings(children=(base + runs * records) // 2, seed=7)), vault)
+    with tempfile.TemporaryDirectory() as logs, Supervisor(STAGES, environment(kafka, postgres), Path(logs)):
+        publish_and_drain(kafka, postgres, list(islice(stream, base)))
+        rates = [records / publish_and_drain(kafka, postgres, part) for part in _parts(stream, records, runs)]
     copying = [_copy_rate(postgres, base + runs * records) for _ in range(3)]
     reading = [_read_rate(kafka) for _ in range(3)]
     return {
@@ -76,11 +76,12 @@ def measure(
     }
 
 
-def _environment(kafka: KafkaSettings, postgres: PostgresSettings) -> dict[str, str]:
+def environment(kafka: KafkaSettings, postgres: PostgresSettings) -> dict[str, str]:
+    """Return the environment in which stages run on these servers."""
     return {**os.environ, **kafka.as_env(), "CONTACTPOINT_POSTGRES_DSN": postgres.dsn.get_secret_value()}
 
 
-def _sealed(stream: Iterator[tuple[str, EncodedEvent]], vault: VaultSettings) -> Iterator[tuple[str, EncodedEvent]]:
+def sealed(stream: Iterator[tuple[str, EncodedEvent]], vault: VaultSettings) -> Iterator[tuple[str, EncodedEvent]]:
     """Seal each event under the data key of its record."""
     with KeyVault(vault) as keys:
         sealer = Sealer(keys)
@@ -96,7 +97,7 @@ def _parts(stream: Iterator[tuple[str, EncodedEvent]], size: int, count: int) ->
         yield part
 
 
-def _publish_and_drain(kafka: KafkaSettings, postgres: PostgresSettings, events: Published) -> float:
+def publish_and_drain(kafka: KafkaSettings, postgres: PostgresSettings, events: Published) -> float:
     """Return the seconds from the first event sent until all stages have committed all of them."""
     begun = time.perf_counter()
     with EventProducer(kafka) as producer:

@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audit, core, end_to_end, ingest, latency, misuse, projections, service, shared, stage
+from benchmarks import audit, core, end_to_end, ingest, keeper, latency, misuse, projections, service, shared, stage
 from benchmarks.measures import Measure
 from connectors.kafka import create_topics
 from contactpoint.stack import StackConfig, temporary_stack
@@ -41,6 +41,7 @@ PARTS: dict[str, Part] = {
     "audit": lambda _kafka, postgres, **sizes: audit.measure(postgres, **sizes),
     "shared": lambda _kafka, postgres, **sizes: shared.measure(postgres, **sizes),
     "misuse": lambda _kafka, _postgres, **sizes: misuse.measure(**sizes),
+    "keeper": keeper.measure,
 }
 SMALL: dict[str, dict[str, Any]] = {
     "core": {"base": 2_000, "batches": 2},
@@ -53,6 +54,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "audit": {"entries": 1_000, "seconds": 0.2, "runs": 1},
     "shared": {"bases": (1_000,), "records": 1_000, "runs": 1},
     "misuse": {"seeds": (1,), "users": 200, "children": 2_000},
+    "keeper": {"children": 100, "due": 3},
 }
 """Sizes at which each part takes seconds, for the tests that they all still run; their figures mean nothing."""
 

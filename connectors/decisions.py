@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from connectors.kafka import EventProducer, read_to_end
 from connectors.vault import KeyVault, Plain, Sealer
 from schemas.catalogue import AnyEvent
@@ -23,7 +25,12 @@ def publish_decision(kafka: KafkaSettings, event: AnyEvent, *, seconds: float = 
     if isinstance(event, (CorrectionMade, RequestOpened)):
         _publish_sealed(kafka, event, seconds)
     else:
-        _publish(kafka, encode(event), seconds)
+        publish_decisions(kafka, [event], seconds=seconds)
+
+
+def publish_decisions(kafka: KafkaSettings, events: Sequence[AnyEvent], *, seconds: float = 30.0) -> None:
+    """Publish decisions that state no values, all at once, as `publish_decision` does one."""
+    _publish(kafka, [encode(event) for event in events], seconds)
 
 
 def key_name(decision_id: str) -> str:
@@ -38,12 +45,15 @@ def _publish_sealed(kafka: KafkaSettings, event: AnyEvent, seconds: float) -> No
     encoded = encode(event)
     with KeyVault(kafka.vault) as vault, vault.publishing():
         value = Sealer(vault).seal([Plain(key_name(event.event_id), encoded.key, encoded.value)])[0]
-        _publish(kafka, as_sealed(encoded, value), seconds)
+        _publish(kafka, [as_sealed(encoded, value)], seconds)
 
 
-def _publish(kafka: KafkaSettings, encoded: EncodedEvent, seconds: float) -> None:
+def _publish(kafka: KafkaSettings, events: Sequence[EncodedEvent], seconds: float) -> None:
+    if not events:
+        return
     with EventProducer(kafka, linger_ms=0, delivery_seconds=seconds) as producer:
-        producer.send_event(DECISIONS, encoded)
+        for event in events:
+            producer.send_event(DECISIONS, event)
         producer.flush(seconds)
 
 

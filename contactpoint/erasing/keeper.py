@@ -41,6 +41,7 @@ class KeeperSettings(Settings):
 
     `letter_days`: how long a dead letter can be read; long enough to repair a feed and have it sent again.
     `query_years`: how long the trail of access keeps what a search asked that found no child, as long as an archive.
+    `at_a_time`: how many children one round erases; the whole log is searched once a round.
     `most_days_ahead`: a machine's clock that is further ahead of the log is not believed; a person names the day then.
     """
 
@@ -49,7 +50,7 @@ class KeeperSettings(Settings):
     most_days_ahead: int = Field(default=31, ge=1)
     every_seconds: float = Field(default=30.0, gt=0)
     standby_seconds: float = Field(default=2.0, gt=0)
-    at_a_time: int = Field(default=200, ge=1)
+    at_a_time: int = Field(default=1_000, ge=1)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:

@@ -23,7 +23,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from connectors.decisions import publish_decision, read_decisions
+from connectors.decisions import publish_decisions, read_decisions
 from connectors.postgres import connect, wrap_errors
 from connectors.vault import KeyVault
 from contactpoint.erasing import state
@@ -184,6 +184,7 @@ class _Work:
     def finish(self, *, again: bool) -> list[Erased]:
         """Carry every erasure that was begun through the places that are not done yet; return what came of each."""
         begun = state.unfinished(self.connection, again=again)
+        self._publish([each.event for each in begun if "log" not in each.done])
         for place, step in self._steps().items():
             for each in begun:
                 if place not in each.done:
@@ -196,9 +197,8 @@ class _Work:
         return [state.outcome(self.connection, each.event) for each in begun]
 
     def _steps(self) -> dict[str, Callable[[ErasureOrdered], None]]:
-        """Return what is done in each place for one erasure, in order."""
+        """Return what is done in each place for one erasure, in order, once all are in the log."""
         return {
-            "log": self._publish,
             "data_keys": self._destroy_and_note,
             "access_trail": self._destroy_trail_keys,
             "exports": self._forget_in_exports,
@@ -215,17 +215,14 @@ class _Work:
 
     def _prove(self, begun: Sequence[Begun]) -> None:
         """Search every place once for what was only theirs; an erasure of which nothing is found is finished."""
-        wanted = {
-            each.event.event_id: only_theirs(self.connection, each.event, state.values_to_find(self.vault, each))
-            for each in begun
-        }
+        wanted = only_theirs(self.connection, {each.event: state.values_to_find(self.vault, each) for each in begun})
         every = sorted({value for values in wanted.values() for value in values})
         found: dict[str, set[str]] = {}
         around = self.around
         for place, number in traces(around.kafka, around.postgres, every, pg_dump=around.pg_dump) if every else ():
             found.setdefault(every[number], set()).add(place)
         for each in begun:
-            self._end(each, wanted[each.event.event_id], found)
+            self._end(each, wanted[each.event], found)
 
     def _end(self, begun: Begun, values: Sequence[str], found: dict[str, set[str]]) -> None:
         event = begun.event
@@ -239,9 +236,10 @@ class _Work:
             self.vault.destroy([state.proof_key(event.event_id)])
             log.info("erasure_proven", event_id=event.event_id, records=len(event.data.records))
 
-    def _publish(self, event: ErasureOrdered) -> None:
-        publish_decision(self.around.kafka, event)
-        self._note(event, "log")
+    def _publish(self, events: Sequence[ErasureOrdered]) -> None:
+        publish_decisions(self.around.kafka, events)
+        for event in events:
+            self._note(event, "log")
 
     def _destroy_and_note(self, event: ErasureOrdered) -> None:
         self.destroy(event)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -18,12 +19,13 @@ from psycopg.rows import TupleRow
 
 from connectors.kafka import ReadMessage, read_to_end
 from connectors.postgres import connect, sql_blocks, wrap_errors
+from contactpoint.erasing.needles import Needles
 from schemas.errors import ConfigurationError
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import TOPICS
 
 _SQL = sql_blocks("contactpoint.erasing.sql", "proof")
-_SHORTEST = 4  # characters: shorter values are found everywhere
+_BLOCK = 4 << 20  # bytes searched in one go
 
 
 class Trace(NamedTuple):
@@ -33,50 +35,38 @@ class Trace(NamedTuple):
     value: int
 
 
-class Needles:
-    """Values to look for: as text, in capitals or not, with spaces or without, and as PostgreSQL writes bytes."""
-
-    def __init__(self, values: Sequence[str]) -> None:
-        short = [number for number, value in enumerate(values) if len(value) < _SHORTEST]
-        if short or not values:
-            message = f"give values of {_SHORTEST} characters or more; too short: {short or 'there is none'}"
-            raise ConfigurationError(message)
-        forms = [_forms(value) for value in values]
-        self._texts = [tuple({form.encode().lower() for form in each}) for each in forms]
-        self._hex = [tuple({form.encode().hex().encode() for form in each}) for each in forms]
-
-    def found_in(self, place: str, content: bytes, *, dumped: bool = False) -> Iterator[Trace]:
-        """Yield a trace for each value that the content holds; `dumped`: bytes may stand there in hexadecimal."""
-        folded = content.lower()
-        for number, texts in enumerate(self._texts):
-            wanted = (*texts, *self._hex[number]) if dumped else texts
-            if any(text in folded for text in wanted):
-                yield Trace(place, number)
-
-
-def _forms(value: str) -> set[str]:
-    """Return the spellings in which stages keep a value: linkage folds case and closes up postcodes and numbers."""
-    closed = value.replace(" ", "")
-    kept = {value, closed} if len(closed) >= _SHORTEST and any(map(str.isalpha, closed)) else {value}
-    return {form for each in kept for form in (each, each.lower(), each.upper(), each.casefold())}
-
-
 def traces(
     kafka: KafkaSettings, postgres: PostgresSettings, values: Sequence[str], *, pg_dump: Path | None = None
 ) -> list[Trace]:
     """Return every place that holds any of these values; none is the proof. `pg_dump`: also dump the database."""
     needles = Needles(values)
-    found = set(_in_topics(kafka, needles))
+    messages = ((f"topic {each.topic}", _bytes(each)) for each in _messages(kafka))
+    found = _search(needles, messages)
     with connect(postgres, autocommit=True) as connection, wrap_errors():
-        found.update(_in_tables(connection, needles))
+        found |= _search(needles, _rows(connection), dumped=True)
     if pg_dump is not None:
-        found.update(needles.found_in("pg_dump", _dump(postgres, pg_dump), dumped=True))
+        found |= _search(needles, [("pg_dump", _dump(postgres, pg_dump))], dumped=True)
     return sorted(found)
 
 
-def _in_topics(kafka: KafkaSettings, needles: Needles) -> Iterator[Trace]:
-    for each in read_to_end(kafka, [topic.name for topic in TOPICS], with_headers=True, opened=False, whole=False):
-        yield from needles.found_in(f"topic {each.topic}", _bytes(each))
+def _search(needles: Needles, contents: Iterable[tuple[str, bytes]], *, dumped: bool = False) -> set[Trace]:
+    """Search contents, each with the place that it is from, in blocks."""
+    found: set[Trace] = set()
+    places: list[str] = []
+    block: list[bytes] = []
+    size = 0
+    for place, content in chain(contents, [("", b"")]):
+        places.append(place)
+        block.append(content)
+        size += len(content)
+        if size > _BLOCK or not place:
+            found.update(Trace(places[at], number) for at, number in needles.found_in(block, dumped=dumped))
+            places, block, size = [], [], 0
+    return found
+
+
+def _messages(kafka: KafkaSettings) -> Iterator[ReadMessage]:
+    return read_to_end(kafka, [topic.name for topic in TOPICS], with_headers=True, opened=False, whole=False)
 
 
 def _bytes(message: ReadMessage) -> bytes:
@@ -84,12 +74,12 @@ def _bytes(message: ReadMessage) -> bytes:
     return b"\0".join([message.key or b"", message.value or b"", *headers])
 
 
-def _in_tables(connection: Connection[TupleRow], needles: Needles) -> Iterator[Trace]:
+def _rows(connection: Connection[TupleRow]) -> Iterator[tuple[str, bytes]]:
     for schema, table in connection.execute(_SQL["tables"]).fetchall():
         query = sql.SQL("copy (select t::text from {} t) to stdout").format(sql.Identifier(schema, table))
         with connection.cursor() as cursor, cursor.copy(query) as copy:
             for block in copy:
-                yield from needles.found_in(f"table {schema}.{table}", bytes(block), dumped=True)
+                yield f"table {schema}.{table}", bytes(block)
 
 
 def _dump(postgres: PostgresSettings, pg_dump: Path) -> bytes:

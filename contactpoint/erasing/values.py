@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from connectors.postgres import wrap_errors
+from contactpoint.erasing.needles import Needles
 from contactpoint.erasing.order import QUERIES
 from schemas.decisions import ErasureOrdered
 
+_ROWS = 2_000
+_MOST = 1_200  # what one erasure can name: whatever more of them say a value, it is not one child's
 _SHORTEST = 6  # characters: shorter ones are parts of other words
 _LONG_NUMBER = 9  # digits: shorter numbers are in every table
 _CODE = re.compile(r"[a-z_.]+")  # such as last_known: ours, nobody's
@@ -33,13 +36,26 @@ def values_of(connection: Connection[TupleRow], event: ErasureOrdered) -> list[s
     return sorted({text for row in rows for text in _texts(json.loads(row[0])) if text not in own and _worth(text)})
 
 
-def only_theirs(connection: Connection[TupleRow], event: ErasureOrdered, values: Collection[str]) -> list[str]:
-    """Return those of these values that nothing says which is not erased by this event."""
-    keys, decisions = _names(event)
-    parameters = {"values": list(values), "keys": keys, "decisions": decisions}
-    with wrap_errors():
-        others = {row[0] for row in connection.execute(QUERIES["of_others"], parameters)}
-    return [value for value in values if value not in others]
+def only_theirs(
+    connection: Connection[TupleRow], values: Mapping[ErasureOrdered, Collection[str]]
+) -> dict[ErasureOrdered, list[str]]:
+    """Return of the values of each erasure those that nothing says which is not erased by it.
+
+    Every record and decision is looked at once, however many erasures there are.
+    """
+    every = sorted({value for each in values.values() for value in each})
+    if not every:
+        return {event: [] for event in values}
+    needles, said = Needles(every), dict[str, set[str]]()
+    with wrap_errors(), connection.transaction(), connection.cursor(name="statements_of_all") as cursor:
+        cursor.execute(QUERIES["statements_of_all"])
+        while rows := cursor.fetchmany(_ROWS):
+            for at, number in needles.found_in([document.encode() for _, document in rows]):
+                of = said.setdefault(every[number], set())
+                if len(of) <= _MOST:
+                    of.add(rows[at][0])
+    own = {event: {key for names in _names(event) for key in names} for event in values}
+    return {event: [value for value in each if said.get(value, set()) <= own[event]] for event, each in values.items()}
 
 
 def _names(event: ErasureOrdered) -> tuple[list[str], list[str]]:

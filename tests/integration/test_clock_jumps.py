@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 
 from connectors.postgres import connect
+from projections.access.log import require_healthy
 from projections.rebuild import verify
 from projections.registry import PROJECTIONS
+from schemas.errors import RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.directory_service import Desk, teenager
 from tests.factories.directory_service import running as serving
@@ -23,6 +26,12 @@ from tests.unit.projections.histories import long_history
 
 JUMPING = {"PYTHONPATH": str(Path(__file__).parents[1] / "factories" / "jumping_clock"), "TZ": "Europe/London"}
 HOUR = 3600
+# A lease's time is compared with the database's clock alone, so to move the one is to put the other.
+LEASES = {
+    "past": "update matching.owner set expires_at = expires_at - interval '1 hour'",
+    "future": "update matching.owner set expires_at = expires_at + interval '1 hour'",
+}
+PULSES = ("numbered_at", "signed_at", "witnessed_at")
 
 
 def hours_of(log: Path) -> list[str]:
@@ -44,19 +53,23 @@ def line(
         yield made
 
 
-def test_matching_under_a_jumping_clock_ends_with_the_children_of_an_undisturbed_run(line: Bench) -> None:
+def test_matching_under_jumping_clocks_ends_with_the_children_of_an_undisturbed_run(line: Bench) -> None:
     events = history(61, 1500)
     line.feed(events[:700])
     first = line.start(batch_records=40, lease_seconds=1.0)
     line.wait_until(lambda: line.query("select 1 from matching.record limit 1"), "some records to be linked")
     second = line.start(batch_records=40, lease_seconds=1.0)
     line.wait_until(lambda: second.says("standing_by"), "the other to stand by")
-    line.feed(events[700:])
+    line.feed(events[700:1200])
     line.drain()
-    assert line.children() == line.published() == undisturbed(events)
     hours = [*hours_of(first.log), *hours_of(second.log)]
     assert all(hour.startswith("2026-10-2") for hour in hours)
     assert first.count("lease_taken") == 1  # the lease is judged by the database: no jump ends it
+    for number, times in enumerate(("past", "future", "past")):  # as its own clock goes an hour forth, back, forth
+        line.feed(events[1200 + 100 * number :][:100])
+        line.query(LEASES[times])
+        line.drain()
+    assert line.children() == line.published() == undisturbed(events)
     assert first.end() == second.end() == 0
 
 
@@ -111,3 +124,23 @@ def test_a_trail_whose_entries_have_times_in_any_order_is_numbered_witnessed_and
             )
             trail.checkpoint()
         assert trail.verify().startswith("18 entries hold: 18 covered")
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_after_a_jump_of_the_database_s_own_clock_no_read_goes_on_before_the_trail_is_seen_to_be_kept(
+    hours: int, postgres: PostgresSettings, tmp_path: Path
+) -> None:
+    with open_trail(postgres, tmp_path) as trail:
+        trail.record([entry()])
+        trail.checkpoint()
+        require_healthy(trail.connection)
+        for part in map(sql.Identifier, PULSES):
+            moved = sql.SQL("update audit.pulse set {part} = {part} + make_interval(hours => %s)").format(part=part)
+            trail.connection.execute(moved, [hours])
+            with pytest.raises(RetriableError):
+                require_healthy(trail.connection)
+            trail.connection.execute(moved, [-hours])
+        trail.connection.execute("update audit.pulse set numbered_at = now() + interval '5 hours'")
+        trail.record([entry()])
+        trail.checkpoint()
+        require_healthy(trail.connection)  # the first pulse after the jump

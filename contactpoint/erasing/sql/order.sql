@@ -71,19 +71,11 @@ select person from projection.record_version where record_key = any(%(keys)s::te
 union all
 select document from projection.ruling where event_id = any(%(decisions)s::text[]);
 
--- name: of_others
--- Those of these texts that something says which is not erased here, in capitals or not.
-select distinct wanted.said
-from unnest(%(values)s::text[]) as wanted (said)
-where exists (
-    select from projection.record_version as said
-    where said.person is not null and said.record_key <> all(%(keys)s::text[])
-        and strpos(lower(said.person), lower(wanted.said)) > 0
-)
-or exists (
-    select from projection.ruling as said
-    where said.event_id <> all(%(decisions)s::text[]) and strpos(lower(said.document), lower(wanted.said)) > 0
-);
+-- name: statements_of_all
+-- What is said of anybody, as JSON, and by which record or decision.
+select record_key, person from projection.record_version where person is not null
+union all
+select event_id, document from projection.ruling;
 
 -- name: register
 insert into retention.erasure (event_id, document, sealed_values) values (%s, %s, %s) on conflict do nothing;

@@ -182,15 +182,19 @@ begin
 end
 $$;
 
--- What is wrong with the trail's keeping, in words; null while reads may go on. One row is read.
+-- What is wrong with the trail's keeping, in words; null while reads may go on. One row is read. A pulse from a future
+-- that is further away than the limit is none: the clock was put back, and the part may be dead since.
 create or replace function audit.trouble() returns text
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
     return (
         select nullif(concat_ws(', ',
-            case when clock_timestamp() - numbered_at > numbering_limit then 'entries are not numbered' end,
-            case when clock_timestamp() - signed_at > signing_limit then 'checkpoints are not signed' end,
-            case when clock_timestamp() - witnessed_at > witness_limit then 'the witness does not cosign' end), '')
+            case when clock_timestamp() not between numbered_at - numbering_limit and numbered_at + numbering_limit
+                then 'entries are not numbered' end,
+            case when clock_timestamp() not between signed_at - signing_limit and signed_at + signing_limit
+                then 'checkpoints are not signed' end,
+            case when clock_timestamp() not between witnessed_at - witness_limit and witnessed_at + witness_limit
+                then 'the witness does not cosign' end), '')
         from audit.pulse);
 end
 $$;
