@@ -33,7 +33,6 @@ from projections.directory.state import (
     Membership,
     RecordVersion,
     Stamp,
-    Surroundings,
 )
 from projections.directory.views import IdentityView, RecordView
 from projections.erasures import ERASED, floors_of
@@ -41,6 +40,7 @@ from projections.erasures import ERASED, floors_of
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 RETIRED = "identity.retired"
+DUE_AT_ONCE = 5_000  # children whose entries are made again in one go because a day has begun
 LINEAGE_KINDS = frozenset({"identity.merged", "identity.split", RETIRED})
 
 
@@ -105,6 +105,15 @@ def record_version(view: RecordView, source_kind: str) -> RecordVersion:
     )
 
 
+def fold_into(state: DirectoryState, batch: Batch) -> None:
+    """Write what the batch changes, and then by slices what else has come due: a day may concern everybody."""
+    made = changes(batch, state)
+    state.save(made)
+    while made.more_due:
+        made = changes(Batch(), state)
+        state.save(made)
+
+
 def changes(batch: Batch, state: DirectoryState) -> Changes:
     """Return what the batch changes in this state; an event that is not newer than what is known changes nothing."""
     around = state.surroundings()
@@ -117,7 +126,8 @@ def changes(batch: Batch, state: DirectoryState) -> Changes:
     today = max(around.today or date.min, batch.today or date.min)
     clock = None if today == date.min else today
     touched = _touched({*records, *decided.concerns}, identities, stored, state)
-    touched.update(_come_due(around, clock, touched, state))
+    due = state.due(clock, DUE_AT_ONCE) if clock and around.dues else ()
+    touched.update(state.identities([child for child in due if child not in touched]))
     made = _outcomes(touched, records, decided, state, clock)
     fresh = identities.keys() - stored.keys()
     return Changes(
@@ -143,6 +153,7 @@ def changes(batch: Batch, state: DirectoryState) -> Changes:
         erased=batch.erased,
         erased_at=batch.erased_at,
         today=clock if clock != around.today else None,
+        more_due=len(due) == DUE_AT_ONCE,
     )
 
 
@@ -208,16 +219,6 @@ def _touched(
     if unread:
         touched.update(state.identities(unread))
     return touched
-
-
-def _come_due(
-    around: Surroundings, today: date | None, touched: Mapping[str, IdentityVersion], state: DirectoryState
-) -> Mapping[str, IdentityVersion]:
-    """Return the children whose entries a new day changes; the first day that is ever named concerns everybody."""
-    if today is None or today == around.today:
-        return {}
-    due = state.every_child() if around.today is None else state.due(today)
-    return state.identities([child for child in due if child not in touched])
 
 
 def _outcomes(

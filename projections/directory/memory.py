@@ -96,13 +96,9 @@ class InMemoryDirectory:
         """Return when the newest erasure of each of these records was ordered, for those that have one."""
         return {key: self.ordered[key] for key in record_keys if key in self.ordered}
 
-    def due(self, today: date) -> Collection[str]:
-        """Return the child numbers whose due day has come."""
-        return [child for child, day in self.dues.items() if day <= today]
-
-    def every_child(self) -> Collection[str]:
-        """Return every known child number."""
-        return list(self.children)
+    def due(self, today: date, limit: int) -> Collection[str]:
+        """Return up to so many child numbers whose due day has come, those of the earliest days."""
+        return sorted((child for child, day in self.dues.items() if day <= today), key=self.dues.__getitem__)[:limit]
 
     def steps_of(self, child_numbers: Collection[str], record_keys: Collection[str]) -> Collection[LineageStep]:
         """Return the steps from or to these child numbers, and those of children that had any of these records."""

@@ -8,7 +8,7 @@ from functools import partial
 from connectors.kafka import ReadMessage
 from connectors.postgres import sql_script
 from projections.base import Namespace, Refused, Rows, fold_each
-from projections.directory.fold import add_decision, add_identity, add_record, changes
+from projections.directory.fold import add_decision, add_identity, add_record, fold_into
 from projections.directory.layout import TABLES
 from projections.directory.rulings import view_of
 from projections.directory.state import Batch
@@ -48,8 +48,7 @@ class DirectoryProjection:
         """Fold the messages into rows in the caller's transaction; return those that cannot be read."""
         batch = Batch()
         refused = fold_each(messages, partial(_add, batch))
-        state = DirectoryTables(connection)
-        state.save(changes(batch, state))
+        fold_into(DirectoryTables(connection), batch)
         return refused
 
 

@@ -99,12 +99,12 @@ def add_years(day: date, count: int) -> date:
 
 
 def life(facts: Facts, consents: Iterable[Standing], today: date | None) -> Life:
-    """Return where a record with these facts is in its life on this day; without any day it is live for ever."""
+    """Return where a record with these facts is in its life on this day; before any day has begun it is live."""
     ends = _ends(facts, consents)
-    if today is None or not ends:
+    if not ends:
         return Life()
     archived, cause = min(ends)
-    if archived > today:
+    if today is None or archived > today:
         return Life(due=archived)
     closed, purged = add_years(archived, years("archive_window")), add_years(archived, years("purge"))
     if closed > today:
@@ -146,5 +146,5 @@ def shown_until(end: str | None) -> date | None:
 
 
 def next_of(days: Sequence[date | None], today: date | None) -> date | None:
-    """Return the first of these days after today."""
-    return min((day for day in days if day is not None and today is not None and day > today), default=None)
+    """Return the first of these days after today, of all where no day has begun yet."""
+    return min((day for day in days if day is not None and (today is None or day > today)), default=None)

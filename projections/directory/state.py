@@ -160,7 +160,8 @@ class Changes:
     """Everything that one batch writes; `new` and `changed` rows are apart because they are stored differently.
 
     A new entry is that of a child number that was not known before; a changed one may or may not be there already.
-    `remade` are known child numbers whose rows in the restricted tables and whose due days are replaced.
+    `remade` are known child numbers whose rows in the restricted tables and whose due days are replaced. `more_due`:
+    there may be further children whose day has come.
     """
 
     new_records: Sequence[RecordVersion] = ()
@@ -185,6 +186,7 @@ class Changes:
     erased: Mapping[str, int] = field(default_factory=dict)
     erased_at: Mapping[str, datetime] = field(default_factory=dict)
     today: date | None = None
+    more_due: bool = False
 
 
 @dataclass(slots=True)
@@ -248,12 +250,8 @@ class DirectoryState(Protocol):
         """Return when the newest erasure of each of these records was ordered, for those that have one."""
         ...
 
-    def due(self, today: date) -> Collection[str]:
-        """Return the child numbers whose due day has come."""
-        ...
-
-    def every_child(self) -> Collection[str]:
-        """Return every known child number: what the first clock event touches."""
+    def due(self, today: date, limit: int) -> Collection[str]:
+        """Return up to so many child numbers whose due day has come, those of the earliest days."""
         ...
 
     def steps_of(self, child_numbers: Collection[str], record_keys: Collection[str]) -> Collection[LineageStep]:

@@ -86,13 +86,9 @@ class DirectoryTables:
         """Return when the newest erasure of each of these records was ordered, for those that have one."""
         return {row[0]: row[2].astimezone(UTC) for row in self._select("floors", record_keys)}
 
-    def due(self, today: date) -> Collection[str]:
-        """Return the child numbers whose due day has come."""
-        return [row[0] for row in self._connection.execute(_SQL["due_children"], (today,))]
-
-    def every_child(self) -> Collection[str]:
-        """Return every known child number."""
-        return [row[0] for row in self._connection.execute(_SQL["every_child"])]
+    def due(self, today: date, limit: int) -> Collection[str]:
+        """Return up to so many child numbers whose due day has come, those of the earliest days."""
+        return [row[0] for row in self._connection.execute(_SQL["due_children"], (today, limit))]
 
     def steps_of(self, child_numbers: Collection[str], record_keys: Collection[str]) -> Collection[LineageStep]:
         """Return the steps from or to these child numbers, and those of children that had any of these records."""

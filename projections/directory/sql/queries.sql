@@ -142,10 +142,7 @@ select event_id, target, kind, decided_at from revocation where target = any(%s:
 select record_key, source_version, ordered_at from erased where record_key = any(%s::text[]);
 
 -- name: due_children
-select child_number from due where due <= %s;
-
--- name: every_child
-select child_number from identity;
+select child_number from due where due <= %s order by due limit %s;
 
 -- name: delete_rulings
 with names as (delete from ruling_record where event_id = any(%(ids)s::text[]))

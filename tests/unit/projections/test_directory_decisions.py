@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,7 +61,9 @@ def test_any_order_repetition_and_batching_of_records_identities_and_decisions_g
     data: st.DataObject,
 ) -> None:
     events: list[AnyEvent] = [*data.draw(histories()), *data.draw(decisions())]
-    assert fold(data.draw(deliveries(events))) == fold([events])
+    expected = fold([events])
+    with patch("projections.directory.fold.DUE_AT_ONCE", data.draw(st.sampled_from([1, 2, 5_000]))):
+        assert fold(data.draw(deliveries(events))) == expected
 
 
 @settings(max_examples=60)

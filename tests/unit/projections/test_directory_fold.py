@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from projections.directory.child import outcome
 from projections.directory.entry import SENSITIVE_SERVICE
-from projections.directory.fold import add_decision, add_identity, add_record, changes, record_version
+from projections.directory.fold import add_decision, add_identity, add_record, fold_into, record_version
 from projections.directory.memory import InMemoryDirectory
 from projections.directory.rulings import CONSENT, Ruling, Standing, view_of
 from projections.directory.state import Batch, EntryRow, IdentityVersion, RecordVersion
@@ -82,7 +82,7 @@ def fold(batches: Iterable[Sequence[AnyEvent]], state: InMemoryDirectory | None 
                 add_decision(batch, view_of(value))
             else:
                 add_record(batch, decode_as(value, RecordView), kind_of(event.subject))
-        state.save(changes(batch, state))
+        fold_into(state, batch)
     return state
 
 
