@@ -20,6 +20,7 @@ from schemas.errors import FatalError
 from schemas.identity import child_number
 from schemas.settings import PostgresSettings
 from tests.factories.directory_service import BASE_URL, REASON, Desk, pupil, running, teenager
+from tests.factories.looks import listed_interfaces
 
 BORN = date(2011, 3, 9)
 WHY = {"x-purpose-of-use": "safeguarding", "x-reason": REASON}
@@ -86,6 +87,25 @@ def test_every_route_needs_a_token_and_an_eligible_person_and_each_refusal_is_au
         assert (answer.status_code, "user_unknown" in answer.text) == (403, True), path
     refusals = [entry["refusal"] for entry in desk.entries()]
     assert refusals == ["token_missing", "user_unknown"] * len(routes)
+
+
+def test_every_route_that_shows_a_child_leaves_the_entry_that_the_list_of_interfaces_says(desk: Desk) -> None:
+    (number,) = desk.directory.add({"school:P3": pupil("Moss", "Ann", BORN)})
+    token = desk.token(desk.employ("worker", "social_care", rights=["override_shield"]))
+    shown = {name: said[2] for name, said in listed_interfaces().items() if "/" in name and said[0] == "child"}
+    name = ""
+    for route, method, path in sorted(
+        paths(desk), key=lambda each: each[1] == "GET"
+    ):  # what is read was matched before
+        before = len(desk.entries())
+        answer = desk.request(method, path.replace("0" * 32, name), token, body_of(route, number), WHY)
+        assert answer.status_code == 200, (path, answer.text)
+        if "match" in path:
+            name = answer.json()["entry"][0]["resource"]["id"]
+        entries = {(each["action"], each.get("child", number)) for each in desk.entries()[before:]}
+        wanted = shown.pop(f"{method} {route.path}", None)
+        assert wanted is None or entries == {(wanted, number)}, path
+    assert shown == {}
 
 
 def test_no_method_writes_on_any_path(desk: Desk) -> None:
