@@ -37,6 +37,8 @@ _CONFIGURATION = (
     errors.InvalidCatalogName,
     errors.InvalidPassword,
     errors.InvalidSchemaName,
+    errors.UndefinedColumn,  # this and the next two: made by another version, or not at all
+    errors.UndefinedFunction,
     errors.UndefinedTable,
 )
 
@@ -115,7 +117,7 @@ def translate(error: psycopg.Error | PoolTimeout) -> ContactPointError:
     what = f"{type(error).__name__}{f', SQLSTATE {error.sqlstate}' if error.sqlstate else ''}"
     if isinstance(error, _CONFIGURATION):
         return ConfigurationError(
-            f"PostgreSQL refused the request ({what}): check the account's rights and the database"
+            f"PostgreSQL refused the request ({what}): check the account's rights and which version made the tables"
         )
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, *_TIMED_OUT)):
         return RetriableError(f"PostgreSQL is unavailable ({what})")

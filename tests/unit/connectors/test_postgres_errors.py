@@ -25,6 +25,7 @@ from schemas.settings import PostgresSettings
         pytest.param(errors.InsufficientPrivilege(), ConfigurationError, id="no-right"),
         pytest.param(errors.InvalidPassword(), ConfigurationError, id="wrong-password"),
         pytest.param(errors.UndefinedTable(), ConfigurationError, id="no-such-table"),
+        pytest.param(errors.UndefinedColumn(), ConfigurationError, id="another-version"),
         pytest.param(errors.UniqueViolation(), FatalError, id="constraint"),
     ],
 )
@@ -38,6 +39,12 @@ def test_the_text_of_postgres_which_can_quote_a_row_is_not_passed_on() -> None:
         raise quoting
     assert "Ann" not in str(caught.value)
     assert caught.value.__cause__ is quoting
+
+
+def test_a_dsn_that_cannot_be_read_is_not_quoted_as_it_may_hold_a_password() -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read") as caught:
+        connect(PostgresSettings.from_env({"CONTACTPOINT_POSTGRES_DSN": "host=localhost password secret"}))
+    assert "secret" not in str(caught.value)
 
 
 def test_a_server_that_is_away_is_worth_another_try() -> None:
