@@ -17,7 +17,7 @@ from schemas.errors import RejectedError
 
 _ENDS = re.compile(rb"\r\n|\r|\n")
 _FRAME = b"\x0b\x1c \t"
-_BATCH = (b"FHS", b"BHS", b"BTS", b"FTS")
+_HEADERS, _TRAILERS = (b"FHS", b"BHS"), (b"BTS", b"FTS")
 _SEGMENT = re.compile(rb"[A-Z][A-Z0-9]{2}(?![A-Za-z0-9])")
 _DELETED = '""'
 _CHARACTER_SETS = {
@@ -35,12 +35,16 @@ _CHARACTER_SETS = {
 
 
 class RawMessage(NamedTuple):
-    """One message's bytes, its segments joined by CR; `stray` is something before the first MSH."""
+    """One message's bytes, its segments joined by CR; `stray` is something before the first MSH.
+
+    `cut` says that it ends a file which stops before the trailer (BTS, FTS) of a batch that it began.
+    """
 
     content: bytes
     line: int
     overlong: bool
     stray: bool
+    cut: bool = False
 
 
 def messages(stream: BinaryIO, limit: int) -> Iterator[RawMessage]:
@@ -49,13 +53,15 @@ def messages(stream: BinaryIO, limit: int) -> Iterator[RawMessage]:
     A line that does not begin like a segment goes on with the field before it, which held a line break.
     """
     held: list[bytes] = []
-    first, size, overlong = 1, 0, False
+    first, size, overlong, batches = 1, 0, False, 0
     for line in bounded_lines(stream, _ENDS, limit):
         content = line.content.strip(_FRAME)
         if not content:
             continue
         starts = content.startswith(b"MSH")
-        if starts or content.startswith(_BATCH):
+        begins, ends = content.startswith(_HEADERS), content.startswith(_TRAILERS)
+        batches += begins - ends
+        if starts or begins or ends:
             if held:
                 yield RawMessage(b"\r".join(held)[:limit], first, overlong, not held[0].startswith(b"MSH"))
             held, first, size, overlong = [], line.number, 0, False
@@ -72,7 +78,7 @@ def messages(stream: BinaryIO, limit: int) -> Iterator[RawMessage]:
         else:
             held.append(content)
     if held:
-        yield RawMessage(b"\r".join(held)[:limit], first, overlong, not held[0].startswith(b"MSH"))
+        yield RawMessage(b"\r".join(held)[:limit], first, overlong, not held[0].startswith(b"MSH"), batches > 0)
 
 
 @dataclass(frozen=True, slots=True)

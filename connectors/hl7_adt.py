@@ -68,6 +68,10 @@ class Hl7AdtFormat:
     def _records(self, message: RawMessage, place: str, number: int) -> list[RawRecord]:
         if message.stray:
             raise RejectedError("not_hl7", "something stands before the first MSH segment")
+        if message.cut:
+            raise RejectedError(
+                "truncated", "the file stops before the end of its batch (BTS, FTS): this may be a part"
+            )
         if message.overlong:
             raise RejectedError("item_too_long", too_long(self._context.item_limit))
         if NUL in message.content:

@@ -64,6 +64,13 @@ def test_the_whole_sample_becomes_permitted_items(tmp_path: Path) -> None:
     assert record.dropped == ("PV1", "PID-13", "PID-22")
 
 
+@pytest.mark.parametrize("trailer", ["", "BTS|2\r"])
+def test_the_last_message_of_a_batch_that_is_cut_off_is_refused(trailer: str, tmp_path: Path) -> None:
+    items = items_of("hl7_adt", tmp_path, "BHS|^~\\&|A\r" + adt(1) + adt(2) + trailer)
+    assert isinstance(items[0], RawRecord)
+    assert getattr(items[1], "code", "") == ("" if trailer else "truncated")
+
+
 @pytest.mark.parametrize("item", ["names", "birth_date", "sex", "identifiers", "whereabouts", "death_date", "carers"])
 def test_an_empty_field_says_nothing(item: str, tmp_path: Path) -> None:
     assert getattr(person(tmp_path, "PID|1||RX1^^^RX1^PI"), item) is None
