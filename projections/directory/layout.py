@@ -21,8 +21,9 @@ PUBLISHED = (
 RESTRICTED = (
     Table("shielded_entry", ("child_number", "document"), _CHILD, published=False, settled=True, area="sealed"),
     Table("sensitive_service", ("child_number", "document"), _CHILD, published=False, settled=True, area="sealed"),
-    Table("archived_entry", _ARCHIVED, _CHILD, published=False, settled=True, area="archive"),
-    Table("closed_entry", _ARCHIVED, _CHILD, published=False, settled=True, area="archive"),
+    # These, and `due`, count from when a withdrawal came, and know of a retired number only if it was announced.
+    Table("archived_entry", _ARCHIVED, _CHILD, published=False, area="archive"),
+    Table("closed_entry", _ARCHIVED, _CHILD, published=False, area="archive"),
 )
 WORKING = (
     Table("record_version", _RECORD, ("record_key",), published=False, settled=True),
@@ -34,6 +35,6 @@ WORKING = (
     Table("revocation", ("event_id", "target", "kind", "decided_at"), ("event_id",), published=False, settled=True),
     Table("erased", ("record_key", "source_version", "ordered_at"), ("record_key",), published=False, settled=True),
     Table("clock", ("singleton", "today"), ("singleton",), published=False, settled=True),
-    Table("due", ("child_number", "due"), _CHILD, published=False, settled=True),
+    Table("due", ("child_number", "due"), _CHILD, published=False),
 )
 TABLES = (*PUBLISHED, *RESTRICTED, *WORKING)
