@@ -7,6 +7,11 @@ runs, without the relay. Beside them stands what the same machine does in the sa
 decodes the events or only copies the rows: the limits. At the largest base the load itself is a measure, beside
 Splink's time for clusters alone on the same records, and so is the owner's memory.
 
+The load is timed from the first event's bytes, in a file, until every row is committed with fsync and the last identity
+event and conflict is acknowledged by Kafka: decoding, folding, clusters, conflicts and publication are in it, in the
+stage's own processes, whose processor time stands beside. Splink gets the newest values of the same records, decoded
+and folded by our reader outside its time, as a table in memory, and both cores; it estimates, predicts and clusters.
+
 The engine and the committer's process are the ones of the stage. Fetching from Kafka is measured by the benchmarks of
 the whole line and of latency.
 """
@@ -28,6 +33,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -83,6 +89,7 @@ class AtBase(NamedTuple):
     copying: list[float]
     decoding: list[float]
     load_seconds: float
+    load_cpu: dict[str, float]
     bytes_per_record: float
 
 
@@ -103,6 +110,8 @@ def measure(
                 measures[f"loading {base:,} records, durably and with events (Splink's batch for clusters alone)"] = (
                     beside_limit([found.load_seconds], peer, "s")
                 )
+                for process, seconds in found.load_cpu.items():
+                    measures[f"loading {base:,} records, processor time of the {process}"] = alone([seconds], "s")
             path.unlink()
     if len(bases) > 1:
         slower = f"matching stage, time a record at a {bases[-1]:,} base against a {bases[0]:,} base"
@@ -125,7 +134,8 @@ def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base:
         ahead.use(_MODEL)
         garbage.settle()  # as the owner does when it has built its state
         try:
-            load_seconds = _load(engine, ahead, feed, base, RelaySettings.of(postgres, kafka))
+            processes = {"owner": os.getpid(), "reader": ahead.pid, "committer": committer.pid}
+            load_seconds, load_cpu = _load(engine, ahead, feed, base, RelaySettings.of(postgres, kafka), processes)
             garbage.settle()
             held = (_memory() - before) / base
             results = [timed(engine, ahead, feed.take(_records(base))) for _ in range(runs)]
@@ -137,7 +147,7 @@ def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base:
         decoding = [_decode_limit(feed.take(_records(base))) for _ in range(runs)]
     del engine
     gc.unfreeze()
-    return AtBase(results, copying, decoding, load_seconds, held)
+    return AtBase(results, copying, decoding, load_seconds, load_cpu, held)
 
 
 def start_engine(connection: psycopg.Connection, settings: PostgresSettings) -> tuple[Engine, Committer]:
@@ -151,10 +161,14 @@ def start_engine(connection: psycopg.Connection, settings: PostgresSettings) -> 
     return Engine(ResidentOwner(_MODEL), ChangeReader(_MODEL), committer, start=start), committer
 
 
-def _load(engine: Engine, ahead: ReadAhead, feed: Feed, base: int, publishing: RelaySettings) -> float:
-    """Take the base in, every identity event published; return the seconds."""
+def _load(
+    engine: Engine, ahead: ReadAhead, feed: Feed, base: int, publishing: RelaySettings, processes: dict[str, int]
+) -> tuple[float, dict[str, float]]:
+    """Take the base in, every identity event published; return the seconds, and the processor's by process."""
     relay = Relay(publishing)
     try:
+        processes = {**processes, "relay": relay.pid}
+        before = {name: _cpu(pid) for name, pid in processes.items()}
         begun = time.perf_counter()
         for values in feed.batches(base, _LOAD_BATCH):
             ahead.send(_messages(engine, values, ahead.waiting * _LOAD_BATCH))
@@ -163,9 +177,16 @@ def _load(engine: Engine, ahead: ReadAhead, feed: Feed, base: int, publishing: R
         engine.step_ahead(ahead)
         engine.settle(0)
         assert relay.drain(_DRAIN_SECONDS), "the relay did not publish everything"
-        return time.perf_counter() - begun
+        seconds = time.perf_counter() - begun
+        return seconds, {name: _cpu(pid) - before[name] for name, pid in processes.items()}
     finally:
         relay.end()
+
+
+def _cpu(pid: int) -> float:
+    """Return the processor's seconds that a process has had."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def timed(engine: Engine, ahead: ReadAhead, values: Sequence[bytes]) -> Run:
