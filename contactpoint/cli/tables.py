@@ -18,7 +18,10 @@ def register(root: typer.Typer) -> None:
 
 
 def link_command(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Parquet or CSV table.", show_default=False)],
+    source: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT...", help="CSV, Parquet or JSON Lines tables.", show_default=False),
+    ],
     out: Annotated[Path, typer.Option(help="Clusters, Parquet or CSV: record_id, cluster_id.", show_default=False)],
     config: Annotated[
         Path | None,
@@ -26,6 +29,10 @@ def link_command(
             help="LINK.toml: columns, record id, source, model or training. Left out: guessed, training unsupervised.",
             show_default=False,
         ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Link with this model file instead of training.", show_default=False),
     ] = None,
     pairs: Annotated[
         Path | None,
@@ -37,19 +44,24 @@ def link_command(
     save_config: Annotated[
         Path | None, typer.Option(help="Write the LINK.toml that was used, to look at and change.", show_default=False)
     ] = None,
+    save_model: Annotated[
+        Path | None, typer.Option(help="Write the trained model, for --model of another run.", show_default=False)
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Link the records of a table with the core that runs live, for trying a supplier's extract before it goes live.
+    """Link the records of one or more tables with the core that runs live, to try an extract before it goes live.
 
-    A row a record; put the files of several sources into one table with a column that names the source. Training needs
-    no labels and picks the threshold by itself; the result says what precision and recall to expect, and warns where
-    the columns hold too little. Kinds of columns: given_name, surname, date, years (of birth, or an age), sex,
-    postcode, address, identifier (a number of one person), short_string (any other text), exact (a code).
+    A row a record. Of several files each is a source (input_file), columns that are called alike or alone are of a
+    kind are the same, and record ids carry the file's name. Training needs no labels and picks the threshold by itself;
+    the result says what precision and recall to expect, and warns where the columns hold too little. A column called
+    cluster, label, truth or the like is no evidence. Kinds of columns: given_name, surname, date, years (of
+    birth, or an age), sex, postcode, address, identifier (a number of one person), short_string (any other text), exact
+    (a code).
     """
-    from contactpoint.table_link import run_link
+    from contactpoint.table_link import Outputs, run_link
 
     with progress("link") as shown:
-        report = run_link(source, config, out, pairs, shown, save=save_config)
+        report = run_link(source, config, Outputs(out, pairs, save_model, save_config), shown, model=model)
     show(output, report.as_dict(), f"linked into {out}")
 
 

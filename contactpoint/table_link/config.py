@@ -81,7 +81,8 @@ class LinkConfig(Settings):
     person. For tables of children; among adults the same is mostly one person by two names. Left out: only where a
     source that holds each person once has two such records; no record then joins the two, whatever source it is from.
     `birth_order`: a column with the place in a multiple birth, 1 to 7; other values say nothing. `delimiter` of a CSV:
-    found in its header if left out.
+    found in its header if left out; `encoding`: UTF-8, UTF-16 or cp1252 by the file's bytes. `record_id` may be
+    `row_number`, `source` may be `input_file`. `rename`: what columns of one file are called in the others.
     """
 
     record_id: str
@@ -90,7 +91,8 @@ class LinkConfig(Settings):
     keep_twins_apart: bool | None = None
     birth_order: str | None = None
     delimiter: str | None = None
-    encoding: str = "utf-8"
+    encoding: str | None = None
+    rename: dict[str, str] = Field(default_factory=dict)
     model: Path | None = None
     train: TrainConfig | None = None
     fields: dict[str, FieldConfig] = Field(min_length=1)

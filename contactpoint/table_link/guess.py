@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from contactpoint.table_link.config import LinkConfig
 from contactpoint.table_link.reading import Table, texts
 from matching.linkage.normalise import fold_date, fold_sex, fold_years
 from schemas.errors import ConfigurationError
+
+INPUT_FILE: Final = "input_file"
+"""The column that names the file of a row, where several files are linked."""
 
 MOST_FIELDS: Final = 14
 """The fields that are guessed at most; training holds a pair's levels in one word of 16 comparisons."""
@@ -51,10 +56,11 @@ _PARTS: Final = ("year", "month", "day")
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """The configuration that was guessed, and why columns were left out, by column."""
+    """The configuration that was guessed, why columns were left out, by column, and what to look at."""
 
     config: LinkConfig
     left_out: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +77,9 @@ class _Column:
 
 def guess_config(table: Table, record_id: str) -> Guess:
     """Guess the kind of every column but `record_id`. Raises ConfigurationError if nothing can be linked on."""
-    seen = table.slice(0, _SEEN)
-    columns = [_column(seen, name) for name in table.column_names if name != record_id]
-    source = next((c.name for c in columns if _SOURCE.fullmatch(c.name) and 1 < c.different <= _MOST_SOURCES), None)
+    columns = _columns(table, record_id)
+    called_so = [c.name for c in columns if _SOURCE.fullmatch(c.name) and 1 < c.different <= _MOST_SOURCES]
+    source = INPUT_FILE if INPUT_FILE in table.column_names else next(iter(called_so), None)
     left_out = {c.name: why for c in columns if c.name != source and (why := _useless(c))}
     able = [c for c in columns if c.name not in left_out and c.name != source]
     able.sort(key=lambda column: "middle" in column.name.lower())  # the first forename is what families are told by
@@ -96,6 +102,11 @@ def guess_config(table: Table, record_id: str) -> Guess:
     return Guess(LinkConfig.model_validate(settings), left_out)
 
 
+def guess_kinds(table: Table, record_id: str | None) -> dict[str, str]:
+    """Return the kind of every column that can be linked on, but `record_id`."""
+    return {column.name: _kind(column) for column in _columns(table, record_id) if not _useless(column)}
+
+
 def guess_record_id(table: Table) -> str | None:
     """Return the column that names each row once, by its name if several do; None if there is none."""
     unique = [name for name in table.column_names if _names_each_row(table, name)]
@@ -103,21 +114,29 @@ def guess_record_id(table: Table) -> str | None:
     return next(iter(called_so or [name for name in unique if name == table.column_names[0]]), None)
 
 
-def save_config(config: LinkConfig, path: Path) -> None:
-    """Write a configuration as LINK.toml."""
+def config_text(config: LinkConfig) -> str:
+    """Return a configuration as the text of LINK.toml."""
     said = config.model_dump(exclude_none=True, exclude_defaults=True, mode="json")
-    fields, train = said.pop("fields"), config.train
-    lines = [f"{name} = {_quoted(value)}" for name, value in said.items() if name != "train"]
-    if train is not None:
-        lines += ["", "[train]", f"method = {_quoted(train.method)}"]
-    for name, field in fields.items():
-        lines += ["", f"[fields.{_quoted(name)}]", *(f"{key} = {_quoted(value)}" for key, value in field.items())]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    tables = {"rename": said.pop("rename", {}), "train": said.pop("train", {})}
+    tables |= {f"fields.{_quoted(name)}": field for name, field in said.pop("fields").items()}
+    if config.train is not None:
+        tables["train"] = {"method": config.train.method, **tables["train"]}
+    lines = [f"{name} = {_quoted(value)}" for name, value in said.items()]
+    for name, values in tables.items():
+        if values:
+            lines += ["", f"[{name}]", *(f"{_quoted(key)} = {_quoted(value)}" for key, value in values.items())]
+    return "\n".join(lines) + "\n"
 
 
 def _quoted(value: object) -> str:
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    """Return a key, a text, a truth, a number or a list as TOML writes it: as JSON does."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _columns(table: Table, record_id: str | None) -> list[_Column]:
+    """Return the columns but `record_id`, of rows from all over the table."""
+    seen = table.take(np.linspace(0, table.num_rows - 1, _SEEN, dtype=np.int64)) if table.num_rows > _SEEN else table
+    return [_column(seen, name) for name in table.column_names if name != record_id]
 
 
 def _column(table: Table, name: str) -> _Column:
@@ -133,7 +152,7 @@ def _names_each_row(table: Table, name: str) -> bool:
 def _useless(column: _Column) -> str | None:
     """Return why a column is not compared, None if it is."""
     if _ANSWERS.fullmatch(column.name):
-        return "seems to hold the answer"
+        return "seems to hold the answer, so it is no evidence"
     if len(column.values) < _SELDOM_THERE * column.rows:
         return "is empty, or nearly so"
     if column.different == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from dataclasses import field as dataclass_field
 from datetime import date
@@ -13,18 +13,11 @@ import numpy as np
 
 from contactpoint.table_link.advice import expectations, warnings_of
 from contactpoint.table_link.config import LinkConfig, TrainConfig, load_link_config
-from contactpoint.table_link.guess import save_config
+from contactpoint.table_link.guess import Guess, config_text
+from contactpoint.table_link.inputs import guessed_table, read_table
 from contactpoint.table_link.reading import Table, texts
-from contactpoint.table_link.table import (
-    birth_order_marks,
-    guessed_table,
-    read_pairs,
-    read_table,
-    record_ids,
-    table_columns,
-    write_clusters,
-    write_pairs,
-)
+from contactpoint.table_link.table import birth_order_marks, read_pairs, record_ids, table_columns
+from contactpoint.table_link.writing import check_outputs, write_clusters, write_pairs, write_text
 from matching.estimation.labelled import UNLABELLED
 from matching.estimation.specification import untrained_model
 from matching.estimation.training import (
@@ -37,6 +30,7 @@ from matching.estimation.training import (
 from matching.linkage.batch import LinkedTable, link_all
 from matching.linkage.columns import RecordColumns
 from matching.linkage.model import CENTIBITS, Field, LinkageModel, SourcePolicy, TwinRule
+from matching.linkage.model_json import dump_model
 from matching.linkage.scoring import match_probability
 from matching.stage.model_file import read_model
 from schemas.errors import ConfigurationError
@@ -50,7 +44,8 @@ _UNIQUE = {"yes": "hard", "mostly": "soft", "no": "none"}
 class LinkReport:
     """What a run did; precision and recall are what training expects at the threshold, None with a given model.
 
-    `columns` says what each field was taken for, `left_out` why a column was not compared.
+    `record_id` and `source` are the columns of these; `columns` says what each field was taken for, `left_out` why a
+    column was not compared.
     """
 
     records: int
@@ -63,6 +58,8 @@ class LinkReport:
     expected_precision: float | None
     expected_recall: float | None
     expected_matches: float | None = None
+    record_id: str = ""
+    source: str | None = None
     warnings: tuple[str, ...] = ()
     columns: dict[str, str] = dataclass_field(default_factory=dict)
     left_out: dict[str, str] = dataclass_field(default_factory=dict)
@@ -72,38 +69,52 @@ class LinkReport:
         return asdict(self)
 
 
-def run_link(
-    source: Path,
-    config: Path | None,
-    out: Path,
-    pairs: Path | None,
-    progress: Progress,
-    *,
-    save: Path | None = None,
-) -> LinkReport:
-    """Link the table in `source` as `config` says; write clusters to `out` and, if named, scored pairs to `pairs`.
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The files to write: clusters, scored pairs, the trained model, and the LINK.toml that was used."""
 
-    Without `config` what the columns hold is guessed; `save` then names the LINK.toml to write the guess to. Raises
+    clusters: Path
+    pairs: Path | None = None
+    model: Path | None = None
+    config: Path | None = None
+
+
+def run_link(
+    sources: Sequence[Path], config: Path | None, outputs: Outputs, progress: Progress, *, model: Path | None = None
+) -> LinkReport:
+    """Link the tables in `sources` as `config` says, and write `outputs`.
+
+    Without `config` what the columns hold is guessed. `model` is a model file to link with, instead of training. Raises
     ConfigurationError that names the file and the key or column, and what is there or allowed.
     """
-    left_out: dict[str, str] = {}
+    named = {"--out": outputs.clusters, "--pairs": outputs.pairs, "--save-model": outputs.model}
+    check_outputs({**named, "--save-config": outputs.config}, [*sources, config, model])
     if config is not None:
-        settings = load_link_config(config)
-        table = read_table(source, settings)
+        guess = Guess(load_link_config(config), {})
+        table = read_table(sources, guess.config)
     else:
-        table, guess = guessed_table(source)
-        settings, left_out = guess.config, guess.left_out
-    if save is not None:
-        save_config(settings, save)
-    linked, columns, trained, model = link_table(table, settings, progress)
-    ids = record_ids(table, settings)
-    write_clusters(out, ids, linked.clusters)
-    if pairs is not None:
-        write_pairs(pairs, _pair_columns(ids, linked, model))
-    report = _report(columns, linked, trained, model)
-    advice = (*warnings_of(table, settings, columns, model), *expectations(model, trained, report.largest_cluster))
-    kinds: dict[str, str] = {name: field.kind for name, field in settings.fields.items()}
-    return replace(report, warnings=advice, columns=kinds, left_out=left_out)
+        table, guess = guessed_table(sources)
+    settings = guess.config
+    if outputs.config is not None:
+        write_text(outputs.config, config_text(settings))
+    if model is not None:
+        settings = settings.model_copy(update={"model": model, "train": None})
+    linked, columns, trained, used = link_table(table, settings, progress)
+    write_clusters(outputs.clusters, table, settings, linked.clusters)
+    if outputs.pairs is not None:
+        write_pairs(outputs.pairs, _pair_columns(record_ids(table, settings), linked, used))
+    if outputs.model is not None:
+        write_text(outputs.model, dump_model(used))
+    report = _report(columns, linked, trained, used)
+    advice = warnings_of(table, settings, columns, used) + expectations(used, trained, report.largest_cluster)
+    return replace(
+        report,
+        record_id=settings.record_id,
+        source=settings.source,
+        warnings=(*guess.notes, *advice),
+        columns={name: field.kind for name, field in settings.fields.items()},
+        left_out=guess.left_out,
+    )
 
 
 def _report(columns: RecordColumns, linked: LinkedTable, trained: Trained | None, model: LinkageModel) -> LinkReport:

@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contactpoint.model_tools.quality import measure_labels
-from contactpoint.table_link import load_link_config, run_link
+from contactpoint.table_link import Outputs, load_link_config, run_link
 from contactpoint.table_link.advice import expectations
 from contactpoint.table_link.dates import read_dates
-from contactpoint.table_link.guess import guess_config, guess_record_id, save_config
+from contactpoint.table_link.guess import config_text, guess_config, guess_record_id
+from contactpoint.table_link.inputs import guessed_table, read_table
 from contactpoint.table_link.reading import read_file, texts
+from contactpoint.table_link.writing import check_outputs
 from matching.estimation.specification import untrained_model
 from matching.linkage.model import Field
 from schemas.errors import ConfigurationError
@@ -54,10 +56,12 @@ def test_a_date_pattern_may_be_given() -> None:
         (b"", "is empty"),
         (b"id,name\n", "has no rows"),
         (b"PK\x03\x04xl", "is an Excel workbook"),
-        ("id,name\n1,x\n".encode("utf-16"), "is UTF-16"),
+        (b"SQLite format 3", "is a database"),
+        (b'[{"id": 1}]', "one object a line"),
+        (b"id,na\0me\n1,x\n", "holds zero bytes"),
+        (b"17,1972-08-12\n18,1973-01-02\n", "begins with data"),
         (b"id,name,name\n1,a,b\n", "several columns named 'name'"),
-        (b"id,name\n1,a,Secret\n", "Expected 2 columns, got 3$"),
-        ("id,name\n1,Zoë\n".encode("cp1252"), "set encoding"),
+        (b"id,name\n1,a,Secret\n", "Expected 2 columns, got 3; a value that holds separators .* lone quote none$"),
     ],
 )
 def test_a_file_that_is_no_table_is_answered_with_what_to_do(content: bytes, message: str, tmp_path: Path) -> None:
@@ -134,23 +138,75 @@ def test_a_table_without_a_description_is_linked_and_the_guess_can_be_kept(tmp_p
     table = people(300).drop_columns(["id"])
     pa_csv.write_csv(table, tmp_path / "people.csv")
     kept = tmp_path / "LINK.toml"
-    report = run_link(tmp_path / "people.csv", None, tmp_path / "out.parquet", None, lambda *_: None, save=kept)
+    outputs = Outputs(tmp_path / "out.parquet", config=kept)
+    report = run_link([tmp_path / "people.csv"], None, outputs, lambda *_: None)
     clusters = pq.read_table(tmp_path / "out.parquet")
     assert clusters["record_id"].to_pylist() == list(range(1, table.num_rows + 1))
     assert measure_labels(clusters["cluster_id"].to_pylist(), table["person"].to_pylist()).f1 > 0.9
     assert "person" not in report.columns
-    again = run_link(tmp_path / "people.csv", kept, tmp_path / "again.parquet", None, lambda *_: None)
+    again = run_link([tmp_path / "people.csv"], kept, Outputs(tmp_path / "again.parquet"), lambda *_: None)
     assert pq.read_table(tmp_path / "again.parquet") == clusters
     assert again.columns == report.columns
 
 
 def test_a_guess_is_written_as_it_is_read(tmp_path: Path) -> None:
     guess = guess_config(people(50), "id")
-    save_config(guess.config, tmp_path / "LINK.toml")
-    assert load_link_config(tmp_path / "LINK.toml") == guess.config
+    config = guess.config.model_copy(update={"rename": {"Nach name": "last"}, "keep_twins_apart": False})
+    (tmp_path / "LINK.toml").write_text(config_text(config), encoding="utf-8")
+    assert load_link_config(tmp_path / "LINK.toml") == config
 
 
 def test_a_table_that_holds_too_little_is_not_linked_without_a_warning() -> None:
     model = untrained_model("two columns", [Field("sex", "sex"), Field("place", "exact")])
     assert "too little to link safely" in expectations(model, None, 2)[0]
     assert "largest cluster" in expectations(model, None, 1000)[1]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_the_encoding_is_found_and_quotes_hold_what_they_enclose(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes('\r\n"the, id"; name ;\r\n007;"Zo\u00eb\r\nAnn";x\r\n'.replace(";", ",").encode(encoding))
+    table = read_file(path)
+    assert table.to_pylist() == [{"the, id": "007", "name": "Zo\u00eb\r\nAnn", "column_3": "x"}]
+
+
+def test_json_lines_are_read(tmp_path: Path) -> None:
+    (tmp_path / "table.jsonl").write_text('{"id": 7, "name": "Ann"}\n{"id": 8, "born": "2001-05-06"}\n')
+    table = read_file(tmp_path / "table.jsonl")
+    assert (texts(table, "id"), texts(table, "name")) == (["7", "8"], ["Ann", ""])
+
+
+def test_files_with_other_columns_in_another_order_are_one_table(tmp_path: Path) -> None:
+    first = people(40).drop_columns(["person", "place"])
+    names = {"id": "pupil_id", "first": "First", "last": "family_name", "code": "Post code"}
+    second = first.rename_columns([names.get(name, name) for name in first.column_names]).select([4, 5, 3, 2, 1, 0])
+    paths = [tmp_path / "gp.csv", tmp_path / "school.csv"]
+    for path, table in zip(paths, (first, second), strict=True):
+        pa_csv.write_csv(table, path)
+    table, guess = guessed_table(paths)
+    assert guess.config.rename == {"pupil_id": "id", "First": "first", "family_name": "last"}
+    assert guess.config.source == "input_file"
+    assert texts(table, "first") == 2 * texts(first, "first")
+    assert texts(table, "id") == [f"{name}:{each}" for name in ("gp", "school") for each in texts(first, "id")]
+    assert read_table(paths, guess.config)["id"].to_pylist() == table["id"].to_pylist()
+
+
+def test_a_record_of_a_file_is_found_again_by_file_and_id(tmp_path: Path) -> None:
+    table = people(60).drop_columns(["person"])
+    for name in ("a.csv", "b.parquet"):
+        pa_csv.write_csv(table, tmp_path / name) if name.endswith("csv") else pq.write_table(table, tmp_path / name)
+    run_link([tmp_path / "a.csv", tmp_path / "b.parquet"], None, Outputs(tmp_path / "out.csv"), lambda *_: None)
+    out = read_file(tmp_path / "out.csv")
+    assert out["input_file"].to_pylist() == ["a"] * table.num_rows + ["b"] * table.num_rows
+    assert out["id_in_file"].to_pylist() == 2 * table["id"].to_pylist()
+    assert out["record_id"].to_pylist()[0] == f"a:{table['id'][0]}"
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [("in.csv", "is the input too"), (".", "is a folder"), ("x.xlsx", "as CSV or Parquet"), ("in.csv/x", "cannot be")],
+)
+def test_what_cannot_be_written_is_refused_before_the_work(out: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("id\n1\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=f"--out: .*{message}"):
+        check_outputs({"--out": tmp_path / out}, [tmp_path / "in.csv"])

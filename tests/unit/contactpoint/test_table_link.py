@@ -12,10 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from contactpoint.model_tools.quality import measure_labels
-from contactpoint.table_link import LinkReport, link_table, load_link_config, run_link
+from contactpoint.table_link import LinkReport, Outputs, run_link
 from contactpoint.table_link.config import LinkConfig
 from contactpoint.table_link.run import untrained
-from matching.linkage.model_json import dump_model
 from schemas.errors import ConfigurationError
 
 FIELDS = """
@@ -66,7 +65,8 @@ def link(folder: Path, config: str, table: pa.Table, name: str = "people.parquet
     else:
         pq.write_table(table, path)
     (folder / "LINK.toml").write_text(config, encoding="utf-8")
-    return run_link(path, folder / "LINK.toml", folder / "out.parquet", folder / "pairs.parquet", lambda *_: None)
+    outputs = Outputs(folder / "out.parquet", folder / "pairs.parquet", folder / "model.json")
+    return run_link([path], folder / "LINK.toml", outputs, lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +138,8 @@ def test_a_source_that_holds_each_person_once_never_has_two_records_in_a_cluster
 def test_a_trained_model_links_again_without_training(table: pa.Table, tmp_path: Path) -> None:
     link(tmp_path, UNSUPERVISED, table)
     first = _groups(tmp_path)
-    _, _, _, model = link_table(table, load_link_config(tmp_path / "LINK.toml"), lambda *_: None)
-    (tmp_path / "model.json").write_text(dump_model(model), encoding="utf-8")
-    config = UNSUPERVISED.replace('[train]\nmethod = "unsupervised"\n', 'model = "model.json"\n')
+    (tmp_path / "model.json").rename(tmp_path / "kept.json")
+    config = UNSUPERVISED.replace('[train]\nmethod = "unsupervised"\n', 'model = "kept.json"\n')
     report = link(tmp_path, config, table)
     assert _groups(tmp_path) == first
     assert report.expected_precision is None
@@ -168,7 +167,7 @@ def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "LINK.toml").write_text(UNSUPERVISED, encoding="utf-8")
     (tmp_path / "bad.parquet").write_bytes(b"no parquet")
     with pytest.raises(ConfigurationError, match=r"bad\.parquet: cannot be read"):
-        run_link(tmp_path / "bad.parquet", tmp_path / "LINK.toml", tmp_path / "out", None, lambda *_: None)
+        run_link([tmp_path / "bad.parquet"], tmp_path / "LINK.toml", Outputs(tmp_path / "out"), lambda *_: None)
 
 
 def test_twins_can_be_kept_apart_only_where_a_table_can_tell_them() -> None:
