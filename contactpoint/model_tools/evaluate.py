@@ -13,7 +13,8 @@ from psycopg.rows import TupleRow
 from connectors.postgres import wrap_errors
 from contactpoint.explaining.pictures import curve
 from contactpoint.table_link.config import load_link_config
-from contactpoint.table_link.table import read_table, table_columns
+from contactpoint.table_link.inputs import read_table
+from contactpoint.table_link.table import table_columns
 from matching.linkage.batch import score_pairs
 from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.expectation import expected_operating_points
@@ -73,7 +74,7 @@ def table_records(source: Path, config: Path, model: LinkageModel) -> RecordColu
     if missing:
         message = f"{config} has no [fields.{missing[0]}], which model {model.model_id} compares"
         raise ConfigurationError(message)
-    return table_columns(read_table(source, settings), settings, model)
+    return table_columns(read_table([source], settings), settings, model)
 
 
 def live_records(connection: Connection[TupleRow], model: LinkageModel, made_with: LinkageModel) -> RecordColumns:

@@ -19,12 +19,18 @@ _LOW_PRECISION, _LOW_RECALL = 0.9, 0.8
 _FEW_MATCHES: Final = 30
 _SURE: Final = 0.95
 _LARGE: Final = 100
+_NAMES: Final = frozenset({"given_name", "surname"})
 
 
 def warnings_of(table: Table, config: LinkConfig, columns: RecordColumns, model: LinkageModel) -> list[str]:
     """Return what is wrong with single fields of the table."""
     rids = np.arange(len(columns), dtype=np.int64)
     said: list[str] = []
+    if not any(field.kind in _NAMES for field in config.fields.values()):
+        said.append(
+            "no column was taken for a person's name: if the table is not of persons, what is expected is mostly too "
+            "good, so look at the pairs (--pairs); if it is, set the kinds in LINK.toml (--save-config)"
+        )
     for place, name in enumerate(field.name for field in model.fields):
         folded = columns.texts(rids, place)
         there, field = sum(map(bool, folded)), config.fields[name]

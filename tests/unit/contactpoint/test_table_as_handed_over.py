@@ -210,3 +210,12 @@ def test_what_cannot_be_written_is_refused_before_the_work(out: str, message: st
     (tmp_path / "in.csv").write_text("id\n1\n", encoding="utf-8")
     with pytest.raises(ConfigurationError, match=f"--out: .*{message}"):
         check_outputs({"--out": tmp_path / out}, [tmp_path / "in.csv"])
+
+
+def test_a_table_without_names_of_persons_is_linked_with_a_warning(tmp_path: Path) -> None:
+    rows = [
+        {"id": str(i), "title": f"Lamp {i % 40} {'red' if i % 3 else 'blue'}", "price": str(i % 97)} for i in range(99)
+    ]
+    pa_csv.write_csv(pa.Table.from_pylist(rows), tmp_path / "goods.csv")
+    report = run_link([tmp_path / "goods.csv"], None, Outputs(tmp_path / "out.csv"), lambda *_: None)
+    assert "no column was taken for a person's name" in report.warnings[0]
