@@ -6,7 +6,7 @@ and namesakes), not that of strangers; on children's records this is worth ten p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -96,26 +96,22 @@ def count_labelled(model: LinkageModel, pairs: TrainingPairs, labels: Labels) ->
     )
 
 
-def recounted(model: LinkageModel, pairs: TrainingPairs, labels: Labels) -> Counted:
-    """Return m, u and prior counted on all pairs under these labels."""
-    probabilities = _count(pairs, labels, np.ones(len(pairs), dtype=bool), starting_probabilities(model))
-    return Counted(probabilities, float(np.clip(labels.mean() if len(labels) else 0.5, 1e-6, 1.0 - 1e-6)), labels)
-
-
 def corrected_by_identifiers(model: LinkageModel, pairs: TrainingPairs, guessed: Counted) -> Counted:
     """Return m, u and prior where identifiers overrule the guessed label of a pair.
 
     Few pairs carry a number of one kind on both sides, and those that do are not like the rest; so the other pairs keep
     the label that unsupervised training gave them. The identifiers' own m and u stay as guessed: they made the labels.
     """
+    start = starting_probabilities(model)
     by_number = labels_of_identifiers(pairs, model)
-    counted = recounted(model, pairs, np.where(np.isnan(by_number), guessed.labels, by_number))
+    labels = np.where(np.isnan(by_number), guessed.labels, by_number)
+    counted = _count(pairs, labels, np.ones(len(pairs), dtype=bool), start)
     identifiers = identifier_columns(model)[:, None]
     probabilities = Probabilities(
-        np.where(identifiers, guessed.probabilities.m, counted.probabilities.m),
-        np.where(identifiers, guessed.probabilities.u, counted.probabilities.u),
+        np.where(identifiers, guessed.probabilities.m, counted.m),
+        np.where(identifiers, guessed.probabilities.u, counted.u),
     )
-    return replace(counted, probabilities=probabilities)
+    return Counted(probabilities, float(np.clip(labels.mean(), 1e-6, 1.0 - 1e-6)), labels)
 
 
 def _count(pairs: TrainingPairs, labels: Labels, which: npt.NDArray[np.bool_], start: Probabilities) -> Probabilities:

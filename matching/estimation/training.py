@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.estimation.calibration import calibrated
-from matching.estimation.consensus import of_same_people
 from matching.estimation.labelled import (
     UNLABELLED,
     Counted,
@@ -23,7 +22,6 @@ from matching.estimation.labelled import (
     count_labelled,
     labels_of_clusters,
     labels_of_pairs,
-    recounted,
 )
 from matching.estimation.probabilities import with_probabilities
 from matching.estimation.rules import bounded, needed_rules
@@ -171,18 +169,7 @@ def _guess(
             groups, prior = barred, found.prior
         else:  # clustering does not bar them, so they count in what a weight is worth
             prior = float(labels.mean())
-    return _by_people(columns, model, pairs, Counted(found.probabilities, prior, labels)), groups
-
-
-def _by_people(columns: RecordColumns, model: LinkageModel, pairs: TrainingPairs, counted: Counted) -> Counted:
-    """Return labels that the other records of the same people correct, and m, u and prior that go with them."""
-    labels = of_same_people(pairs.left, pairs.right, counted.labels, len(columns))
-    labels[counted.labels == 0.0] = 0.0  # known not to match, or never judged
-    if np.allclose(labels, counted.labels):
-        return counted
-    gained = labels.sum() / max(counted.labels.sum(), 1.0)
-    prior = float(np.clip(counted.prior * gained, 1e-6, 1.0 - 1e-6))
-    return replace(recounted(model, pairs, labels), prior=prior)
+    return Counted(found.probabilities, prior, labels), groups
 
 
 def _finish(
