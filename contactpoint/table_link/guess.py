@@ -94,7 +94,7 @@ def guess_config(table: Table, record_id: str) -> Guess:
         else:
             left_out[column.name] = f"only {MOST_FIELDS} columns are compared"
     if not fields:
-        message = "no column can be linked on: each is empty, always the same, or different in every row"
+        message = "no column can be linked on: each is empty, always the same (as in a single row), or numbers the rows"
         raise ConfigurationError(message)
     settings: dict[str, Any] = {"record_id": record_id, "train": {"method": "unsupervised"}, "fields": fields}
     if source is not None:

@@ -108,10 +108,11 @@ def numbered(table: Table) -> Table:
 
 def renamed(table: Table, rename: Mapping[str, str]) -> Table:
     """Return the table with columns called anew, where the new name is not taken."""
-    taken = set(table.column_names)
-    return table.rename_columns(
-        [rename[name] if name in rename and rename[name] not in taken else name for name in table.column_names]
-    )
+    names = list(table.column_names)
+    for place, name in enumerate(names):
+        if rename.get(name, name) not in names:
+            names[place] = rename[name]
+    return table.rename_columns(names)
 
 
 def guess_rename(tables: Sequence[Table]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from contactpoint.table_link import Outputs, load_link_config, run_link
 from contactpoint.table_link.advice import expectations
 from contactpoint.table_link.dates import read_dates
 from contactpoint.table_link.guess import config_text, guess_config, guess_record_id
-from contactpoint.table_link.inputs import guessed_table, read_table
+from contactpoint.table_link.inputs import guessed_table, read_table, renamed
 from contactpoint.table_link.reading import read_file, texts
 from contactpoint.table_link.writing import check_outputs
 from matching.estimation.specification import untrained_model
@@ -219,3 +219,9 @@ def test_a_table_without_names_of_persons_is_linked_with_a_warning(tmp_path: Pat
     pa_csv.write_csv(pa.Table.from_pylist(rows), tmp_path / "goods.csv")
     report = run_link([tmp_path / "goods.csv"], None, Outputs(tmp_path / "out.csv"), lambda *_: None)
     assert "no column was taken for a person's name" in report.warnings[0]
+
+
+def test_two_columns_never_get_one_name() -> None:
+    table = pa.table({"a": ["1"], "b": ["2"], "c": ["3"]})
+    assert renamed(table, {"a": "x", "b": "x"}).column_names == ["x", "b", "c"]
+    assert renamed(table, {"a": "c"}).column_names == ["a", "b", "c"]
