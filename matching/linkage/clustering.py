@@ -69,10 +69,13 @@ def agglomerate(
     """Yield (kept, joined) until no two groups may be joined. Works in place on its arguments."""
     np.fill_diagonal(barred, val=True)
     # Sums are whole numbers, so equal means are equal floating point numbers and argmax finds the first of a tie.
-    means = np.where(barred, -np.inf, sums / np.outer(sizes, sizes))
-    while len(means) > 1:
-        kept, joined = divmod(int(means.argmax()), len(means))
-        if not means[kept, joined] >= threshold:
+    means = np.where(barred | np.tri(len(sums), dtype=bool), -np.inf, sums / np.outer(sizes, sizes))
+    partner = means.argmax(axis=1)  # of each group the first of its best among the groups after it
+    best = means[np.arange(len(means)), partner]
+    for _ in range(len(means) - 1):
+        kept = int(best.argmax())
+        joined = int(partner[kept])
+        if not best[kept] >= threshold:
             return
         yield kept, joined
         sums[kept] += sums[joined]
@@ -82,5 +85,21 @@ def agglomerate(
         barred[:, kept] = barred[kept]
         barred[joined] = barred[:, joined] = True
         means[joined] = means[:, joined] = -np.inf
-        means[kept] = np.where(barred[kept], -np.inf, sums[kept] / (sizes[kept] * sizes))
-        means[:, kept] = means[kept]
+        row = np.where(barred[kept], -np.inf, sums[kept] / (sizes[kept] * sizes))
+        means[:kept, kept], means[kept, kept + 1 :] = row[:kept], row[kept + 1 :]
+        _look_again(means, best, partner, kept, joined)
+
+
+def _look_again(
+    means: npt.NDArray[np.float64], best: npt.NDArray[np.float64], partner: Indices, kept: int, joined: int
+) -> None:
+    """Bring each group's best up to date after a join, looking only at rows that lost theirs."""
+    closer = means[:kept, kept]
+    lost = ((partner == kept) | (partner == joined)) & (best > -np.inf)
+    gained = (closer > best[:kept]) | ((closer == best[:kept]) & (kept <= partner[:kept]))
+    best[:kept][gained], partner[:kept][gained] = closer[gained], kept
+    lost[:kept] &= ~gained
+    lost[[kept, joined]] = True
+    at = np.flatnonzero(lost)
+    partner[at] = means[at].argmax(axis=1)
+    best[at] = means[at, partner[at]]

@@ -3,13 +3,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matching.linkage.clustering import cluster_component
+from matching.linkage.clustering import agglomerate, cluster_component
+
+Matrix = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -137,3 +140,32 @@ def test_a_large_component_is_clustered_in_one_go() -> None:
     weights = np.where(person[:, None] == person[None, :], 500, -500).astype(np.int64)
     labels = cluster_component(weights, np.zeros((n, n), dtype=bool), np.empty((0, 2), np.int64), 0)
     assert labels.tolist() == person.tolist()
+
+
+def plainly_joined(sums: Matrix, sizes: Matrix, barred: Matrix, threshold: int) -> list[tuple[int, int]]:
+    """Return the joins found by looking at all pairs of groups at each step."""
+    joins: list[tuple[int, int]] = []
+    live = list(range(len(sums)))
+    while pairs := [(i, j) for i, j in combinations(live, 2) if not barred[i, j]]:
+        means = [Fraction(int(sums[pair]), int(sizes[pair[0]] * sizes[pair[1]])) for pair in pairs]
+        if max(means) < threshold:
+            break
+        kept, joined = pairs[means.index(max(means))]
+        joins.append((kept, joined))
+        live.remove(joined)
+        sums[kept] += sums[joined]
+        sums[:, kept] = sums[kept]
+        sizes[kept] += sizes[joined]
+        barred[kept] |= barred[joined]
+        barred[:, kept] = barred[kept]
+    return joins
+
+
+@given(st.integers(2, 24), st.integers(1, 400), st.integers(0, 2**32), st.sampled_from([-900, 0, 50]))
+def test_groups_join_in_the_order_of_a_look_at_all_pairs_at_each_step(n: int, span: int, seed: int, least: int) -> None:
+    dice = np.random.default_rng(seed)
+    sums = np.triu(dice.integers(-span, span + 1, (n, n)), 1)
+    barred = np.triu(dice.random((n, n)) < dice.choice([0.0, 0.1]), 1)
+    sums, barred, sizes = sums + sums.T, barred | barred.T, dice.integers(1, 3, n)
+    expected = plainly_joined(sums.copy(), sizes.copy(), barred.copy(), least)
+    assert list(agglomerate(sums, sizes, barred, least)) == expected
