@@ -16,6 +16,7 @@ from contactpoint.table_link.config import LinkConfig, TrainConfig, load_link_co
 from contactpoint.table_link.guess import Guess, config_text
 from contactpoint.table_link.inputs import guessed_table, read_table
 from contactpoint.table_link.reading import Table, texts
+from contactpoint.table_link.repeats import Repeats, repeats_of
 from contactpoint.table_link.table import birth_order_marks, read_pairs, record_ids, table_columns
 from contactpoint.table_link.writing import check_outputs, write_clusters, write_pairs, write_text
 from matching.estimation.labelled import UNLABELLED
@@ -45,7 +46,8 @@ class LinkReport:
     """What a run did; precision and recall are what training expects at the threshold, None with a given model.
 
     `record_id` and `source` are the columns of these; `columns` says what each field was taken for, `left_out` why a
-    column was not compared.
+    column was not compared. `repeats` are the records beyond the first few that equal others in everything and follow
+    them; they count in no pairs or matches.
     """
 
     records: int
@@ -58,6 +60,7 @@ class LinkReport:
     expected_precision: float | None
     expected_recall: float | None
     expected_matches: float | None = None
+    repeats: int = 0
     record_id: str = ""
     source: str | None = None
     warnings: tuple[str, ...] = ()
@@ -130,6 +133,7 @@ def _report(columns: RecordColumns, linked: LinkedTable, trained: Trained | None
         expected_precision=trained.expected.precision if trained else None,
         expected_recall=trained.expected.recall if trained else None,
         expected_matches=round(trained.expected_matches, 1) if trained else None,
+        repeats=len(columns) - len(linked.resolution.labels),
     )
 
 
@@ -138,18 +142,23 @@ def link_table(
 ) -> tuple[LinkedTable, RecordColumns, Trained | None, LinkageModel]:
     """Link a table in memory; return the outcome, the folded columns, the training (if any) and the model."""
     trained = None
-    if config.model is not None:
-        model = read_model(config.model)
-        columns = table_columns(table, config, model)
-    else:
-        model = untrained(config)
-        columns = table_columns(table, config, model)
-        trained = _train(table, columns, model, config, config.train or TrainConfig())
-        model = trained.model
-    ids = [str(each) for each in record_ids(table, config).to_pylist()]
+    model = untrained(config) if config.model is None else read_model(config.model)
+    columns = table_columns(table, config, model)
     marks = birth_order_marks(table, config)
-    linked = link_all(columns, model, keys=ids, progress=lambda done: progress(done, None), verified=marks)
-    return linked, columns, trained, model
+    repeats = repeats_of(columns, model, marks)
+    few = repeats.taken(columns, model)
+    ids = [str(each) for each in record_ids(table, config).to_pylist()]
+    if config.model is None:
+        trained = _train(table, few, repeats, model, config.train or TrainConfig(), ids)
+        model = trained.model
+    linked = link_all(
+        few,
+        model,
+        keys=[ids[row] for row in repeats.rows.tolist()],
+        progress=lambda done: progress(done, None),
+        verified=None if marks is None else marks[repeats.rows],
+    )
+    return repeats.followed(linked), columns, trained, model
 
 
 def untrained(config: LinkConfig) -> LinkageModel:
@@ -181,18 +190,21 @@ def _twin_rule(fields: list[Field], *, by_name: bool) -> TwinRule | None:
 
 
 def _train(
-    table: Table, columns: RecordColumns, model: LinkageModel, config: LinkConfig, train: TrainConfig
+    table: Table, columns: RecordColumns, repeats: Repeats, model: LinkageModel, train: TrainConfig, ids: list[str]
 ) -> Trained:
+    """Train on the rows that are linked themselves; `columns` are theirs, `table` and `ids` of all rows."""
     today = date.today()  # noqa: DTZ011 - the day on the user's calendar names the model
     if train.method == "unsupervised":
         return train_unsupervised(columns, model, seed=train.seed, on=today)
     if train.method == "identifiers":
         return train_by_identifiers(columns, model, seed=train.seed, on=today)
     if train.person is not None:
-        return train_with_labels(columns, model, _people(texts(table, train.person)), seed=train.seed, on=today)
-    ids = [str(each) for each in record_ids(table, config).to_pylist()]
+        people = _people(texts(table, train.person))[repeats.rows]
+        return train_with_labels(columns, model, people, seed=train.seed, on=today)
     left, right, match = read_pairs(train.pairs or Path(), ids)
-    labelled = (np.array(left, np.int64), np.array(right, np.int64), np.array(match, dtype=bool))
+    first, second = repeats.first[np.array(left, np.int64)], repeats.first[np.array(right, np.int64)]
+    said = first != second  # of a row and the one it follows there is nothing to learn
+    labelled = (first[said], second[said], np.array(match, dtype=bool)[said])
     return train_with_pairs(columns, model, labelled, seed=train.seed, on=today)
 
 

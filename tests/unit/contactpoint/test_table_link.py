@@ -10,11 +10,17 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contactpoint.model_tools.quality import measure_labels
 from contactpoint.table_link import LinkReport, Outputs, run_link
 from contactpoint.table_link.config import LinkConfig
+from contactpoint.table_link.repeats import KEPT, repeats_of
 from contactpoint.table_link.run import untrained
+from matching.estimation.specification import untrained_model
+from matching.linkage.columns import columns_of
+from matching.linkage.model import Field
 from schemas.errors import ConfigurationError
 
 FIELDS = """
@@ -177,3 +183,46 @@ def test_twins_can_be_kept_apart_only_where_a_table_can_tell_them() -> None:
         untrained(LinkConfig.model_validate({**settings, "fields": fields}))
     fields |= {"family": {"kind": "surname", "column": "f"}, "postcode": {"kind": "postcode", "column": "p"}}
     assert untrained(LinkConfig.model_validate({**settings, "fields": fields})).twins is not None
+
+
+def test_thousands_of_equal_records_of_one_person_are_linked_to_the_others_of_that_person(
+    table: pa.Table, tmp_path: Path
+) -> None:
+    slip = {"first": "Mirabelle", "last": "Dunvegan", "code": "ZB7 3AA", "y": "2011", "m": "4", "d": "17"}
+    right = slip | {"first": "Mirabella"}
+    many = [{"id": f"x{i}", "place": "s0", "person": "x", **right} for i in range(3000)]
+    many += [{"id": f"y{i}", "place": f"s{i}", "person": "x", **slip} for i in range(3)]
+    plain = link(tmp_path, UNSUPERVISED, table)
+    without = _groups(tmp_path)
+    report = link(tmp_path, UNSUPERVISED, pa.concat_tables([table, pa.Table.from_pylist(many, table.schema)]))
+    assert frozenset(row["id"] for row in many) in _groups(tmp_path)
+    assert (report.repeats, plain.repeats) == (2990, 0)
+    assert len(_groups(tmp_path) & without) >= 0.98 * len(without)
+
+
+def test_equal_records_that_say_too_little_are_not_one_person(table: pa.Table, tmp_path: Path) -> None:
+    vague = [{"id": f"x{i}", "place": "s0", "person": "x", "code": "ZB7 3AA"} for i in range(50)]
+    link(tmp_path, UNSUPERVISED, pa.concat_tables([table, pa.Table.from_pylist(vague, table.schema)]))
+    assert {frozenset({row["id"]}) for row in vague} <= _groups(tmp_path)
+
+
+def test_a_source_that_holds_each_person_once_keeps_equal_records_apart(table: pa.Table, tmp_path: Path) -> None:
+    equal = table.slice(0, 1).to_pylist()[0]
+    more = pa.Table.from_pylist([equal | {"id": f"x{i}"} for i in range(30)], table.schema)
+    config = UNSUPERVISED.replace('source = "place"\n', 'source = "place"\nunique_in_source = "yes"\n')
+    report = link(tmp_path, config, pa.concat_tables([table, more]))
+    assert report.repeats == 0
+    assert not any(len(group & set(more["id"].to_pylist())) > 1 for group in _groups(tmp_path))
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("st")), max_size=60))
+def test_the_first_ten_equal_records_of_a_source_are_linked_and_the_others_follow_them(
+    rows: list[tuple[str, str]],
+) -> None:
+    model = untrained_model("t", [Field("surname", "surname")])
+    columns = columns_of(model, [[name] for name, _ in rows], [source for _, source in rows])
+    found = repeats_of(columns, model, None)
+    assert found.rows.tolist() == [i for i, row in enumerate(rows) if rows[:i].count(row) < KEPT]
+    assert [rows[found.rows[place]] for place in found.first] == rows == [rows[found.rows[p]] for p in found.second]
+    follow = sorted(set(range(len(rows))) - set(found.rows.tolist()))
+    assert all(found.first[i] < found.second[i] for i in follow)
