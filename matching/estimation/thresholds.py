@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.linkage.batch import cluster_pairs, score_pairs
+from matching.linkage.batch import PairTable, cluster_pairs
 from matching.linkage.columns import RecordColumns
 from matching.linkage.components import Labels
 from matching.linkage.hashing import Indices
@@ -62,9 +62,11 @@ def judge_by_truth(truth: Indices, unknown: int) -> Judge:
     return judge
 
 
-def choose_threshold(columns: RecordColumns, model: LinkageModel, judge: Judge) -> LinkageModel:
-    """Return the model with the best threshold, and in it all operating points that were tried."""
-    pairs, _ = score_pairs(columns, model, floor=LOWEST)
+def choose_threshold(columns: RecordColumns, model: LinkageModel, pairs: PairTable, judge: Judge) -> LinkageModel:
+    """Return the model with the best threshold, and in it all operating points that were tried.
+
+    `pairs` are all candidate pairs that weigh LOWEST or more.
+    """
     tried: dict[int, OperatingPoint] = {}
 
     def point(threshold: int) -> OperatingPoint:

@@ -33,8 +33,9 @@ from matching.estimation.sampling import (
     group,
     random_pairs,
 )
-from matching.estimation.thresholds import Judge, choose_threshold, judge_by_pairs, judge_by_truth
+from matching.estimation.thresholds import LOWEST, Judge, choose_threshold, judge_by_pairs, judge_by_truth
 from matching.estimation.unsupervised import label_without_truth
+from matching.linkage.batch import score_by_each
 from matching.linkage.columns import RecordColumns
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
@@ -192,9 +193,10 @@ def _finish(
     say("choosing the threshold")
     judge = judge or judge_by_pairs(pairs.left, pairs.right, counted.labels)
     matches = float(counted.labels.sum() / pairs.share)
+    models = plain, with_probabilities(plain, fitted.probabilities, fitted.prior)
     as_counted, as_calibrated = (
-        Trained(choose_threshold(columns, each, judge), len(pairs), matches)
-        for each in (plain, with_probabilities(plain, fitted.probabilities, fitted.prior))
+        Trained(choose_threshold(columns, each, scored, judge), len(pairs), matches)
+        for each, scored in zip(models, score_by_each(columns, models, LOWEST), strict=True)
     )
     better = as_calibrated.expected.value - as_counted.expected.value > WORTH_CALIBRATING
     return as_calibrated if better else as_counted

@@ -6,8 +6,8 @@ owner is tested against.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -66,9 +66,7 @@ def score_pairs(
     kept: list[PairTable] = [_empty(model)]
     numbers = VerifiedNumbers(model)
     compared = 0
-    columns.spread()
-    for left, right in candidate_pairs(columns, model, chunk):
-        levels = compare(columns, left, right, model)
+    for left, right, levels in _compared(columns, model, chunk):
         weights = total_weights(levels, model)
         enough = weights >= lowest
         if verified is not None:
@@ -78,6 +76,25 @@ def score_pairs(
         if progress is not None:
             progress(compared)
     return _joined(kept), compared
+
+
+def score_by_each(
+    columns: RecordColumns, models: Sequence[LinkageModel], floor: int, chunk: int = CHUNK
+) -> list[PairTable]:
+    """Compare all candidate pairs once for models that differ in nothing but weights; return a table for each.
+
+    All hold the same pairs: those at or above `floor` by any of the models.
+    """
+    kept: list[PairTable] = [_empty(models[0])]
+    weighed = [[kept[0].weights] for _ in models]
+    for left, right, levels in _compared(columns, models[0], chunk):
+        weights = [total_weights(levels, model) for model in models]
+        enough = np.logical_or.reduce([each >= floor for each in weights])
+        kept.append(PairTable(left[enough], right[enough], weights[0][enough], levels[enough]))
+        for own, each in zip(weighed, weights, strict=True):
+            own.append(each[enough])
+    joined = _joined(kept)
+    return [replace(joined, weights=np.concatenate(own)) for own in weighed]
 
 
 def cluster_pairs(
@@ -117,6 +134,13 @@ def link_all(
     resolution = cluster_pairs(columns, pairs, model, constraints, keys, verified)
     _, firsts, inverse = np.unique(resolution.labels, return_index=True, return_inverse=True)
     return LinkedTable(firsts[inverse].astype(np.int64, copy=False), pairs, compared, resolution)
+
+
+def _compared(columns: RecordColumns, model: LinkageModel, chunk: int) -> Iterator[tuple[Indices, Indices, Levels]]:
+    """Yield all candidate pairs with their level codes, about `chunk` at a time."""
+    columns.spread()
+    for left, right in candidate_pairs(columns, model, chunk):
+        yield left, right, compare(columns, left, right, model)
 
 
 def _ranks(keys: Sequence[str]) -> Indices:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matching.linkage import resolution
-from matching.linkage.batch import cluster_pairs, link_all, score_pairs
+from matching.linkage.batch import cluster_pairs, link_all, score_by_each, score_pairs
 from matching.linkage.clustering import cluster_component
 from matching.linkage.columns import columns_of
 from matching.linkage.components import linked_components
@@ -145,6 +146,19 @@ def test_pairs_below_the_floor_are_compared_but_not_kept() -> None:
     everything, _ = score_pairs(columns, model(), floor=-10_000)
     assert (len(pairs.left), compared) == (0, 1)
     assert everything.weights.tolist() == score(columns, np.array([0]), np.array([1]), model()).tolist()
+
+
+@given(tables, st.sampled_from([-600, 0, 500]))
+def test_models_that_differ_in_weights_alone_find_in_one_comparison_what_each_finds(
+    table: list[tuple[Row, str]], floor: int
+) -> None:
+    columns = columns_of(model(), [row for row, _ in table], [source for _, source in table])
+    models = [model(), replace(model(), probability_two_random_records_match=1e-4)]
+    for each, found in zip(models, score_by_each(columns, models, floor, chunk=5), strict=True):
+        alone, _ = score_pairs(columns, each, floor=floor)
+        enough = found.weights >= floor
+        for name in ("left", "right", "weights", "levels"):
+            assert np.array_equal(getattr(found, name)[enough], getattr(alone, name))
 
 
 def test_an_empty_table_has_no_clusters() -> None:
