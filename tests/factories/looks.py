@@ -29,11 +29,10 @@ def looks(line: Line, run: Run, model: Path) -> dict[str, list[str]]:
 
     `run` runs a command and returns its JSON.
     """
-    number, members = max(line.outcome().memberships.items(), key=lambda child: len(child[1]))
+    number, members = _whole_child(line, run)
     entry = run("child", number)["entries"][0]
     born, family = entry["birth_date"]["value"]["date"], entry["names"][0]["value"]["family"]
-    conflict = next(each["conflict_id"] for each in run("conflicts", "list")["conflicts"] if "review" not in each)
-    run("conflicts", "claim", conflict)
+    conflict = _claimed(run)
     sample = run("sample", "draw", "--seed", "9", "--each", "2")["sample"]
     return {
         "audit report": [number],
@@ -56,6 +55,18 @@ def looks(line: Line, run: Run, model: Path) -> dict[str, list[str]]:
         "sample report": [sample],
         "unmask": [_refused_input(line, members[0]), "--with-right", "shielded"],
     }
+
+
+def _whole_child(line: Line, run: Run) -> tuple[str, tuple[str, ...]]:
+    """Return a child with several records, none of which a shield hides, and its records."""
+    children = sorted(line.outcome().memberships.items(), key=lambda child: (-len(child[1]), child[0]))
+    return next((number, keys) for number, keys in children if isinstance(run("explain", *keys[:2]), dict))
+
+
+def _claimed(run: Run) -> str:
+    """Claim a question that nobody has answered and no shield hides."""
+    questions = [each["conflict_id"] for each in run("conflicts", "list")["conflicts"] if "review" not in each]
+    return next(name for name in questions if isinstance(run("conflicts", "claim", name), dict))
 
 
 def _disclosure(line: Line, number: str) -> str:

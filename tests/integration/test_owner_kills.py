@@ -65,14 +65,16 @@ def test_an_owner_killed_at_random_points_ends_where_one_batch_does(
     assert len({event.subject for event in events}) >= records
     decisions = decisions_about(events, seed, count // 500)
     stops = sorted(rng.sample(range(count // 20, count * 9 // 10), kills))
-    with publishing(line, shuffled_in(events, decisions, rng)):
+    stream = shuffled_in(events, decisions, rng)
+    last = len(stream) * 19 // 20  # what comes after the kills, so that none hits an owner which has read all
+    with publishing(line, stream[:last]):
         for stop in stops:
             worker = line.start(lease_seconds=1.0, batch_records=rng.choice(batch_records))
             line.wait_until(partial(has_read, line, stop), f"{stop} events to be linked")
             time.sleep(rng.random() * 0.05)  # somewhere inside a batch
             kill(worker, rng)
-        assert read_so_far(line) < count  # every kill hit an owner at work
-    worker = line.start(lease_seconds=1.0, batch_records=rng.choice(batch_records))
+    with publishing(line, stream[last:]):
+        worker = line.start(lease_seconds=1.0, batch_records=rng.choice(batch_records))
     line.drain()
     expected = one_batch(events, decisions)
     assert {state.kind for state in expected.conflicts.values()} >= EVERY_KIND
