@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from psycopg import Connection
+from psycopg.rows import TupleRow
 from rich.rule import Rule
 
 from connectors.kafka import EventProducer, create_topics
@@ -33,11 +36,15 @@ from ingest.seals import Seals
 from ingest.settings import load_feeds
 from ingest.stage import run_feed
 from ingest.store import PostgresStore
+from projections.access.export import witnessed
+from projections.access.store import read_pending, read_tree
 from projections.digest import digest
 from projections.directory.reader import DirectoryReader
 from projections.rebuild import verify
 from projections.registry import PROJECTIONS
 from schemas.telemetry import configure_logging
+
+_PATIENCE = 30.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +187,21 @@ def _show_the_service(demo: _Demo, number: str) -> None:
         show(Output.TABLE, entry_lines(record), f"who works with {number}")
         _step("What the family can read of it, and the proof that the trail was not altered")
         who = ("--by", "manager-3", "--organisation", "authority-700", "--reason", "the family asked")
+        _wait_for_the_witness(demo)
         for command in (("report", number, *who), ("verify",)):
             subprocess.run([sys.executable, "-m", "contactpoint", "audit", *command], env=dict(service.env), check=True)
+
+
+def _wait_for_the_witness(demo: _Demo) -> None:
+    """Wait for the checkpoint that covers what was just entered; if none comes, `verify` says so."""
+    deadline = time.monotonic() + _PATIENCE
+    with connect(demo.where.postgres_settings(), autocommit=True) as connection:
+        while _uncovered(connection) and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+
+def _uncovered(connection: Connection[TupleRow]) -> bool:
+    return bool(read_pending(connection, 1)) or witnessed(connection) < read_tree(connection).size
 
 
 def _show_digests(demo: _Demo) -> None:

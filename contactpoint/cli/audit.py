@@ -102,12 +102,16 @@ def verify_command(
     copy: Annotated[Path | None, typer.Option(help="An older trail.jsonl, to find a fork to the leaf.")] = None,
 ) -> None:
     """Export the trail and verify it with the stand-alone verifier and the witness's word. Status 1: it is broken."""
-    from projections.access.export import export_trail
+    from projections.access.export import export_trail, newest_checkpoint
+    from projections.access.note import parse_checkpoint
 
     parts = _parts()
     with tempfile.TemporaryDirectory() as folder, connected() as connection:
+        said = _seen(parts.witness)
+        if not parse_checkpoint(said.partition("\n\n")[0] + "\n").size:
+            newest_checkpoint(connection)  # raises where the trail is too young to be verified
         seen = Path(folder) / "seen.note"
-        seen.write_text(_seen(parts.witness), encoding="utf-8")  # before the export: the trail only grows
+        seen.write_text(said, encoding="utf-8")  # before the export: the trail only grows
         export_trail(connection, Path(folder))
         command = [sys.executable, str(_verifier()), "trail", folder, "--seen", str(seen)]
         command += ["--log", str(parts.keys / "log.vkey"), "--witness", str(parts.keys / "witness.vkey")]

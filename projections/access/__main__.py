@@ -47,7 +47,7 @@ class Keeper:
         self._next_stamp = 0.0
 
     def step(self) -> None:
-        """Do what is due. A witness or an authority that fails is tried again at the next checkpoint."""
+        """Do what is due. Who refuses to sign is asked again at the next checkpoint, who is away sooner."""
         while self._sequencer.number() == BATCH:
             pass
         now = time.monotonic()
@@ -58,6 +58,8 @@ class Keeper:
                 self._sequencer.witness(checkpoint)
                 self._stamp(now)
             except (RetriableError, RejectedError) as error:
+                if isinstance(error, RetriableError):
+                    self._next_checkpoint = now + min(_RETRY_SECONDS, self._settings.checkpoint_seconds)
                 log.warning("checkpoint_not_witnessed", reason=str(error), count=checkpoint.size)
 
     def close(self) -> None:

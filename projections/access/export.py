@@ -51,6 +51,13 @@ def export_trail(connection: Connection, folder: Path) -> int:
     return count
 
 
+def witnessed(connection: Connection) -> int:
+    """Return how many entries the newest checkpoint covers that the witness has signed; 0 where there is none."""
+    with wrap_errors():
+        row = connection.execute(QUERIES["newest_witnessed"]).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def newest_checkpoint(connection: Connection) -> str:
     """Return the newest checkpoint with the log's signature and the witness's; RetriableError when there is none."""
     with wrap_errors():

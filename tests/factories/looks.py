@@ -65,7 +65,9 @@ def _whole_child(line: Line, run: Run) -> tuple[str, tuple[str, ...]]:
 
 def _claimed(run: Run) -> str:
     """Claim a question that nobody has answered and no shield hides."""
-    questions = [each["conflict_id"] for each in run("conflicts", "list")["conflicts"] if "review" not in each]
+    questions: list[str] = [
+        each["conflict_id"] for each in run("conflicts", "list")["conflicts"] if "review" not in each
+    ]
     return next(name for name in questions if isinstance(run("conflicts", "claim", name), dict))
 
 

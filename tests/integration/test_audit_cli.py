@@ -42,13 +42,14 @@ def server(tmp_path: Path) -> Iterator[WitnessServer]:
 
 
 @pytest.fixture
-def trail(
+def young(
     kafka: KafkaSettings,
     postgres: PostgresSettings,
     server: WitnessServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[psycopg.Connection]:
+) -> Iterator[tuple[psycopg.Connection, Sequencer]]:
+    """Yield a trail of nine entries that nobody has witnessed, and who has it witnessed."""
     monkeypatch.setenv("CONTACTPOINT_KAFKA", kafka.bootstrap_servers)
     monkeypatch.setenv("CONTACTPOINT_POSTGRES_DSN", postgres.dsn.get_secret_value())
     monkeypatch.setenv("CONTACTPOINT_AUDIT_KEYS", str(tmp_path / "log"))
@@ -58,8 +59,14 @@ def trail(
         append(connection, [entry(request=f"r-{number}", query={"family": "Moss"}) for number in range(9)])
         sequencer = Sequencer(connection, read_log_keys(tmp_path / "log"), HttpWitness(server.url))
         sequencer.number()
-        sequencer.witness(sequencer.sign())
-        yield connection
+        yield connection, sequencer
+
+
+@pytest.fixture
+def trail(young: tuple[psycopg.Connection, Sequencer]) -> psycopg.Connection:
+    connection, sequencer = young
+    sequencer.witness(sequencer.sign())
+    return connection
 
 
 def run(*arguments: str) -> Result:
@@ -75,6 +82,20 @@ def test_the_trail_is_verified_and_an_edit_by_the_database_s_owner_is_named(
     trail.execute("update audit.entry set body = replace(body, '\"nurse\"', '\"clerk\"') where leaf = 4")
     assert run("verify").exit_code == 1
     assert "FIRST BAD LEAF 4: edited" in capfd.readouterr().out
+
+
+def test_a_trail_that_is_too_young_to_be_witnessed_is_told_from_one_that_lost_its_checkpoints(
+    young: tuple[psycopg.Connection, Sequencer], capfd: pytest.CaptureFixture[str]
+) -> None:
+    connection, sequencer = young
+    with pytest.raises(RetriableError, match="try again in some seconds"):
+        run("verify")
+    sequencer.witness(sequencer.sign())
+    assert run("verify").exit_code == 0
+    connection.execute("set session_replication_role = replica")
+    connection.execute("delete from audit.cosignature")
+    assert run("verify").exit_code == 1
+    assert "not witnessed" in capfd.readouterr().out
 
 
 def test_a_proof_and_an_export_are_checked_by_an_outsider(trail: psycopg.Connection, tmp_path: Path) -> None:
