@@ -103,12 +103,12 @@ def verify_command(
 ) -> None:
     """Export the trail and verify it with the stand-alone verifier and the witness's word. Status 1: it is broken."""
     from projections.access.export import export_trail, newest_checkpoint
-    from projections.access.note import parse_checkpoint
+    from projections.access.note import checkpoint_of
 
     parts = _parts()
     with tempfile.TemporaryDirectory() as folder, connected() as connection:
         said = _seen(parts.witness)
-        if not parse_checkpoint(said.partition("\n\n")[0] + "\n").size:
+        if not checkpoint_of(said).size:
             newest_checkpoint(connection)  # raises where the trail is too young to be verified
         seen = Path(folder) / "seen.note"
         seen.write_text(said, encoding="utf-8")  # before the export: the trail only grows

@@ -10,7 +10,7 @@ import orjson
 
 from connectors.postgres import wrap_errors
 from projections.access.merkle import inclusion_proof
-from projections.access.note import format_proof, parse_checkpoint
+from projections.access.note import checkpoint_of, format_proof
 from projections.access.sql import QUERIES
 from projections.access.stamps import stamped
 from projections.access.store import Connection, stored_hashes
@@ -53,18 +53,16 @@ def export_trail(connection: Connection, folder: Path) -> int:
 
 def witnessed(connection: Connection) -> int:
     """Return how many entries the newest checkpoint covers that the witness has signed; 0 where there is none."""
-    with wrap_errors():
-        row = connection.execute(QUERIES["newest_witnessed"]).fetchone()
-    return 0 if row is None else int(row[0])
+    newest = _newest(connection)
+    return 0 if newest is None else newest[0]
 
 
 def newest_checkpoint(connection: Connection) -> str:
     """Return the newest checkpoint with the log's signature and the witness's; RetriableError when there is none."""
-    with wrap_errors():
-        row = connection.execute(QUERIES["newest_witnessed"]).fetchone()
-    if row is None:
+    newest = _newest(connection)
+    if newest is None:
         raise RetriableError("no checkpoint has been witnessed yet: try again in some seconds")
-    return str(row[1])
+    return newest[1]
 
 
 def prove_entry(connection: Connection, entry_id: int) -> EntryProof:
@@ -74,8 +72,14 @@ def prove_entry(connection: Connection, entry_id: int) -> EntryProof:
         if row is None:
             raise RejectedError("entry_unknown", f"entry {entry_id} is not in the trail")
         note = newest_checkpoint(connection)
-        size = parse_checkpoint(note.partition("\n\n")[0] + "\n").size
+        size = checkpoint_of(note).size
         if row[0] >= size:
             raise RetriableError("no checkpoint covers this entry yet: try again in some seconds")
         path = inclusion_proof(stored_hashes(connection), row[0], size)
     return EntryProof(row[0], row[1], format_proof(row[0], path, note))
+
+
+def _newest(connection: Connection) -> tuple[int, str] | None:
+    """Return the newest witnessed checkpoint: how many entries it covers, and its note."""
+    with wrap_errors():
+        return connection.execute(QUERIES["newest_witnessed"]).fetchone()

@@ -160,6 +160,11 @@ def open_note(note: str, verifiers: Iterable[Verifier]) -> OpenedNote:
     return OpenedNote(parse_checkpoint(text), tuple(signed))
 
 
+def checkpoint_of(note: str) -> Checkpoint:
+    """Return what a signed note says, whoever signed it; RejectedError when it is no checkpoint."""
+    return parse_checkpoint(note.partition("\n\n")[0] + "\n")
+
+
 def parse_checkpoint(text: str) -> Checkpoint:
     """Read the text of a checkpoint; raise RejectedError when it is none."""
     lines = text.split("\n")

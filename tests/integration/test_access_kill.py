@@ -22,7 +22,7 @@ from connectors.postgres import connect
 from projections.access.export import export_trail, newest_checkpoint
 from projections.access.keys import read_log_keys
 from projections.access.log import create_tables
-from projections.access.note import parse_checkpoint
+from projections.access.note import checkpoint_of
 from projections.access.relay import PublishedTrail, read_published, relay
 from projections.access.restore import restore
 from projections.access.store import read_tree
@@ -145,7 +145,7 @@ def test_every_answered_request_is_in_the_trail_once_whatever_is_killed(
     assert said.startswith(f"{tree.size} entries hold: {tree.size} covered")
     published = read_published(kafka)
     assert published.frontier() == tree
-    assert parse_checkpoint(published.checkpoints[-1].note.partition("\n\n")[0] + "\n").root == tree.root()
+    assert checkpoint_of(published.checkpoints[-1].note).root == tree.root()
     check_restores_alike(postgres, published, tmp_path)
 
 
