@@ -18,7 +18,7 @@ from projections.access.log import create_where_missing
 from projections.directory.reader import DirectoryReader
 from schemas.access import AccessAction
 from schemas.decisions import DecisionEvent
-from schemas.settings import KafkaSettings
+from schemas.settings import KafkaSettings, PostgresSettings
 
 if TYPE_CHECKING:
     from contactpoint.explaining.sight import Sight
@@ -69,6 +69,14 @@ class Asked:
 
 
 @contextmanager
+def at_desk(settings: PostgresSettings) -> Iterator[Connection[TupleRow]]:
+    """Yield a connection to a database that has the tables of the trail."""
+    with connect(settings, autocommit=True, application="contactpoint desk") as connection:
+        create_where_missing(connection, settings)
+        yield connection
+
+
+@contextmanager
 def asked(who: Asking, action: AccessAction, *fields: str, **query: Any) -> Iterator[Asked]:
     """Let the block find an answer; when it ends, the entry of each child that it shows is committed, or its refusal.
 
@@ -76,9 +84,7 @@ def asked(who: Asking, action: AccessAction, *fields: str, **query: Any) -> Iter
     kept sealed). Raises RejectedError for whoever has no right, RetriableError while the trail is not kept.
     """
     where = addresses()
-    settings = where.postgres_settings()
-    with connect(settings, autocommit=True, application="contactpoint desk") as connection:
-        create_where_missing(connection, settings)
+    with at_desk(where.postgres_settings()) as connection:
         terms = {name: str(value)[:_LONGEST_TERM] for name, value in query.items() if value}
         deed = Deed(
             action, who.person(ROLE), POLICY, new_request(), purpose=ROLE, fields=fields, reason=who.reason, query=terms

@@ -11,6 +11,7 @@ import typer
 
 from connectors.decisions import publish_decision, read_decisions
 from connectors.postgres import connect
+from contactpoint.cli.asking import at_desk
 from contactpoint.cli.environment import addresses, number_of
 from contactpoint.cli.options import Acting, OutputOption, grouped
 from contactpoint.cli.output import Output, show
@@ -25,7 +26,6 @@ from contactpoint.requests.register import (
     register,
 )
 from projections.access.deed import Deed, demand_right, done
-from projections.access.log import create_where_missing
 from projections.directory.reader import DirectoryReader
 from schemas.decisions import DecisionEvent
 from schemas.errors import ConfigurationError, RejectedError
@@ -136,11 +136,8 @@ def show_command(request: RequestId, who: Acting, output: OutputOption = Output.
     deed = Deed(
         "opened", who.person("management_team"), POLICY, request, asked.child_number, "subject_request", ("request",)
     )
-    settings = addresses().postgres_settings()
-    with connect(settings, autocommit=True) as connection:
-        create_where_missing(connection, settings)
-        with done(connection, deed):
-            demand_right(connection, who.by, whole=False)
+    with at_desk(addresses().postgres_settings()) as connection, done(connection, deed):
+        demand_right(connection, who.by, whole=False)
     steps = [
         {"when": each.decided_at, "what": each.event_type, "by": each.by, "why": REASONS[each.event_type][each.reason]}
         for each in found.events

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connectors.postgres import connect
-from contactpoint.cli.asking import ROLE
+from contactpoint.cli.asking import ROLE, at_desk
 from contactpoint.cli.environment import addresses, model_in_use
 from contactpoint.cli.options import Acting, OutputOption, RightOption, grouped
 from contactpoint.cli.output import Output, console, show
@@ -164,14 +163,12 @@ def seated(who: Acting, item: str, *, right: bool = False) -> Iterator[Seat]:
     """
     from contactpoint.explaining.sight import sight
     from projections.access.deed import demand_right, refusals_of
-    from projections.access.log import create_tables
     from projections.review.reader import ReviewReader
     from projections.reviewing.desk import ReviewDesk, prepare
 
     where = addresses()
-    create_tables(where.postgres_settings())
-    prepare(where.postgres_settings())
-    with connect(where.postgres_settings(), autocommit=True, application="contactpoint review") as connection:
+    with at_desk(where.postgres_settings()) as connection:
+        prepare(where.postgres_settings())
         desk = ReviewDesk(connection)
         with refusals_of(connection, desk.viewing(who.person(ROLE), item)):
             demand_right(connection, who.by, whole=right)
