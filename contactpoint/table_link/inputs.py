@@ -50,7 +50,7 @@ def _one(tables: Sequence[Table], paths: Sequence[Path], config: LinkConfig) -> 
     if len(tables) > 1:
         return stacked(dict(zip(names, tables, strict=True)), config.record_id)
     if INPUT_FILE in config.used:
-        return tables[0].append_column(INPUT_FILE, pa.array(names * tables[0].num_rows, pa.string()))
+        return with_file(tables[0], names[0])
     return tables[0]
 
 
@@ -148,12 +148,13 @@ def _as_text(file: str, table: Table, names: Sequence[str], record_id: str) -> T
     }
     columns[OWN_ID] = columns[record_id]
     columns[record_id] = pa.array([f"{file}:{each}" for each in columns[OWN_ID].to_pylist()], pa.string())
-    return pa.table(with_file(columns, file, table.num_rows))
+    return with_file(pa.table(columns), file)
 
 
-def with_file(columns: dict[str, Any], file: str, rows: int) -> dict[str, Any]:
-    """Return the columns and that of the file's name."""
-    return {**columns, INPUT_FILE: pa.array([file] * rows, pa.string())}
+def with_file(table: Table, file: str) -> Table:
+    """Return the table with a column of the file's name, in the place of one that is called so."""
+    others = table.select([name for name in table.column_names if name != INPUT_FILE])
+    return others.append_column(INPUT_FILE, pa.array([file] * table.num_rows, pa.string()))
 
 
 def _plain(name: str) -> str:
