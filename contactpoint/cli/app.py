@@ -4,34 +4,93 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
+from typing import Annotated, ClassVar, cast
 
 import typer
 
-from contactpoint.cli import (
-    audit,
-    decide,
-    decide_child,
-    directory,
-    feeds,
-    look,
-    model,
-    outgoing,
-    request,
-    retention,
-    review,
-    reviewing,
-    sample,
-    stack_commands,
-    stages,
-    tables,
-    watch,
-    why,
-)
+from contactpoint.cli.late import LateGroup
 from schemas.errors import ConfigurationError, ContactPointError
 from schemas.telemetry import configure_logging, fail
 
+
+class Root(LateGroup):
+    """Every command and group of `contactpoint`, as `--help` lists them."""
+
+    parts: ClassVar = {
+        "feeds": {
+            "simulate": (
+                "Write a made-up world: CTF, HL7, CSV and PAXLST files, a feed file for each, and the truth "
+                "beside them."
+            ),
+            "feeds": "The sources of records: check a feed before it goes live, run, pause, resume, replay.",
+        },
+        "stages": {
+            "run": (
+                "Run matching, all projections, the trail of access, its witness and the keeper of retention, "
+                "until Ctrl-C."
+            ),
+            "drain": "Wait until everything published so far is linked, folded and committed.",
+            "matching": "The record-linkage stage.",
+            "projections": "The read models: directory, audit_trail and review.",
+        },
+        "look": {
+            "child": (
+                "Look a child up: the entry, each field with its source; a retired number leads to its successors."
+            ),
+            "find": "Find children by family name and date of birth, for staff who look after the data.",
+            "lag": "Show how far each stage is behind its topics.",
+            "rejects": (
+                "List refused inputs: where, why, how many, and until when their bytes can be read. "
+                "The bytes are not shown."
+            ),
+            "unmask": (
+                "Show what one refused input holds. It may be about any child, so this needs --with-right shielded."
+            ),
+            "digest": "Show the digest of each table of the projections at their present positions.",
+        },
+        "why": {
+            "explain": (
+                "Explain why records are one child, or for two records how the pair compares: levels, weights, model."
+            ),
+            "history": "Show the audit trail of a child: every change of membership, and which source event caused it.",
+            "lineage": "Say where a child number leads: its successors with date and cause, to the numbers in use now.",
+        },
+        "retention": {
+            "field": "Explain one field of an entry: its rule, and every statement about it, shown or not and why.",
+            "retention": "The life of a record: archive, closing, erasure.",
+        },
+        "tables": {
+            "link": (
+                "Link the records of one or more tables with the core that runs live, to try an extract before it "
+                "goes live."
+            ),
+            "demo": (
+                "Run the whole line on a made-up world: feeds, Kafka, linkage, directory, audit trail, quality, "
+                "digests."
+            ),
+        },
+        "stack_commands": {"stack": "Kafka and PostgreSQL on this machine: start, stop, reset."},
+        "directory": {
+            "directory": "The directory service for practitioners.",
+            "users": "Accounts of the directory service. Every change is audited.",
+        },
+        "model": {"model": "The linkage model: train, evaluate, compare, try on the log, activate."},
+        "audit": {"audit": "The trail of who looked, when and why: keep, prove, search, report."},
+        "decide": {"decide": "What people decide about records: it outranks every weight, and can be taken back."},
+        "review": {"conflicts": "Questions that linkage cannot answer and a person has to."},
+        "sample": {
+            "sample": "Pairs drawn by chance for blind review: how many links are right, how many were missed.",
+        },
+        "outgoing": {
+            "release": "Bulk output: pseudonymised or counted, checked, approved by two people, signed.",
+            "disclose": "Disclosure to others under the law: one named child, once.",
+        },
+        "request": {"request": "Requests of children and parents, complaints, and when they are due."},
+    }
+
+
 app = typer.Typer(
+    cls=Root,
     name="contactpoint",
     help=(
         "ContactPoint pipeline: feeds of child records, linked into one identity per child.\n\n"
@@ -44,29 +103,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(stack_commands.app, name="stack")
-app.add_typer(feeds.app, name="feeds")
-app.add_typer(directory.app, name="directory")
-app.add_typer(directory.users, name="users")
-app.add_typer(stages.matching, name="matching")
-app.add_typer(stages.projections, name="projections")
-app.add_typer(model.app, name="model")
-app.add_typer(audit.app, name="audit")
-decide_child.register(decide.app)
-app.add_typer(decide.app, name="decide")
-reviewing.register(review.app)
-app.add_typer(review.app, name="conflicts")
-app.add_typer(sample.app, name="sample")
-app.add_typer(outgoing.release, name="release")
-app.add_typer(outgoing.disclose, name="disclose")
-app.add_typer(request.app, name="request")
-watch.register(audit.app)
-feeds.register(app)
-stages.register(app)
-look.register(app)
-why.register(app)
-retention.register(app)
-tables.register(app)
 
 
 @app.callback()
@@ -77,6 +113,13 @@ def root(
 ) -> None:
     """Set up logging before any command."""
     configure_logging(json=json_logs, level=logging.DEBUG if verbose else logging.INFO)
+
+
+def every_command() -> Root:
+    """Return the whole command line with every module loaded, to look through it."""
+    root = cast(Root, typer.main.get_command(app))
+    root.load(list(root.commands))
+    return root
 
 
 def main() -> None:

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from projections.access.reader import Found, TrailReader, Wanted
     from projections.base import Rows
 
-app = typer.Typer(help="The trail of who looked, when and why: keep, prove, search, report.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
+
+
+def register(root: typer.Typer) -> None:
+    """Add the group to the root."""
+    from contactpoint.cli import watch
+
+    watch.register(app)
+    root.add_typer(app, name="audit")
 
 
 @app.command("keys")

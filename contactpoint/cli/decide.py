@@ -41,14 +41,20 @@ from schemas.directory_decisions import AnyDirectoryDecision
 from schemas.errors import RejectedError
 from schemas.reasons import REASONS
 
-app = typer.Typer(
-    help="What people decide about records: it outranks every weight, and can be taken back.", no_args_is_help=True
-)
+app = typer.Typer(no_args_is_help=True)
 Record = Annotated[str, typer.Argument(help="A record key source:id.", show_default=False)]
 Who = Annotated[list[str], typer.Argument(help="A child number, or record keys.", show_default=False)]
 Expires = Annotated[
     datetime | None, typer.Option("--expires", help="The last day on which it holds.", formats=["%Y-%m-%d"])
 ]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the group to the root."""
+    from contactpoint.cli import decide_child
+
+    decide_child.register(app)
+    root.add_typer(app, name="decide")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,12 +23,18 @@ from projections.service.install import api_settings, install
 from projections.service.users import Eligibility, Users
 from schemas.settings import PostgresSettings
 
-app = typer.Typer(help="The directory service for practitioners.", no_args_is_help=True)
-users = typer.Typer(help="Accounts of the directory service. Every change is audited.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
+users = typer.Typer(no_args_is_help=True)
 
 By = Annotated[str, typer.Option("--by", help="Your own account: the audit trail names it.", show_default=False)]
 Account = Annotated[str, typer.Argument(help="The account: the `sub` of the person's tokens.", show_default=False)]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], show_default=False)]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the groups to the root."""
+    root.add_typer(app, name="directory")
+    root.add_typer(users, name="users")
 
 
 @app.command("install")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from psycopg import Connection
-from psycopg.rows import TupleRow
-
-from connectors.vault import RecordKeys, record_keys
-from contactpoint.model_tools.files import ModelFiles, model_of_tables
 from contactpoint.stack import StackAddresses, StackConfig, running_addresses
-from matching.linkage.model import LinkageModel
-from matching.stage.model_file import read_model
-from projections.directory.reader import DirectoryReader
 from schemas.errors import RejectedError
 from schemas.identity import is_child_number
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+    from psycopg.rows import TupleRow
+
+    from connectors.vault import RecordKeys
+    from contactpoint.model_tools.files import ModelFiles
+    from matching.linkage.model import LinkageModel
+    from projections.directory.reader import DirectoryReader
 
 
 def stack_config() -> StackConfig:
@@ -35,17 +37,23 @@ def stage_environment() -> dict[str, str]:
 
 def linkage_model() -> LinkageModel:
     """Return the model in use: the file in CONTACTPOINT_MATCHING_MODEL, or else the one that ships."""
+    from matching.stage.model_file import read_model
+
     return read_model(_given_model())
 
 
 def model_files() -> ModelFiles:
     """Return where models are looked for by id."""
+    from contactpoint.model_tools.files import ModelFiles
+
     folder = os.environ.get("CONTACTPOINT_MATCHING_MODELS")
     return ModelFiles(_given_model(), Path(folder) if folder else None)
 
 
 def model_in_use(connection: Connection[TupleRow]) -> LinkageModel:
     """Return the model by which the matching tables were made, or the configured one where there are none yet."""
+    from contactpoint.model_tools.files import model_of_tables
+
     made_with = model_of_tables(connection)
     return model_files().of(made_with) if made_with else linkage_model()
 
@@ -57,6 +65,8 @@ def _given_model() -> Path | None:
 
 def record_keys_of(where: StackAddresses) -> RecordKeys | None:
     """Return what makes record keys of the sources' own ids, or None where nothing is sealed."""
+    from connectors.vault import record_keys
+
     vault = where.kafka_settings().vault
     return record_keys(vault) if vault else None
 

@@ -21,9 +21,7 @@ from ingest.stage import check_feed, run_feed
 from ingest.store import PostgresStore
 from schemas.errors import BAD_INPUT, RejectedError
 
-app = typer.Typer(
-    help="The sources of records: check a feed before it goes live, run, pause, resume, replay.", no_args_is_help=True
-)
+app = typer.Typer(no_args_is_help=True)
 FeedPaths = Annotated[
     list[Path], typer.Argument(help="Feed files (TOML), or folders of them.", exists=True, show_default=False)
 ]
@@ -135,7 +133,8 @@ def status_command(paths: FeedPaths, output: OutputOption = Output.TABLE) -> Non
 
 
 def register(root: typer.Typer) -> None:
-    """Add `contactpoint simulate`."""
+    """Add `contactpoint feeds` and `contactpoint simulate`."""
+    root.add_typer(app, name="feeds")
     root.command("simulate")(simulate_command)
 
 

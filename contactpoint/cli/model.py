@@ -23,7 +23,12 @@ from matching.stage.model_file import read_model
 ModelFile = Annotated[
     Path | None, typer.Argument(help="A model file; the model in use if none is named.", show_default=False)
 ]
-app = typer.Typer(help="The linkage model: train, evaluate, compare, try on the log, activate.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
+
+
+def register(root: typer.Typer) -> None:
+    """Add the group to the root."""
+    root.add_typer(app, name="model")
 
 
 @app.command("train")

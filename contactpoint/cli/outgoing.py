@@ -23,10 +23,16 @@ if TYPE_CHECKING:
     from projections.base import Rows
     from projections.disclosures.rules import Ask
 
-release = typer.Typer(help="Bulk output: pseudonymised or counted, checked, approved by two people, signed.")
-disclose = typer.Typer(help="Disclosure to others under the law: one named child, once.")
+release = typer.Typer()
+disclose = typer.Typer()
 
 KeyFile = Annotated[Path, typer.Option("--key", help="PEM file with the Ed25519 key (made by `release new-key`).")]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the groups to the root."""
+    root.add_typer(release, name="release")
+    root.add_typer(disclose, name="disclose")
 
 
 @release.command("new-key")

@@ -23,8 +23,8 @@ from contactpoint.requests.register import (
     Request,
     add_months,
     check,
-    register,
 )
+from contactpoint.requests.register import register as current_requests
 from projections.access.deed import Deed, demand_right, done
 from projections.directory.reader import DirectoryReader
 from schemas.decisions import DecisionEvent
@@ -43,12 +43,17 @@ from schemas.requests import (
 )
 from schemas.settings import explain_validation
 
-app = typer.Typer(help="Requests of children and parents, complaints, and when they are due.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 RequestId = Annotated[str, typer.Argument(help="The request's id.", show_default=False)]
 By = Annotated[str, typer.Option("--by", help="Your account.", show_default=False)]
 Reason = Annotated[str, typer.Option("--reason", help="A code: `contactpoint request rules`.", show_default=False)]
 POLICY = "request-1"
+
+
+def register(root: typer.Typer) -> None:
+    """Add the group to the root."""
+    root.add_typer(app, name="request")
 
 
 @app.command("open")
@@ -184,7 +189,7 @@ def _made(kind: type[AnyRequestEvent], request: str, by: str, reason: str, data:
 
 def _register() -> dict[str, Request]:
     events: list[DecisionEvent] = read_decisions(addresses().kafka_settings())
-    return register(events)
+    return current_requests(events)
 
 
 def _row(request: Request, on: date) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from projections.directory.retention import PERIODS
 from schemas.errors import ConfigurationError
 from schemas.sealing import KEY_BYTES
 
-app = typer.Typer(help="The life of a record: archive, closing, erasure.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 OURS = "contactpoint"
 Organisation = Annotated[str, typer.Option(help="Whom you work for: it is in the trail's entry.")]
 

@@ -19,11 +19,19 @@ from projections.reviewing.desk import Item, ReviewDesk
 from projections.reviewing.rules import decision_of, verdict
 from schemas.errors import ConfigurationError, RejectedError
 
-app = typer.Typer(help="Questions that linkage cannot answer and a person has to.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 _ABOUT_CHILDREN = ("records", "children", "evidence", "decisions", "answers")
 OnOption = Annotated[
     datetime | None, typer.Option("--on", help="Ages as of this day; today by default.", formats=["%Y-%m-%d"])
 ]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the group to the root."""
+    from contactpoint.cli import reviewing
+
+    reviewing.register(app)
+    root.add_typer(app, name="conflicts")
 
 
 @app.command("list")

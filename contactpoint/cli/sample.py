@@ -18,10 +18,13 @@ from schemas.errors import RejectedError
 if TYPE_CHECKING:
     from projections.reviewing.estimates import Interval, StratumResult
 
-app = typer.Typer(
-    help="Pairs drawn by chance for blind review: how many links are right, how many were missed.", no_args_is_help=True
-)
+app = typer.Typer(no_args_is_help=True)
 Sample = Annotated[str, typer.Argument(help="The sample's name.", show_default=False)]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the group to the root."""
+    root.add_typer(app, name="sample")
 
 
 @app.command("draw")

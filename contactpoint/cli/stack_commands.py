@@ -12,7 +12,12 @@ from contactpoint.cli.options import OutputOption
 from contactpoint.cli.output import Output, show
 from contactpoint.stack import ConsoleReporter, down, reset, status, up
 
-app = typer.Typer(help="Kafka and PostgreSQL on this machine: start, stop, reset.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
+
+
+def register(root: typer.Typer) -> None:
+    """Add the group to the root."""
+    root.add_typer(app, name="stack")
 
 
 @app.command("up")

@@ -10,18 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.kafka import create_topics
 from contactpoint.cli.environment import addresses, stack_config, stage_environment
 from contactpoint.cli.options import OutputOption
 from contactpoint.cli.output import Output, messages, show
-from contactpoint.running.audit_parts import audit_parts
-from contactpoint.running.drain import wait_until_drained
-from contactpoint.running.supervisor import RETENTION, STAGES, Supervisor
-from projections.rebuild import rebuild, verify
 from projections.registry import PROJECTIONS, projection
 
-matching = typer.Typer(help="The record-linkage stage.", no_args_is_help=True)
-projections = typer.Typer(help="The read models: directory, audit_trail and review.", no_args_is_help=True)
+matching = typer.Typer(no_args_is_help=True)
+projections = typer.Typer(no_args_is_help=True)
 ProjectionName = Annotated[str, typer.Argument(help=f"One of: {', '.join(PROJECTIONS)}.", show_default=False)]
 
 
@@ -57,6 +52,7 @@ def resume_command() -> None:
 
 
 def _command(command: str) -> None:
+    from connectors.kafka import create_topics
     from matching.stage.control import send_command
 
     kafka = addresses().kafka_settings()
@@ -87,6 +83,8 @@ def rebuild_command(
 
     Ends with status 1 when a digest differs.
     """
+    from projections.rebuild import rebuild, verify
+
     where = addresses()
     rows: list[dict[str, Any]] = []
     for name in names or list(PROJECTIONS):
@@ -112,7 +110,9 @@ def rebuild_command(
 
 
 def register(root: typer.Typer) -> None:
-    """Add `contactpoint run` and `contactpoint drain`."""
+    """Add the commands to the root."""
+    root.add_typer(matching, name="matching")
+    root.add_typer(projections, name="projections")
     root.command("run")(run_command)
     root.command("drain")(drain_command)
 
@@ -124,6 +124,10 @@ def run_command(
 
     Whatever crashes is started again.
     """
+    from connectors.kafka import create_topics
+    from contactpoint.running.audit_parts import audit_parts
+    from contactpoint.running.supervisor import RETENTION, STAGES, Supervisor
+
     where = addresses()
     create_topics(where.kafka_settings())
     stop = threading.Event()
@@ -140,6 +144,8 @@ def drain_command(
     seconds: Annotated[float, typer.Option(help="Give up after this long without any progress.", min=1)] = 60.0,
 ) -> None:
     """Wait until everything published so far is linked, folded and committed."""
+    from contactpoint.running.drain import wait_until_drained
+
     where = addresses()
     wait_until_drained(where.kafka_settings(), where.postgres_settings(), patience=seconds)
     typer.echo("drained")

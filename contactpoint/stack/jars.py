@@ -15,8 +15,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
-from jgo.maven import MavenContext
-
 from contactpoint.stack.progress import Reporter
 from schemas.errors import ConfigurationError, FatalError
 
@@ -54,6 +52,8 @@ class MavenSource:
 
     def fetch(self, jar: Jar, folder: Path) -> Path:
         """Fetch through jgo, which stores the file in Maven's layout under `folder`."""
+        from jgo.maven import MavenContext  # noqa: PLC0415  a tenth of a second and `requests`, for a download alone
+
         maven = MavenContext(repo_cache=folder, remote_repos=self._remotes, timeout=_TIMEOUT_SECONDS)
         return maven.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
 

@@ -9,12 +9,11 @@ from typing import Any, cast, get_args
 
 import click
 import pytest
-import typer
 
 from connectors.postgres import sql_script
 from connectors.raw import RawAddress, RawEducation, RawName, RawPerson, RawPrimaryCare, RawWhereabouts
 from connectors.registry import FORMATS
-from contactpoint.cli.app import app
+from contactpoint.cli.app import every_command
 from ingest.normalise import Policy, normalise
 from ingest.settings import load_feed
 from ingest.suppliers import ALL_ITEMS, SUPPLIERS, USUAL
@@ -74,7 +73,7 @@ def interfaces() -> list[str]:
     """Return every way in: routes of the service with their terms, and commands with their options."""
     document = openapi_document()
     found = [f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods]
-    return sorted(found + [f"contactpoint {command}" for command in commands(typer.main.get_command(app), "")])
+    return sorted(found + [f"contactpoint {command}" for command in commands(every_command(), "")])
 
 
 def commands(command: object, path: str) -> list[str]:
@@ -115,7 +114,7 @@ def shown() -> list[tuple[str, str, str]]:
 
 def command(name: str) -> click.Command:
     """Return a command by its full name."""
-    found: Any = typer.main.get_command(app)
+    found: Any = every_command()
     for word in name.split()[1:]:
         found = found.commands[word]
     return cast("click.Command", found)

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contactpoint.cli import output
-from contactpoint.cli.app import app
+from contactpoint.cli.app import Root, app, every_command
 from contactpoint.cli.output import Output, show
 from contactpoint.explaining.entry import entry_lines
 from contactpoint.running.supervisor import StageCommand, Supervisor
@@ -35,6 +35,21 @@ def test_help_describes_every_command(group: str) -> None:
     done = CliRunner().invoke(app, [group, "--help"] if group else ["--help"])
     assert done.exit_code == 0
     assert "Usage" in done.stdout
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    whole = every_command()
+    listed = {name: line for lines in Root.parts.values() for name, line in lines.items()}
+    assert list(whole.commands) == list(listed), "no module adds a command that is not listed"
+    assert all(each.callback or hasattr(each, "commands") for each in whole.commands.values()), "nor lacks one"
+    assert {name: (each.help or "").split("\n\n")[0] for name, each in whole.commands.items()} == listed
+
+
+def test_help_and_a_stage_load_no_more_than_they_need() -> None:
+    for arguments, spared in ((["--help"], "pydantic"), (["matching", "--help"], "matching")):
+        code = f"import sys; sys.argv[1:] = {arguments}\nfrom contactpoint.cli import main\n"
+        code += f"try:\n main()\nfinally:\n assert {spared!r} not in sys.modules"
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
 
 def test_without_a_stack_a_command_says_how_to_start_one() -> None:
