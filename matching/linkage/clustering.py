@@ -8,7 +8,9 @@ late it arrived: what incremental systems have to do by displacing an earlier me
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,9 @@ from matching.linkage.hashing import Indices
 from matching.linkage.scoring import Weights
 
 BoolMatrix = npt.NDArray[np.bool_]
+
+_FEW: Final = 12
+"""So few groups are joined on lists: up to there the many small steps of numpy take longer."""
 
 
 def cluster_component(weights: Weights, cannot_link: BoolMatrix, must_link: Indices, threshold: int) -> Labels:
@@ -34,7 +39,8 @@ def cluster_component(weights: Weights, cannot_link: BoolMatrix, must_link: Indi
     groups: dict[int, list[int]] = {}
     for member, group in enumerate(group_of.tolist()):
         groups.setdefault(group, []).append(member)
-    for kept, joined in agglomerate(sums, sizes, barred, threshold):
+    joins = agglomerate_few if len(sums) <= _FEW else agglomerate
+    for kept, joined in joins(sums, sizes, barred, threshold):
         groups[kept] += groups.pop(joined)
     for group, members in groups.items():
         labels[members] = first_members[group]
@@ -88,6 +94,28 @@ def agglomerate(
         row = np.where(barred[kept], -np.inf, sums[kept] / (sizes[kept] * sizes))
         means[:kept, kept], means[kept, kept + 1 :] = row[:kept], row[kept + 1 :]
         _look_again(means, best, partner, kept, joined)
+
+
+def agglomerate_few(
+    sums: Weights, sizes: npt.NDArray[np.int64], barred: BoolMatrix, threshold: int
+) -> Iterable[tuple[int, int]]:
+    """Yield the same as `agglomerate`; the arguments stay as they are."""
+    weights, apart, size = sums.tolist(), barred.tolist(), sizes.tolist()
+    groups = list(range(len(size)))
+    while True:
+        best, kept, joined = -math.inf, 0, 0
+        for place, one in enumerate(groups):
+            for other in groups[place + 1 :]:
+                if not apart[one][other] and (mean := weights[one][other] / (size[one] * size[other])) > best:
+                    best, kept, joined = mean, one, other
+        if not best >= threshold:
+            return
+        yield kept, joined
+        groups.remove(joined)
+        size[kept] += size[joined]
+        for other in groups:
+            weights[kept][other] = weights[other][kept] = weights[kept][other] + weights[joined][other]
+            apart[kept][other] = apart[other][kept] = apart[kept][other] or apart[joined][other]
 
 
 def _look_again(

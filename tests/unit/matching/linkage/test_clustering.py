@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matching.linkage.clustering import agglomerate, cluster_component
+from matching.linkage.clustering import agglomerate, agglomerate_few, cluster_component
 
 Matrix = np.ndarray[Any, np.dtype[Any]]
 
@@ -168,4 +168,5 @@ def test_groups_join_in_the_order_of_a_look_at_all_pairs_at_each_step(n: int, sp
     barred = np.triu(dice.random((n, n)) < dice.choice([0.0, 0.1]), 1)
     sums, barred, sizes = sums + sums.T, barred | barred.T, dice.integers(1, 3, n)
     expected = plainly_joined(sums.copy(), sizes.copy(), barred.copy(), least)
+    assert list(agglomerate_few(sums, sizes, barred, least)) == expected
     assert list(agglomerate(sums, sizes, barred, least)) == expected
