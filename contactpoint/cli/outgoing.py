@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from connectors.toml_file import read_toml
+from contactpoint.cli.asking import at_desk
 from contactpoint.cli.environment import addresses
 from contactpoint.cli.options import Acting, OutputOption, grouped
 from contactpoint.cli.output import Output, show
@@ -212,16 +213,14 @@ def review(reference: str, *, who: Acting) -> None:
 @contextmanager
 def _connection(role: str = "contactpoint_exporter") -> Iterator[Rows]:
     """Yield a connection with this role's rights, to a database with the tables of the desks and of the audit trail."""
-    from connectors.postgres import act_as, connect
-    from projections.access.log import create_tables
+    from connectors.postgres import act_as
     from projections.disclosures import desk as disclosures
     from projections.exports import desk as exports
 
     settings = addresses().postgres_settings()
-    create_tables(settings)
-    exports.prepare(settings)
-    disclosures.prepare(settings)
-    with connect(settings, autocommit=True, application="contactpoint outgoing") as connection:
+    with at_desk(settings) as connection:
+        exports.prepare(settings)
+        disclosures.prepare(settings)
         act_as(connection, role)
         yield connection
 

@@ -24,6 +24,9 @@ class Output(StrEnum):
     JSON = "json"
 
 
+_PASTED = frozenset({"id", "conflict", "decision", "sample", "item", "request"})
+"""Columns of ids that people paste into the next command: other columns give way to them."""
+
 # Into a file or a pipe there is no width to fit: wide enough that a table's cells stay whole.
 console = Console(width=None if sys.stdout.isatty() else 160)
 messages = Console(stderr=True)
@@ -54,7 +57,8 @@ def _table(rows: Sequence[dict[str, Any]], title: str) -> Table:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     for name in columns:
         numeric = all(isinstance(row.get(name), int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        whole = name in _PASTED
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(Text(_text(row.get(name))) for name in columns))
     return table

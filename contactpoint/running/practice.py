@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from connectors.postgres import connect
@@ -90,19 +91,21 @@ class Practice:
 
 @contextmanager
 def practice(where: StackAddresses, folder: Path, stack: Path) -> Iterator[Practice]:
-    """Run the service, the trail's keeper and the witness while the block runs; `folder` is for certificates and logs.
+    """Run the service, the trail's keeper and the witness while the block runs.
 
+    Certificates and logs are in a folder of this run's own below `folder`, and go with it: two may run side by side.
     `stack` is the folder of the local stack, where its trail has its keys and its witness.
     """
     postgres = where.postgres_settings()
     install(postgres)
     _employ(postgres)
-    authority = Authority(folder / "certificates")
-    server, client = authority.server(), authority.client("case-management")
     url = f"https://localhost:{free_ports(1)[0]}"
     issuer = Issuer("https://login.practice.example", url, lambda: int(time.time()))
     audit = audit_parts(os.environ, stack)
-    with publish_keys(issuer) as jwks:
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="run-", dir=folder) as own, publish_keys(issuer) as jwks:
+        authority = Authority(Path(own) / "certificates")
+        server, client = authority.server(), authority.client("case-management")
         serve = (
             *("directory", "serve", "--issuer", issuer.url, "--jwks", jwks, "--base-url", url),
             *("--host", "127.0.0.1", "--port", url.rpartition(":")[2], "--certificate", str(server.certificate)),
@@ -110,7 +113,7 @@ def practice(where: StackAddresses, folder: Path, stack: Path) -> Iterator[Pract
         )
         commands = (StageCommand("service", serve), *audit.commands())
         environment = {**os.environ, **where.as_env(), **audit.as_env()}
-        with Supervisor(commands, environment, folder / "logs") as stages:
+        with Supervisor(commands, environment, Path(own) / "logs") as stages:
             running = Practice(url, authority.certificate, client, issuer, environment)
             _wait(running, stages)
             yield running

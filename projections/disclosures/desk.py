@@ -26,8 +26,8 @@ REVIEWER: Final = "contactpoint_disclosure_reviewer"
 
 
 def prepare(settings: PostgresSettings) -> None:
-    """Create the tables."""
-    apply_schema(settings, "projections.disclosures.sql")
+    """Create the tables where they are missing."""
+    apply_schema(settings, "projections.disclosures.sql", unless="disclosure.notice")
 
 
 class DisclosureDesk:

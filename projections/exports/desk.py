@@ -39,8 +39,8 @@ class Release:
 
 
 def prepare(settings: PostgresSettings) -> None:
-    """Create the tables and functions. The directory's tables and the roles must be there."""
-    apply_schema(settings, "projections.exports.sql")
+    """Create the tables and functions where they are missing. The directory's tables and the roles must be there."""
+    apply_schema(settings, "projections.exports.sql", unless="export.member")
 
 
 class ReleaseDesk:

@@ -20,8 +20,8 @@ POLICY: Final = "review-1"
 
 
 def prepare(settings: PostgresSettings) -> None:
-    """Create the tables."""
-    apply_schema(settings, "projections.reviewing.sql")
+    """Create the tables where they are missing."""
+    apply_schema(settings, "projections.reviewing.sql", unless="reviewing.item")
 
 
 @dataclass(frozen=True, slots=True)

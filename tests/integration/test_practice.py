@@ -19,7 +19,7 @@ def test_a_sample_practitioner_finds_a_child_and_a_pasted_request_does_the_same(
     kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path
 ) -> None:
     where = StackAddresses(kafka=kafka.bootstrap_servers, postgres_dsn=postgres.dsn)
-    with practice(where, tmp_path, tmp_path) as service:
+    with practice(where, tmp_path, tmp_path) as service, practice(where, tmp_path, tmp_path):  # a second beside it
         (number,) = Directory(postgres).add(teenager())
         (found,) = service.ask("/v1/search", surname="Hargreaves", birth_date="2011-03-09")["children"]
         assert found["child_number"] == number

@@ -30,6 +30,14 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=clean, capture_output=True, text=True, check=False, timeout=60)
 
 
+def test_an_id_that_is_to_be_pasted_is_never_folded(capsys: pytest.CaptureFixture[str]) -> None:
+    place = "bolton-nhs/2026-03-02/HL7_20260302091500.hl7, message 12"
+    rows = [{"id": name * 36, "place": place, "reason": "a long reason " * 12} for name in "ab"]
+    show(Output.TABLE, rows)
+    told = capsys.readouterr().out
+    assert all(row["id"] in told for row in rows)
+
+
 @pytest.mark.parametrize("group", ["", *GROUPS])
 def test_help_describes_every_command(group: str) -> None:
     done = CliRunner().invoke(app, [group, "--help"] if group else ["--help"])
