@@ -54,13 +54,17 @@ _LARGEST = {"names": 20, "identifiers": 20, "carers": 12, "education": 20, "invo
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a feed lets through: its age limit, its supplier's items, its placeholders, whether test ranges are real."""
+    """What a feed lets through: its age limit, its supplier's items, its placeholders, whether test ranges are real.
+
+    `authority` is responsible for a child of whom the record does not say who is.
+    """
 
     under_age: int = 18
     accept_synthetic: bool = False
     needs_birth_date: bool = False
     items: frozenset[str] = ALL_ITEMS
     placeholders: frozenset[str] = frozenset()
+    authority: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,9 @@ class _Normaliser:
             "education": self._each("education", raw.education, self._education),
             "primary_care": self._primary_care(raw.primary_care),
             "involvements": self._each("involvements", raw.involvements, self._involvement),
-            "responsible_authority": self._take("responsible_authority", clean_code(raw.responsible_authority or "")),
+            "responsible_authority": self._take(
+                "responsible_authority", clean_code(raw.responsible_authority or self._policy.authority)
+            ),
         }
         for name in sorted(items.keys() - self._policy.items):
             if items[name]:

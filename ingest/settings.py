@@ -22,6 +22,7 @@ from connectors.toml_file import read_toml
 from connectors.yot_layout import YotCsvSettings
 from ingest.suppliers import SUPPLIERS, USUAL, suppliers_of
 from schemas.errors import ConfigurationError
+from schemas.records import Code
 from schemas.settings import Settings, explain_validation
 from schemas.topics import SourceKind, source_topic
 
@@ -35,7 +36,9 @@ class FeedSettings(Settings):
 
     `source` is the template of source names, one for each supplier system in the feed. `supplier` is the kind of body
     that sends it (`ingest.suppliers`; the usual one of the format if not given): what is not its to give is left
-    out. People who are `under_age` or older on the date of what is said about them are out of scope and not kept.
+    out. `authority` is the code of the authority that is responsible for the feed's children where the records do not
+    say who is: for feeds of one authority's schools, team or trust. People who are `under_age` or older on the date of
+    what is said about them are out of scope and not kept.
     `accept_synthetic` lets through the ranges that are never issued to people (NHS numbers that start with 9, XX99
     postcodes, test names).
     """
@@ -45,6 +48,7 @@ class FeedSettings(Settings):
     directory: Path
     source: str
     supplier: str = ""
+    authority: Code | None = None
     pattern: str = ""
     time_zone: str = "Europe/London"
     under_age: int = Field(default=ADULT_AGE, ge=1, le=OLDEST_AGE)
@@ -80,6 +84,13 @@ class FeedSettings(Settings):
         known = suppliers_of(self.connector)
         if self.supplier and self.supplier not in known:
             msg = f"supplier {self.supplier!r} is not listed for {self.connector}; allowed here: {', '.join(known)}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _authority_is_theirs_to_name(self) -> Self:
+        if self.authority and "responsible_authority" not in self.permitted_items:
+            msg = f"authority is given, but a {self.supplier or USUAL[self.connector]} may not say who is responsible"
             raise ValueError(msg)
         return self
 

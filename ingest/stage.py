@@ -177,6 +177,7 @@ def policy_of(feed: FeedSettings) -> Policy:
         needs_birth_date=feed.kind == "eborders",
         items=feed.permitted_items,
         placeholders=frozenset(text.upper() for text in feed.placeholders),
+        authority=feed.authority or "",
     )
 
 

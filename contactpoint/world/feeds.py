@@ -17,10 +17,13 @@ accept_synthetic = true
 """
 
 
-def _write(root: Path, name: str, connector: str, source: str, rest: str = "") -> Path:
+def _write(root: Path, name: str, connector: str, source: str, rest: str = "", *, of: int | None = None) -> Path:
+    """Write the settings of a feed, of the authority `of` if it is one's; return the folder of its files."""
     folder = root / name
     folder.mkdir(parents=True)
-    text = _COMMON.format(name=name, connector=connector, source=source) + rest
+    text = _COMMON.format(name=name, connector=connector, source=source)
+    text += "" if of is None else f'authority = "{authority_code(of)}"\n'
+    text += rest
     (root / f"{name}.toml").write_text(text, "utf-8", newline="")
     return folder
 
@@ -28,13 +31,13 @@ def _write(root: Path, name: str, connector: str, source: str, rest: str = "") -
 def schools_feed(root: Path, authority: int) -> tuple[str, Path]:
     """Make the feed of an authority's schools; return its name and folder."""
     name = f"schools-{authority_code(authority)}"
-    return name, _write(root, name, "ctf", "school-{lea}{estab}")
+    return name, _write(root, name, "ctf", "school-{lea}{estab}", of=authority)
 
 
-def health_feed(root: Path, trust: int) -> tuple[str, Path]:
-    """Make a trust's feed; return its name and folder."""
+def health_feed(root: Path, trust: int, authority: int | None) -> tuple[str, Path]:
+    """Make the feed of a trust, which an authority has to itself or (None) many share; return its name and folder."""
     name = f"health-{facility(trust).lower()}"
-    return name, _write(root, name, "hl7_adt", trust_source(trust).replace(facility(trust), "{facility}"))
+    return name, _write(root, name, "hl7_adt", trust_source(trust).replace(facility(trust), "{facility}"), of=authority)
 
 
 def yot_feed(root: Path, team: int) -> tuple[str, Path]:
@@ -54,7 +57,7 @@ service = "Youth offending team of {authority_name(team)}"
 [yot_csv.columns]
 """
     rest += "".join(f'{item} = "{heading}"\n' for item, heading in layout.columns)
-    return name, _write(root, name, "yot_csv", yot_source(team), rest)
+    return name, _write(root, name, "yot_csv", yot_source(team), rest, of=team)
 
 
 def eborders_feed(root: Path) -> tuple[str, Path]:

@@ -26,7 +26,7 @@ from contactpoint.world.life import SCHOOLS_IN_AN_AUTHORITY, school_estab, schoo
 from contactpoint.world.mistakes import RIGHT, spaced
 from contactpoint.world.places import authority_code, authority_name, telephone
 from contactpoint.world.population import Population
-from contactpoint.world.registers import Register, health_register, school_register, yot_register
+from contactpoint.world.registers import Register, health_register, school_register, served_by, yot_register
 from contactpoint.world.travel import (
     Travel,
     flight_day,
@@ -101,7 +101,8 @@ class _Schools:
         code = f"{school_lea(school)}{school_estab(school)}"
         person["education"] = [{"institution": school_name(school), "institution_code": code}]
         replaces = f"{source}:{named.former}" if named.former else ""
-        feed = f"schools-{authority_code(school // SCHOOLS_IN_AN_AUTHORITY)}"
+        person["responsible_authority"] = str(authority_code(school // SCHOOLS_IN_AN_AUTHORITY))
+        feed = f"schools-{person['responsible_authority']}"
         return Statement(f"{source}:{named.source_id}", feed, person, replaces)
 
 
@@ -127,6 +128,9 @@ class _Trusts:
         ]
         person |= _whereabouts(made.homes[row])
         person["carers"] = [_carer(one, responsible=None) for one in made.parents[row]]
+        authority = served_by(self.population.settings, trust)
+        if authority is not None:
+            person["responsible_authority"] = str(authority_code(authority))
         key = f"{trust_source(trust)}:{self.register.number[made.rows[row]]}"
         return Statement(key, f"health-{facility(trust).lower()}", person)
 
@@ -150,6 +154,7 @@ class _Teams:
         person["involvements"] = [
             {"service": service, "sensitive": True, "lead_professional": False, "holds_assessment": False}
         ]
+        person["responsible_authority"] = str(authority_code(team))
         key = f"{yot_source(team)}:{client_id(int(self.register.number[made.rows[row]]))}"
         return Statement(key, f"yot-{authority_code(team)}", person)
 

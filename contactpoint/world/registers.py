@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from contactpoint.world.life import NO_SCHOOL, Schooling, authority, days, home
 from contactpoint.world.mistakes import Carelessness, Mistakes, draw_mistakes
 from contactpoint.world.population import NEVER, Int8, Int32, Int64, Population, chosen, generator
+from contactpoint.world.settings import WorldSettings
 
 SCHOOL_CARE = Carelessness()
 HEALTH_CARE = Carelessness(birth=0.7, numbers=0.6)
@@ -92,6 +93,11 @@ def pupil_number_parts(population: Population) -> tuple[Int32, Int64, Int64]:
     serial = np.empty(len(first), np.int64)
     serial[order] = np.arange(len(first)) - np.repeat(starts, np.diff(starts, append=len(first)))
     return first, year, serial + 1
+
+
+def served_by(settings: WorldSettings, trust: int) -> int | None:
+    """Return the authority whose children a trust serves; None for the specialist hospital, which serves all."""
+    return trust if trust < settings.authorities else None
 
 
 def health_register(population: Population) -> Register:

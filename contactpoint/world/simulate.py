@@ -18,7 +18,7 @@ from contactpoint.world.feeds import eborders_feed, health_feed, schools_feed, y
 from contactpoint.world.hl7_files import TrustWriter
 from contactpoint.world.life import SCHOOLS_IN_AN_AUTHORITY
 from contactpoint.world.population import Population, populate
-from contactpoint.world.registers import health_register, school_register, yot_register
+from contactpoint.world.registers import health_register, school_register, served_by, yot_register
 from contactpoint.world.settings import WorldSettings
 from contactpoint.world.travel import FlightWriter, plan_travel
 from contactpoint.world.truth import FeedTally, Truth, write_expected
@@ -116,7 +116,7 @@ def _schools(population: Population, numbers: PupilNumbers, feeds: Path, truth: 
 def _health(population: Population, feeds: Path, truth: Truth) -> Iterator[FeedTally]:
     register = health_register(population)
     for trust in np.unique(register.unit).tolist():
-        name, folder = health_feed(feeds, trust)
+        name, folder = health_feed(feeds, trust, served_by(population.settings, trust))
         tally = FeedTally(name, "health")
         TrustWriter(population, register, trust, tally).write(folder, truth)
         yield tally

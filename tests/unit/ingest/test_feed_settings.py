@@ -83,6 +83,11 @@ def test_a_whole_yot_feed_loads(tmp_path: Path) -> None:
             "yot_csv.date_format: '%d/%m' does not hold a day, a month and a year",
             id="date format",
         ),
+        pytest.param(
+            SCHOOLS.replace('"ctf"', '"paxlst"').replace("{lea}{estab}", "{carrier}") + 'authority = "700"',
+            "authority is given, but a border_agency may not say who is responsible",
+            id="authority",
+        ),
         pytest.param("name = ", "is not TOML in UTF-8", id="not TOML"),
     ],
 )

@@ -76,6 +76,13 @@ def test_one_bad_item_is_left_out_and_noted_and_the_rest_stays() -> None:
     assert notes == ("birth_date: not_a_date", "identifiers.nhs: check_digit")
 
 
+def test_the_feed_s_authority_is_responsible_where_the_record_names_none() -> None:
+    policy = Policy(authority="E08000001")
+    assert clean(policy)[0].responsible_authority == "E08000001"
+    assert clean(policy, responsible_authority="E08000003")[0].responsible_authority == "E08000003"
+    assert clean()[0].responsible_authority is None
+
+
 def test_notes_hold_no_values() -> None:
     _, notes = clean(birth_date="secret", sex="secret", responsible_authority="se cret", death_date="secret")
     assert len(notes) == 4
