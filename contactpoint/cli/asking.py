@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,12 @@ def at_desk(settings: PostgresSettings) -> Iterator[Connection[TupleRow]]:
         yield connection
 
 
+def deed_at_desk(who: Acting, reason: str, action: AccessAction, fields: Sequence[str], **query: Any) -> Deed:
+    """Return what somebody does at a desk, as the trail enters it; `query` says what is asked for, by which right."""
+    terms = {name: str(value)[:_LONGEST_TERM] for name, value in query.items() if value}
+    return Deed(action, who.person(ROLE), POLICY, new_request(), None, ROLE, fields, reason, terms)
+
+
 @contextmanager
 def asked(who: Asking, action: AccessAction, *fields: str, **query: Any) -> Iterator[Asked]:
     """Let the block find an answer; when it ends, the entry of each child that it shows is committed, or its refusal.
@@ -84,11 +90,7 @@ def asked(who: Asking, action: AccessAction, *fields: str, **query: Any) -> Iter
     kept sealed). Raises RejectedError for whoever has no right, RetriableError while the trail is not kept.
     """
     where = addresses()
-    with at_desk(where.postgres_settings()) as connection:
-        terms = {name: str(value)[:_LONGEST_TERM] for name, value in query.items() if value}
-        deed = Deed(
-            action, who.person(ROLE), POLICY, new_request(), purpose=ROLE, fields=fields, reason=who.reason, query=terms
-        )
-        with done(connection, deed) as shown:
-            demand_right(connection, who.by, whole=who.right)
-            yield Asked(connection, where.kafka_settings(), who.right, shown)
+    deed = deed_at_desk(who, who.reason, action, fields, with_right=who.with_right, **query)
+    with at_desk(where.postgres_settings()) as connection, done(connection, deed) as shown:
+        demand_right(connection, who.by, whole=who.right)
+        yield Asked(connection, where.kafka_settings(), who.right, shown)

@@ -13,9 +13,9 @@ from psycopg.rows import TupleRow
 
 from connectors.decisions import publish_decision, read_decisions
 from connectors.kafka import create_topics
-from connectors.postgres import connect
+from contactpoint.cli.asking import at_desk, deed_at_desk
 from contactpoint.cli.environment import addresses, model_in_use, number_of, record_key_of
-from contactpoint.cli.options import OutputOption, RightOption, grouped
+from contactpoint.cli.options import Acting, OutputOption, RightOption, grouped
 from contactpoint.cli.output import Output, show
 from contactpoint.explaining.records import members_of
 from contactpoint.explaining.sight import sight
@@ -23,6 +23,7 @@ from contactpoint.reviewing.deciding import (
     Deciders,
     LinkKind,
     State,
+    children_of,
     decide_link,
     decide_retraction,
     decide_severed,
@@ -33,8 +34,7 @@ from contactpoint.reviewing.deciding import (
     records_of,
 )
 from contactpoint.running.drain import wait_until_applied
-from projections.access.deed import demand_right
-from projections.access.log import create_where_missing
+from projections.access.deed import Shown, demand_right, done
 from projections.directory.reader import DirectoryReader
 from schemas.decisions import AnyDecisionEvent, DecisionEvent, ShieldSet, kind_of
 from schemas.directory_decisions import AnyDirectoryDecision
@@ -58,10 +58,9 @@ def register(root: typer.Typer) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class Said(Acting):
     """The options of every decision: who, why, for whom, and how to answer."""
 
-    by: Annotated[str, typer.Option("--by", help="Your user id.", show_default=False)]
     reason: Annotated[str, typer.Option("--reason", help="A code; `contactpoint decide reasons` lists them.")]
     approved_by: Annotated[
         str | None, typer.Option("--approved-by", help="The second person's user id, where two are needed.")
@@ -99,37 +98,45 @@ class SaidByTwo(SaidWithRight):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every decision needs: the connection, who decides, and the decisions so far."""
+    """What every decision needs: the connection, who decides, the decisions so far, and whose evidence it rests on."""
 
     connection: Connection[TupleRow]
     people: Deciders
     decisions: list[DecisionEvent]
     right: bool
+    shown: Shown
 
     def state(self, keys: Sequence[str], *, received: bool = True) -> State:
         """Return the state that a decision about these records is checked against (`deciding.read_state`)."""
         seen = sight(self.connection, addresses().kafka_settings(), with_right=self.right, decisions=self.decisions)
+        self.about(keys)
         return read_state(self.connection, self.decisions, seen, keys, received=received)
+
+    def about(self, keys: Sequence[str]) -> None:
+        """Note the children of these records for the entry in the trail."""
+        self.shown.children.update(filter(None, children_of(self.connection, keys).values()))
 
 
 Made = tuple[AnyDecisionEvent | AnyDirectoryDecision, dict[str, object]]
 """A decision, and what is said of it beside who made it."""
 
 
-def decided(said: Said, make: Callable[[Desk], Iterable[Made]], *, right: bool | None = None) -> None:
-    """Make decisions at a desk, publish them, wait for all stages if asked, and say what was decided.
+def decided(said: Said, make: Callable[[Desk], Iterable[Made]], *, urgent: bool = False) -> None:
+    """Make decisions at a desk, enter them, publish them, wait for all stages if asked, and say what was decided.
 
-    `right` is for commands that see shielded children whatever the options say.
+    The entry in the trail has the decision's id as its request; what is refused is entered too. What is `urgent` does
+    not wait until the trail is kept again, and is let near every child: it shows nothing of it.
     """
     where = addresses()
     create_topics(where.kafka_settings())
     people = Deciders(said.by, said.reason, datetime.now(UTC), said.approved_by, said.authority)
-    with connect(where.postgres_settings(), autocommit=True) as connection:
-        if said.right:
-            create_where_missing(connection, where.postgres_settings())
-            demand_right(connection, said.by, whole=True)
+    right = "shielded" if said.right else None
+    deed = deed_at_desk(said, said.reason, "unmasked", ["evidence"], with_right=right, approved_by=said.approved_by)
+    with at_desk(where.postgres_settings()) as connection, done(connection, deed, urgent=urgent) as shown:
+        demand_right(connection, said.by, whole=said.right)
         before = read_decisions(where.kafka_settings())
-        made = list(make(Desk(connection, people, before, said.right if right is None else right)))
+        made = list(make(Desk(connection, people, before, said.right or urgent, shown)))
+        shown.request = made[0][0].event_id
     for event, _ in made:
         publish_decision(where.kafka_settings(), event)
     if said.wait:
@@ -203,7 +210,7 @@ def shield_command(
         desk.state(records)
         yield decide_shield(records, desk.people, review_on.date() if review_on else None), {"records": len(records)}
 
-    decided(said, _made, right=True)
+    decided(said, _made, urgent=True)
 
 
 @app.command("unshield")

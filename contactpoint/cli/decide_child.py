@@ -81,8 +81,10 @@ def withdraw_command(
     """Withdraw consent from now on; `retract` is for consent that was never given."""
 
     def _made(desk: Desk) -> Iterator[Made]:
-        if not any(isinstance(each, ConsentGiven) and each.event_id == consent for each in desk.decisions):
+        given = [each for each in desk.decisions if isinstance(each, ConsentGiven) and each.event_id == consent]
+        if not given:
             raise RejectedError("consent_unknown", f"no consent has the id {consent}")
+        desk.about(given[0].data.records)
         data = Withdrawal(consent=consent)
         event = decide_about_child(ConsentWithdrawn, data, desk.people, consent, near_shield=False)
         yield event, {"consent": consent}

@@ -20,6 +20,7 @@ from projections.reviewing.rules import decision_of, verdict
 from schemas.errors import ConfigurationError, RejectedError
 
 app = typer.Typer(no_args_is_help=True)
+_SAYING = "--by YOU --organisation X --reason CODE"
 _ABOUT_CHILDREN = ("records", "children", "evidence", "decisions", "answers")
 OnOption = Annotated[
     datetime | None, typer.Option("--on", help="Ages as of this day; today by default.", formats=["%Y-%m-%d"])
@@ -88,8 +89,8 @@ def show_command(
         show(output, pair["findings"], f"{pair['left']} and {pair['right']}: {pair['weight']:+.2f} bits")
     if found.state == "open" and "decide with" not in work:
         between = " ".join(found.records[:2])
-        console.print(f"answer with: contactpoint decide must-link {between} --by YOU --reason CODE", soft_wrap=True)
-        console.print(f"         or: contactpoint decide cannot-link {between} --by YOU --reason CODE", soft_wrap=True)
+        console.print(f"answer with: contactpoint decide must-link {between} {_SAYING}", soft_wrap=True)
+        console.print(f"         or: contactpoint decide cannot-link {between} {_SAYING}", soft_wrap=True)
 
 
 def _work(connection: Rows, conflicts: Sequence[Conflict]) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import psycopg
@@ -24,10 +24,14 @@ _AT_ONCE: Final = 1_000  # entries in one statement
 
 @dataclass(slots=True)
 class Shown:
-    """What a deed shows: the children, found while it is done, and how many results there are if none is a child."""
+    """What a deed shows: the children, found while it is done, and how many results there are if none is a child.
+
+    `request` names the deed where its id comes about while it is done, such as a decision's.
+    """
 
     children: set[str] = field(default_factory=set)
     results: int | None = None
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +70,20 @@ class Deed:
 
 
 @contextmanager
-def done(connection: psycopg.Connection[TupleRow], deed: Deed) -> Iterator[Shown]:
+def done(connection: psycopg.Connection[TupleRow], deed: Deed, *, urgent: bool = False) -> Iterator[Shown]:
     """Run the block in a transaction that ends with an entry for each child that it notes, or one for the deed.
 
     A RejectedError from the block is entered as a refusal. Raises RetriableError, and does nothing, while the audit
-    trail is not kept.
+    trail is not kept; what is `urgent` and shows nothing is entered all the same and done, as refusals are.
     """
     shown = Shown()
     deed.entry()  # what cannot be entered is not done
     with refusals_of(connection, deed), wrap_errors(), connection.transaction():
-        require_healthy(connection)
+        if not urgent:
+            require_healthy(connection)
         yield shown
-        entries = [deed.entry(child, shown.results) for child in sorted(shown.children) or (None,)]
+        made = replace(deed, request=shown.request or deed.request)
+        entries = [made.entry(child, shown.results) for child in sorted(shown.children) or (None,)]
         for first in range(0, len(entries), _AT_ONCE):
             append(connection, entries[first : first + _AT_ONCE])
 

@@ -92,7 +92,7 @@ def test_line_23_every_interface_is_on_a_list_that_somebody_has_read() -> None:
 
 def test_every_interface_says_what_it_shows_of_a_child_by_which_right_and_what_the_trail_has_of_it() -> None:
     for name, (shows, *rest) in LISTED.items():
-        assert shows in {"nothing", "pseudonyms", "child"}, name
+        assert shows in {"nothing", "pseudonyms", "child", "decision"}, name
         assert len(rest) == (0 if shows == "nothing" else 2), name
     assert {entry for _, _, entry in shown()} <= set(get_args(AccessAction))
     roles = {right for name, right, _ in shown() if name.startswith("contactpoint ")}

@@ -136,6 +136,11 @@ class Line:
             every = {table.table: table.sha256 for each in found for table in each.tables}
             return Outcome(memberships(connection), settled, every)
 
+    def entries(self) -> list[dict[str, Any]]:
+        """Return the entries of the trail of access, the first one first; nobody numbers them here."""
+        with connect(self.postgres, autocommit=True) as connection:
+            return [row[0] for row in connection.execute("select entry from audit.pending order by entry_id")]
+
     def drop_every_table(self) -> None:
         """Drop what all stages but ingest have in the database."""
         with connect(self.postgres, autocommit=True) as connection:

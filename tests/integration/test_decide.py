@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 from connectors.decisions import read_decisions
 from connectors.kafka import EventProducer
 from contactpoint.cli.app import app
+from projections.access.log import set_limits
 from schemas.codec import encode
 from schemas.decisions import CannotLinkDecided, DecisionRetracted
 from schemas.errors import RejectedError
@@ -65,7 +67,8 @@ def test_a_decision_is_checked_published_with_what_was_seen_and_taken_back(line:
         line.drain()
         _a_correction_outlasts_the_feeds_until_it_is_retracted(line, ask(line, "lineage", number)["current"][0])
         _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(line, number, members)
-    _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line, line.ask("lineage", number)["current"][0])
+    _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line, line.ask("lineage", number)["current"][0], members)
+    _each_decision_is_entered_once_with_the_children_that_it_rests_on(line)
     _the_queue(line, one, other)
 
 
@@ -102,13 +105,37 @@ def _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(
     assert line.outcome().memberships[number] == members
 
 
-def _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line: Line, number: str) -> None:
+def _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(
+    line: Line, number: str, members: tuple[str, ...]
+) -> None:
+    before, day = len(read_decisions(line.kafka)), timedelta(days=1)
+    set_limits(line.postgres, numbering=timedelta(), signing=day, witness=day)
+    link = ("decide", "must-link", *members[:2], "--by", "ann", "--reason", "typing_error")
+    assert "not kept" in str(run(line, *link).exception)
+    assert len(read_decisions(line.kafka)) == before
     ask(line, "decide", "shield", number, "--by", "ann", "--reason", "threat", "--review-on", "2027-01-01")
+    set_limits(line.postgres, numbering=day, signing=day, witness=day)
     lift = ("decide", "unshield", number, "--by", "ann", "--approved-by", "bob", "--reason", "threat_ended")
     assert "shielded" in str(run(line, *lift).exception)
     assert "another person" in str(run(line, *lift, "--approved-by", "ann", "--with-right", "shielded").exception)
     ask(line, *lift, "--with-right", "shielded")
     assert "no shield" in str(run(line, *lift, "--with-right", "shielded").exception)
+
+
+def _each_decision_is_entered_once_with_the_children_that_it_rests_on(line: Line) -> None:
+    about: dict[str, list[dict[str, Any]]] = {}
+    for entry in line.entries():
+        if entry.get("fields") == ["evidence"]:
+            about.setdefault(entry["request"], []).append(entry)
+    for made in read_decisions(line.kafka):
+        entered = about.pop(made.event_id)
+        assert {(each["who"]["user"], each["reason"]) for each in entered} == {(made.by, made.reason)}
+        assert {each.get("query", {}).get("approved_by") for each in entered} == {made.approved_by}
+        children = [each["child"] for each in entered]
+        assert children
+        assert len(set(children)) == len(children)
+    refused = {each["refusal"] for entered in about.values() for each in entered if each["decision"] == "refused"}
+    assert refused >= {"second_person_needed", "right_needed", "not_shielded"}
 
 
 def _the_queue(line: Line, one: str, other: str) -> None:

@@ -47,6 +47,7 @@ def run(line: Line, by: str, *arguments: str, **env: str) -> Any:
 
 
 def test_people_review_questions_and_samples_without_seeing_each_others_answers(line: Line) -> None:
+    _each_question_has_an_owner_and_each_owner_its_questions(line)
     question = next(each for each in run(line, "", "conflicts", "list")["conflicts"] if each["kind"] == "possible_link")
     name = question["conflict_id"]
     _one_works_on_it_at_a_time(line, name)
@@ -60,6 +61,19 @@ def test_people_review_questions_and_samples_without_seeing_each_others_answers(
     assert (first["open"], second["open"]) == (0, second["items"])
     _every_look_at_a_child_is_entered_before_it_is_shown(line)
     _a_login_without_the_right_is_refused_and_that_is_entered(line)
+
+
+def _each_question_has_an_owner_and_each_owner_its_questions(line: Line) -> None:
+    """The feeds of this world are one authority's each, but for the specialist hospital's and the carriers'."""
+    open_now = run(line, "", "conflicts", "list")["conflicts"]
+    owners = {each["authority"] for each in open_now}
+    assert len(owners - {None}) > 1
+    for owner in owners - {None}:
+        named = run(line, "", "conflicts", "list", "--authority", owner)["conflicts"]
+        assert named == [each for each in open_now if each["authority"] == owner]
+    for each in open_now:
+        records = run(line, "", "conflicts", "show", each["conflict_id"])["records"]
+        assert each["authority"] or all(key.startswith(("health-", "eborders-")) for key in records)
 
 
 def _one_works_on_it_at_a_time(line: Line, name: str) -> None:
@@ -100,7 +114,7 @@ def _two_answer_blind_and_a_third_where_they_differ(line: Line, name: str, versi
     assert "cannot-link" in shown["decide with"]
     assert shown["decide with"].endswith("--by bob --approved-by cleo --reason namesakes")
     assert run(line, "dan", "conflicts", "claim", name) == "question_answered"
-    made = [each for each in entries(line) if each["request"] == name and each["who"]["user"] == "bob"]
+    made = [each for each in line.entries() if each["request"] == name and each["who"]["user"] == "bob"]
     assert {(each["action"], each["purpose"], each["decision"]) for each in made} == {
         ("unmasked", "data_quality", "permitted")
     }
@@ -165,10 +179,10 @@ def _every_look_at_a_child_is_entered_before_it_is_shown(line: Line) -> None:
     shown = {name: said for name, said in listed.items() if said[0] == "child" and "/" not in name}
     assert ready.keys() == shown.keys()
     for name, arguments in ready.items():
-        before = len(entries(line))
+        before = len(line.entries())
         told = invoke(line, "zoe", *name.split(), *arguments)
         assert (told.exit_code, told.stdout == "") == (0, False), (name, told.output, told.exception)
-        made = entries(line)[before:]
+        made = line.entries()[before:]
         assert {(each["action"], each["decision"], each["who"]["user"]) for each in made} == {
             (shown[name][2], "permitted", "zoe")
         }, name
@@ -194,11 +208,5 @@ def _a_login_without_the_right_is_refused_and_that_is_entered(line: Line) -> Non
     with connect(line.postgres, autocommit=True) as connection:
         connection.execute("insert into audit.review values ('f', 'max', 'volume', '{}', now(), true)")
     assert ask("contactpoint_reviewer") == "account_suspended"
-    made = [each.get("refusal", "permitted") for each in entries(line) if each["who"]["user"] == "max"]
+    made = [each.get("refusal", "permitted") for each in line.entries() if each["who"]["user"] == "max"]
     assert made == ["permitted", "right_needed", "permitted", "right_needed", "account_suspended"]
-
-
-def entries(line: Line) -> list[dict[str, Any]]:
-    """Return the entries of the trail so far, the first one first."""
-    with connect(line.postgres, autocommit=True) as connection:
-        return [row[0] for row in connection.execute("select entry from audit.pending order by entry_id")]
