@@ -37,7 +37,7 @@ class Filled:
     hashes: Hashes
     flags: Flags
     block: bytes
-    sizes: list[int]
+    sizes: Indices
 
 
 class RecordColumns:
@@ -142,14 +142,15 @@ class RecordColumns:
         if len(values) != n_values * len(rows):
             msg = f"every row needs {n_values} values"
             raise ValueError(msg)
+        signs = np.frombuffer(block, np.uint8)
+        ends = np.append(np.flatnonzero(signs == ord(SEPARATOR)), len(signs))
         flags = np.zeros(len(rows), np.uint32)
-        for i, row in enumerate(rows):
-            if ALTERNATE in row:
-                flags[i] = sum([1 << f for f, value in enumerate(row.split(SEPARATOR)) if ALTERNATE in value])
+        row, field = np.divmod(np.searchsorted(ends, np.flatnonzero(signs == ord(ALTERNATE))), n_values)
+        np.bitwise_or.at(flags, row, np.uint32(1) << field.astype(np.uint32))
         for f in self._date_fields:
             vague = np.array([value.endswith(b"0101") for value in values[f::n_values]], dtype=bool)
             flags[vague] |= np.uint32(1 << (f + _VAGUE_SHIFT))
-        sizes = [len(row) if row.isascii() else len(row.encode()) for row in rows]
+        sizes = np.diff(ends[n_values - 1 :: n_values], prepend=-1) - 1 if rows else np.empty(0, np.int64)
         return Filled(hash_all(values).reshape(len(rows), n_values), flags, block, sizes)
 
     def _reserve(self, n: int) -> None:

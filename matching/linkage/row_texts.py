@@ -38,7 +38,7 @@ class RowTexts:
         """How many bytes the block has in use, gaps included."""
         return self._used
 
-    def append(self, block: bytes, sizes: Sequence[int]) -> None:
+    def append(self, block: bytes, sizes: Sequence[int] | Indices) -> None:
         """Add rows: their bytes with one byte between each two, and the number of bytes of each."""
         first, last = self._count, self._count + len(sizes)
         if last > len(self._starts):
@@ -48,7 +48,7 @@ class RowTexts:
         self._count = last
         self._put(np.arange(first, last, dtype=np.int64), block, sizes)
 
-    def overwrite(self, rids: Indices, block: bytes, sizes: Sequence[int]) -> None:
+    def overwrite(self, rids: Indices, block: bytes, sizes: Sequence[int] | Indices) -> None:
         """Replace the texts of rows."""
         self._lost += int(self._sizes[rids].sum())
         self._put(rids, block, sizes)
@@ -77,7 +77,7 @@ class RowTexts:
         ends = (starts + self._sizes[rids]).tolist()
         return [data[start:end] for start, end in zip(starts.tolist(), ends, strict=True)]
 
-    def _put(self, rids: Indices, block: bytes, sizes: Sequence[int]) -> None:
+    def _put(self, rids: Indices, block: bytes, sizes: Sequence[int] | Indices) -> None:
         if not len(sizes):
             return
         lengths = np.array(sizes, np.int64)
