@@ -13,7 +13,7 @@ from connectors.postgres import wrap_errors
 from matching.linkage.decisions import Decision
 from matching.shared.tables import Tables
 from matching.stage import replay, store
-from matching.stage.messages import Batch, now
+from matching.stage.messages import Batch, Outgoing, now
 from matching.stage.model_library import ModelLibrary
 from matching.stage.replay_conflicts import last_differences, read_published_state
 from schemas.settings import KafkaSettings
@@ -74,10 +74,8 @@ def end_if_reached(tables: Tables, kafka: KafkaSettings, library: ModelLibrary, 
             children = replay.read_children(tables.connection)
             activation = library.in_force(store.read_decisions(tables.connection))[1]
             changes, questions = last_differences(published, children, conflicts, batch, activation)
-            store.write_changes(
-                tables.connection,
-                Batch(0, batch, model_id, now(), identities=changes, announced=questions),
-            )
+            payload = Outgoing(changes, [], questions, model_id, now()).payload()
+            store.write_changes(tables.connection, Batch(0, batch, payload))
             tables.close_replay()
     log.info("replay_finished", batch=batch, clusters=len(children), count=len(changes) + len(questions))
     return True

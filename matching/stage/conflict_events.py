@@ -1,4 +1,4 @@
-"""Conflicts as events: from the owner's tuples to bytes of the topic `conflicts`, and what was published of each."""
+"""Conflicts as events: from the owner's tuples to events, and what was published of each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from matching.changes import ConflictChange, ConflictState, EvidencePair
 from matching.stage.decided_event import Evidence, Stated, SubjectView, encode_decided, newest, spelt
+from schemas.codec import EncodedEvent
 from schemas.conflicts import ConflictKind
 
 
@@ -35,12 +36,9 @@ class PublishedConflict(NamedTuple):
     state: ConflictState
 
 
-def encode_conflicts(changes: Iterable[ConflictChange], model_id: str, decided_at: str) -> list[bytes]:
-    """Return the value of one conflict event for each change, all decided at `decided_at` (RFC 3339)."""
-    return [
-        encode_decided(f"conflict.{change.step}", change.conflict_id, decided_at, _data(change, model_id))
-        for change in changes
-    ]
+def encode_conflict(change: ConflictChange, model_id: str, decided_at: str) -> EncodedEvent:
+    """Return the conflict event of a change, decided at `decided_at` (RFC 3339)."""
+    return encode_decided(f"conflict.{change.step}", change.conflict_id, decided_at, _data(change, model_id))
 
 
 def published_conflicts(values: Iterable[bytes | None]) -> dict[str, PublishedConflict]:

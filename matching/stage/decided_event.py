@@ -13,7 +13,7 @@ import msgspec
 
 from matching.changes import EvidencePair
 from schemas.catalogue import CURRENT_VERSIONS
-from schemas.codec import EventView, decode_as, encode_view
+from schemas.codec import EncodedEvent, EventView, NamedView, decode_as, encode_named
 from schemas.errors import RejectedError
 from schemas.events import event_id
 
@@ -40,9 +40,7 @@ class SubjectView(EventView, frozen=True, gc=False):
     data: Stated
 
 
-class _DecidedEvent(EventView, frozen=True, gc=False, kw_only=True):
-    event_id: str
-    subject: str
+class _DecidedEvent(NamedView, frozen=True, gc=False, kw_only=True):
     causation_id: str | msgspec.UnsetType
     decided_at: str
     data: Stated
@@ -56,9 +54,11 @@ def spelt(pairs: Iterable[EvidencePair]) -> tuple[Evidence, ...]:
     return tuple([Evidence(*pair) for pair in pairs])
 
 
-def encode_decided(event_type: str, subject: str, decided_at: str, data: Stated, causes: Sequence[str] = ()) -> bytes:
-    """Return the value of an event, decided at `decided_at` (RFC 3339); its first cause goes into the envelope."""
-    return encode_view(
+def encode_decided(
+    event_type: str, subject: str, decided_at: str, data: Stated, causes: Sequence[str] = ()
+) -> EncodedEvent:
+    """Return an event, decided at `decided_at` (RFC 3339); its first cause goes into the envelope."""
+    return encode_named(
         _DecidedEvent(
             event_id=event_id(subject, event_type, data.version),
             subject=subject,
@@ -67,7 +67,8 @@ def encode_decided(event_type: str, subject: str, decided_at: str, data: Stated,
             event_type=event_type,
             schema_version=CURRENT_VERSIONS[event_type],
             data=data,
-        )
+        ),
+        decided_at,
     )
 
 

@@ -17,7 +17,7 @@ from matching.linkage.decisions import Decision
 from matching.resident.owner import ResidentOwner
 from matching.stage.committer import IN_FLIGHT
 from matching.stage.intake import Messages, Reads, read_batch
-from matching.stage.messages import Batch, Outcome, Position, now
+from matching.stage.messages import Batch, Outcome, Outgoing, Position, now
 
 
 class BatchWriter(Protocol):
@@ -131,21 +131,14 @@ class Engine:
         self.totals.rejected += len(letters)
         self.totals.reading += read - started
         self.totals.applying += perf_counter() - read
+        self.totals.identities += len(delta.identities) if self.publishing else 0
         return self._submit(Batch.of(delta, letters, positions, epoch=self._start.epoch, publishing=self.publishing))
 
     def publish(self, identities: list[IdentityChange], conflicts: list[ConflictChange], *, ends_replay: bool) -> bool:
         """Commit a batch that publishes these changes and changes no record."""
-        return self._submit(
-            Batch(
-                epoch=self._start.epoch,
-                batch=self._batch + 1,
-                model_id=self._start.model_id,
-                decided_at=now(),
-                identities=identities,
-                ends_replay=ends_replay,
-                announced=conflicts,
-            )
-        )
+        self.totals.identities += len(identities)
+        payload = Outgoing(identities, [], conflicts, self._start.model_id, now()).payload()
+        return self._submit(Batch(self._start.epoch, self._batch + 1, payload, ends_replay=ends_replay))
 
     def settle(self, most: int = IN_FLIGHT) -> bool:
         """Note what was committed; wait until at most `most` batches are in flight. Returns and raises like `step`."""
@@ -158,7 +151,6 @@ class Engine:
         self._waiting.append(batch.positions)
         self._batch = batch.batch
         self.totals.batches += 1
-        self.totals.identities += len(batch.identities)
         return self._note(outcomes)
 
     def _note(self, outcomes: list[Outcome]) -> bool:

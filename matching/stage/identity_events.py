@@ -1,13 +1,12 @@
-"""Identity changes as events: from the owner's tuples to the bytes of `identities`, without a model object each."""
+"""Identity changes as events: from the owner's tuples to events, without a model object each."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import msgspec
 
 from matching.changes import IdentityChange
 from matching.stage.decided_event import Evidence, Stated, encode_decided, spelt
+from schemas.codec import EncodedEvent
 
 
 class _Formerly(msgspec.Struct, frozen=True, gc=False):
@@ -28,12 +27,8 @@ class _Identity(Stated, frozen=True, gc=False):
     decisions: tuple[str, ...] = ()
 
 
-def encode_identities(changes: Iterable[IdentityChange], model_id: str, decided_at: str) -> list[bytes]:
-    """Return the value of one identity event for each change, all decided at `decided_at` (RFC 3339)."""
-    return [_encode(change, model_id, decided_at) for change in changes]
-
-
-def _encode(change: IdentityChange, model_id: str, decided_at: str) -> bytes:
+def encode_identity(change: IdentityChange, model_id: str, decided_at: str) -> EncodedEvent:
+    """Return the identity event of a change, decided at `decided_at` (RFC 3339)."""
     data = _data(change, model_id)
     return encode_decided(f"identity.{change.kind}", change.child_number, decided_at, data, change.causes)
 

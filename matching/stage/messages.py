@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 
 import msgspec
 
@@ -17,6 +17,8 @@ ReplayTarget = dict[str, dict[str, int]]
 
 Failure = Literal["", "fenced", "retriable", "fatal"]
 
+_ENCODER: Final = msgspec.msgpack.Encoder()
+
 
 class Position(NamedTuple):
     """The next offset to read of one partition."""
@@ -26,47 +28,57 @@ class Position(NamedTuple):
     next_offset: int
 
 
+class Outgoing(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One row of the outbox: what is to be published of a batch, in this order, as decided at `decided_at` (RFC 3339).
+
+    Values of events in the place of changes are from rows that an earlier release wrote.
+    """
+
+    identities: Sequence[bytes | IdentityChange]
+    letters: Sequence[DeadLetter] = []
+    conflicts: Sequence[bytes | ConflictChange] = []
+    model_id: str = ""
+    decided_at: str = ""
+
+    def payload(self) -> bytes:
+        """Return the row's bytes, none where there is nothing to publish."""
+        return _ENCODER.encode(self) if self.identities or self.letters or self.conflicts else b""
+
+
 class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All that one transaction writes. `batch` must follow the last committed one of the same `epoch`.
 
-    `identities` and `announced` are published as decided at `decided_at` (RFC 3339); `conflicts` are what became of
+    `outbox` is the payload of an `Outgoing`, which nobody on the way needs to look into; `conflicts` are what became of
     those in the tables. `ends_replay` clears the replay target.
     """
 
     epoch: int
     batch: int
-    model_id: str
-    decided_at: str
+    outbox: bytes = b""
     inserted: list[RecordRow] = []
     rewritten: list[RecordRow] = []
     relabelled: list[RowLabel] = []
-    identities: list[IdentityChange] = []
-    letters: list[DeadLetter] = []
     positions: list[Position] = []
     ends_replay: bool = False
     decisions: list[Decision] = []
     conflicts: list[ConflictChange] = []
-    announced: list[ConflictChange] = []
 
     @classmethod
     def of(
         cls, delta: Delta, letters: Sequence[DeadLetter], positions: list[Position], *, epoch: int, publishing: bool
     ) -> Self:
         """Return the batch that writes a delta; `publishing` is False amid a replay."""
+        published = (delta.identities, letters, delta.conflicts) if publishing else ([], letters, [])
         return cls(
             epoch,
             delta.batch,
-            delta.model_id,
-            now(),
+            Outgoing(*published, delta.model_id, now()).payload(),
             delta.inserted,
             delta.rewritten,
             delta.relabelled,
-            delta.identities if publishing else [],
-            list(letters),
             positions,
             decisions=delta.decisions,
             conflicts=delta.conflicts,
-            announced=delta.conflicts if publishing else [],
         )
 
 
@@ -83,11 +95,3 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reason: str = ""
     seconds: float = 0.0
     published: bool = False
-
-
-class Outgoing(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One row of the outbox: values for `identities` and `conflicts`, and dead letters, in the order of publication."""
-
-    identities: list[bytes]
-    letters: list[DeadLetter]
-    conflicts: list[bytes] = []

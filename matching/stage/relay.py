@@ -22,6 +22,8 @@ from connectors.kafka import EventProducer
 from connectors.postgres import connect, wrap_errors
 from matching.sql import QUERIES
 from matching.stage.channel import Helper, serve
+from matching.stage.conflict_events import encode_conflict
+from matching.stage.identity_events import encode_identity
 from matching.stage.messages import Outgoing
 from schemas.codec import with_headers
 from schemas.dead_letter import to_headers
@@ -153,10 +155,13 @@ class OutboxPublisher:
         self._connection.close()
 
     def _send(self, outgoing: Outgoing) -> None:
-        for value in outgoing.identities:
-            self._producer.send_event(IDENTITIES, with_headers(value))
-        for value in outgoing.conflicts:
-            self._producer.send_event(CONFLICTS, with_headers(value))
+        decided = outgoing.model_id, outgoing.decided_at
+        for identity in outgoing.identities:
+            event = with_headers(identity) if isinstance(identity, bytes) else encode_identity(identity, *decided)
+            self._producer.send_event(IDENTITIES, event)
+        for conflict in outgoing.conflicts:
+            event = with_headers(conflict) if isinstance(conflict, bytes) else encode_conflict(conflict, *decided)
+            self._producer.send_event(CONFLICTS, event)
         for letter in outgoing.letters:
             self._producer.send(DEAD_LETTERS, letter.key, letter.value, to_headers(letter))
 

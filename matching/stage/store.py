@@ -14,9 +14,7 @@ from connectors.postgres import apply_schema
 from matching.changes import ConflictState, RecordRow
 from matching.linkage.decisions import Decision
 from matching.sql import QUERIES
-from matching.stage.conflict_events import encode_conflicts
-from matching.stage.identity_events import encode_identities
-from matching.stage.messages import Batch, Outgoing, Position, ReplayTarget
+from matching.stage.messages import Batch, Position, ReplayTarget
 from schemas.errors import ConfigurationError, FencedError, RetriableError
 from schemas.settings import PostgresSettings
 
@@ -56,12 +54,6 @@ def commit(connection: psycopg.Connection, batch: Batch) -> bool:
 
 def write_changes(connection: psycopg.Connection, batch: Batch) -> bool:
     """Write the rows and the outbox of one batch inside the caller's transaction; tell whether there is to publish."""
-    outgoing = Outgoing(
-        encode_identities(batch.identities, batch.model_id, batch.decided_at),
-        batch.letters,
-        encode_conflicts(batch.announced, batch.model_id, batch.decided_at),
-    )
-    publishes = bool(outgoing.identities or outgoing.letters or outgoing.conflicts)
     _copy(connection, QUERIES["copy_inserted"], ROW_TYPES, batch.inserted)  # 2
     if batch.rewritten:
         _copy(connection, QUERIES["copy_rewritten"], ROW_TYPES, batch.rewritten)
@@ -70,9 +62,9 @@ def write_changes(connection: psycopg.Connection, batch: Batch) -> bool:
         _copy(connection, QUERIES["copy_relabelled"], _LABEL_TYPES, batch.relabelled)
         connection.execute(QUERIES["update_relabelled"])  # 4
     _keep(connection, batch)  # 5
-    if publishes:
-        connection.execute(QUERIES["add_to_outbox"], {"batch": batch.batch, "payload": _ENCODER.encode(outgoing)})  # 6
-    return publishes
+    if batch.outbox:
+        connection.execute(QUERIES["add_to_outbox"], {"batch": batch.batch, "payload": batch.outbox})  # 6
+    return bool(batch.outbox)
 
 
 def read_positions(connection: psycopg.Connection) -> list[Position]:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from connectors.postgres import connect
-from matching.changes import ConflictState, Delta, SourceChange
+from matching.changes import ConflictState, Delta, IdentityChange, SourceChange
 from matching.linkage.blocking import Blocker
 from matching.linkage.columns import SEPARATOR, columns_of
 from matching.linkage.decisions import Decision
@@ -25,8 +25,6 @@ from matching.shared.tables import Move, Tables, create_tables
 from matching.sql import QUERIES
 from matching.stage import store
 from matching.stage.messages import Batch, Outgoing
-from matching.stage.replay import IdentityView
-from schemas.codec import decode_as
 from schemas.settings import PostgresSettings
 from tests.unit.matching.worlds import DurableRows
 
@@ -134,11 +132,12 @@ class SharedStore:
         newest: dict[str, tuple[int, tuple[str, ...]]] = {}
         held: set[str] = set()
         for (payload,) in self._connection.execute("select payload from matching.outbox order by batch"):
-            for value in msgspec.msgpack.decode(payload, type=Outgoing).identities:
-                event = decode_as(value, IdentityView)
-                assert event.subject not in newest or newest[event.subject][0] < event.data.version
-                newest[event.subject] = (event.data.version, event.data.members)
-                (held.add if event.data.held else held.discard)(event.subject)
+            for change in msgspec.msgpack.decode(payload, type=Outgoing).identities:
+                assert isinstance(change, IdentityChange)
+                number = change.child_number
+                assert number not in newest or newest[number][0] < change.version
+                newest[number] = (change.version, change.members)
+                (held.add if change.held else held.discard)(number)
         return {number: members for number, (_, members) in newest.items() if members}, held
 
     def keys(self) -> int:

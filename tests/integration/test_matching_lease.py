@@ -41,9 +41,7 @@ async def taken(one: Lease) -> Grant:
 
 
 def empty_batch(epoch: int, number: int) -> Batch:
-    return Batch(
-        epoch, number, "model", "2026-11-23T00:00:00Z", [], [], [], [], [], [Position("source.yot", 0, number)]
-    )
+    return Batch(epoch, number, positions=[Position("source.yot", 0, number)])
 
 
 def test_the_next_worker_gets_a_released_lease_at_once(tables: PostgresSettings) -> None:

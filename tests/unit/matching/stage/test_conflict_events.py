@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matching.changes import ConflictChange, ConflictState, ConflictStep, EvidencePair
-from matching.stage.conflict_events import PublishedConflict, encode_conflicts, published_conflicts
+from matching.stage.conflict_events import PublishedConflict, encode_conflict, published_conflicts
 from matching.stage.replay_conflicts import conflict_differences
 from schemas.codec import decode
 from schemas.conflicts import Conflict, ConflictOpened
@@ -17,8 +17,7 @@ states = st.dictionaries(st.sampled_from("wxyz"), st.sampled_from((STATE, STATE.
 
 
 def test_a_conflict_is_published_as_its_contract_says_and_says_not_whom_it_holds() -> None:
-    (value,) = encode_conflicts([ConflictChange("opened", "id", 7, STATE)], "model", "2026-03-02T09:21:00Z")
-    event = decode(value)
+    event = decode(encode_conflict(ConflictChange("opened", "id", 7, STATE), "model", "2026-03-02T09:21:00Z").value)
     assert isinstance(event, ConflictOpened)
     assert event.subject == "id"
     assert event.data == Conflict(
@@ -39,9 +38,11 @@ def test_what_was_published_of_a_conflict_is_its_newest_event_in_any_order(
     steps: list[tuple[ConflictStep, int, ConflictState]],
 ) -> None:
     changes = [ConflictChange(step, "id", version, state) for step, version, state in steps]
-    values = [None, b"not ours", *encode_conflicts(changes, "model", "2026-03-02T09:21:00Z")]
-    assert published_conflicts(values) == {"id": PublishedConflict(3, False, STATE._replace(held=""))}
-    assert published_conflicts(encode_conflicts(changes[:1], "m", "2026-03-02T09:21:00Z")) == {
+    values = [encode_conflict(change, "model", "2026-03-02T09:21:00Z").value for change in changes]
+    assert published_conflicts([None, b"not ours", *values]) == {
+        "id": PublishedConflict(3, False, STATE._replace(held=""))
+    }
+    assert published_conflicts(values[:1]) == {
         "id": PublishedConflict(steps[0][1], steps[0][0] != "closed", steps[0][2]._replace(held=""))
     }
 

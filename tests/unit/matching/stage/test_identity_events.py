@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from matching.changes import EvidencePair, FormerChild, IdentityChange
-from matching.stage.identity_events import encode_identities
+from matching.stage.identity_events import encode_identity
+from matching.stage.messages import Outgoing
 from schemas.codec import decode, encode, with_headers
 from schemas.events import IdentityEvent, identity_event_id
 
@@ -30,8 +32,8 @@ changes = st.builds(
 
 @given(changes)
 def test_an_identity_change_is_written_as_the_contract_says(change: IdentityChange) -> None:
-    (value,) = encode_identities([change], "0123456789abcdef", "2026-11-23T07:02:40.872616Z")
-    event = decode(value)
+    encoded = encode_identity(change, "0123456789abcdef", "2026-11-23T07:02:40.872616Z")
+    event = decode(encoded.value)
     assert isinstance(event, IdentityEvent)
     assert event.event_type == f"identity.{change.kind}"
     assert event.subject == change.child_number
@@ -41,5 +43,18 @@ def test_an_identity_change_is_written_as_the_contract_says(change: IdentityChan
     assert [tuple(pair) for pair in change.evidence] == [
         (pair.left, pair.right, pair.weight, pair.levels) for pair in event.data.evidence
     ]
-    assert with_headers(value).headers == encode(event).headers
+    assert with_headers(encoded.value) == encoded
+    assert encoded.headers == encode(event).headers
     assert decode(encode(event).value) == event
+
+
+@given(st.lists(changes, max_size=3), st.lists(st.binary(), max_size=2))
+def test_an_outbox_row_gives_back_its_changes_and_the_values_that_an_earlier_release_wrote(
+    now: list[IdentityChange], before: list[bytes]
+) -> None:
+    payload = Outgoing([*before, *now], [], [], "model", "2026-11-23T07:02:40Z").payload()
+    assert bool(payload) == bool(now or before)
+    if payload:
+        assert msgspec.msgpack.decode(payload, type=Outgoing).identities == [*before, *now]
+    older = msgspec.msgpack.encode([before, [], before])
+    assert msgspec.msgpack.decode(older, type=Outgoing) == Outgoing(before, [], before)
