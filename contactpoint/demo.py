@@ -30,7 +30,7 @@ from contactpoint.running.audit_parts import audit_parts
 from contactpoint.running.drain import wait_until_drained
 from contactpoint.running.practice import practice
 from contactpoint.running.supervisor import RETENTION, STAGES, Supervisor
-from contactpoint.stack import ConsoleReporter, StackAddresses, StackConfig, down, reset, up
+from contactpoint.stack import ConsoleReporter, StackAddresses, StackConfig, reset, up
 from contactpoint.world import WorldSettings, WorldSummary, simulate
 from ingest.seals import Seals
 from ingest.settings import load_feeds
@@ -71,7 +71,6 @@ def run_demo(*, children: int, seed: int, keep: bool) -> None:
             _say_what_next(demo, example)
     finally:
         if not keep:
-            down(config.folder)
             reset(config.folder)
 
 

@@ -43,7 +43,7 @@ def create_topics(settings: KafkaSettings, topics: Sequence[TopicSpec] = TOPICS)
     manifest's: both are promises to readers, which nothing here may change.
     """
     admin = _admin(settings)
-    there = _topics(settings)
+    there = _topics(admin, settings)
     _check_partitions(topics, there)
     _check_config(admin, [topic for topic in topics if topic.name in there])
     missing = [topic for topic in topics if topic.name not in there]
@@ -53,9 +53,8 @@ def create_topics(settings: KafkaSettings, topics: Sequence[TopicSpec] = TOPICS)
         for name, future in admin.create_topics(new).items():
             _created(name, future)
     # A leader that answers for every partition: until then a reader that starts would find none.
-    _offsets(
-        settings, [(topic.name, number) for topic in topics for number in range(topic.partitions)], OffsetSpec.latest()
-    )
+    places = [(topic.name, number) for topic in topics for number in range(topic.partitions)]
+    _offsets(_admin(settings), settings, places, OffsetSpec.latest())
     return tuple(topic.name for topic in missing)
 
 
@@ -70,7 +69,11 @@ def topic_config(topic: TopicSpec, replication_factor: int) -> dict[str, str]:
 
 def partitions_of(settings: KafkaSettings, topics: Iterable[str]) -> tuple[Partition, ...]:
     """Return every partition of these topics in order; raise ConfigurationError when a topic does not exist."""
-    there = _topics(settings)
+    return _partitions(_admin(settings), settings, topics)
+
+
+def _partitions(admin: AdminClient, settings: KafkaSettings, topics: Iterable[str]) -> tuple[Partition, ...]:
+    there = _topics(admin, settings)
     wanted = sorted(set(topics))
     absent = [name for name in wanted if name not in there]
     if absent:
@@ -81,30 +84,34 @@ def partitions_of(settings: KafkaSettings, topics: Iterable[str]) -> tuple[Parti
 
 def end_offsets(settings: KafkaSettings, topics: Iterable[str]) -> dict[Partition, int]:
     """Return, for every partition of these topics, the offset that the next message will get."""
-    return _offsets(settings, partitions_of(settings, topics), OffsetSpec.latest())
+    admin = _admin(settings)
+    return _offsets(admin, settings, _partitions(admin, settings, topics), OffsetSpec.latest())
 
 
 def watermarks(settings: KafkaSettings, topics: Iterable[str]) -> dict[Partition, Watermarks]:
     """Return where every partition of these topics begins and ends."""
-    partitions = partitions_of(settings, topics)
-    low = _offsets(settings, partitions, OffsetSpec.earliest())
-    high = _offsets(settings, partitions, OffsetSpec.latest())
+    admin = _admin(settings)
+    partitions = _partitions(admin, settings, topics)
+    low = _offsets(admin, settings, partitions, OffsetSpec.earliest())
+    high = _offsets(admin, settings, partitions, OffsetSpec.latest())
     return {each: Watermarks(low[each], high[each]) for each in partitions}
 
 
 def client_config(settings: KafkaSettings, trouble: Trouble) -> dict[str, Any]:
     """Return what every client of librdkafka is made with; its own log is replaced by `trouble`."""
-    own = {"client.id": "contactpoint", "log_level": 0, "error_cb": trouble, "reconnect.backoff.max.ms": 2000}
-    return {**own, **settings.as_librdkafka()}
+    own = {"client.id": "contactpoint", "log_level": 0, "error_cb": trouble}
+    # Half of the first is also how long a new client waits before its second connection.
+    backoff = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 2000}
+    return {**own, **backoff, **settings.as_librdkafka()}
 
 
 def _admin(settings: KafkaSettings) -> AdminClient:
     return AdminClient(client_config(settings, Trouble()))
 
 
-def _topics(settings: KafkaSettings) -> dict[str, TopicMetadata]:
+def _topics(admin: AdminClient, settings: KafkaSettings) -> dict[str, TopicMetadata]:
     about = f"asking Kafka at {settings.bootstrap_servers} (CONTACTPOINT_KAFKA, or the local stack) for its topics"
-    return _call(lambda: _admin(settings).list_topics(timeout=_SECONDS).topics, about)
+    return _call(lambda: admin.list_topics(timeout=_SECONDS).topics, about)
 
 
 def _check_partitions(topics: Sequence[TopicSpec], there: Mapping[str, TopicMetadata]) -> None:
@@ -136,20 +143,23 @@ def _created(name: str, future: Future[None]) -> None:
             raise translate(error.args[0], f"creating topic {name}") from error
 
 
-def _offsets(settings: KafkaSettings, partitions: Sequence[Partition], which: OffsetSpec) -> dict[Partition, int]:
+def _offsets(
+    admin: AdminClient, settings: KafkaSettings, partitions: Sequence[Partition], which: OffsetSpec
+) -> dict[Partition, int]:
     # These partitions exist, so one that a broker does not know of yet, or that has no leader (just created, or its
-    # broker just died), will answer soon. A client that has seen none goes on saying so from its cache: each try takes
-    # a new one.
+    # broker just died), will answer soon. A client that has seen none goes on saying so from its cache: each
+    # further try takes a new one.
     deadline = time.monotonic() + _SECONDS
     while True:
         try:
-            return _offsets_now(_admin(settings), partitions, which)
+            return _offsets_now(admin, partitions, which)
         except KafkaException as failure:
             error = translate(failure.args[0], "asking where topics begin and end")
             unknown = failure.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
             if time.monotonic() > deadline or not (unknown or isinstance(error, RetriableError)):
                 raise error from failure
         time.sleep(_PAUSE_SECONDS)
+        admin = _admin(settings)
 
 
 def _offsets_now(admin: AdminClient, partitions: Sequence[Partition], which: OffsetSpec) -> dict[Partition, int]:

@@ -18,7 +18,7 @@ Place = tuple[str, int, int]
 
 def read_places(settings: KafkaSettings, places: Iterable[Place]) -> Iterator[ReadMessage]:
     """Yield the message at each place, in this order; raise RetriableError when the log does not answer."""
-    with PartitionReader(settings, {}) as reader:
+    with PartitionReader(settings, {}, linger_ms=0) as reader:
         for topic, partition, offset in places:
             reader.start_from({(topic, partition): offset})
             yield _first(reader, (topic, partition, offset))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -15,6 +16,7 @@ from schemas.errors import ContactPointError, RejectedError, RetriableError
 from schemas.settings import KafkaSettings
 
 _FLUSH_SECONDS = 120.0
+_SETTLE_SECONDS = 1.0
 
 
 class DeliveryFailure(NamedTuple):
@@ -36,6 +38,8 @@ class EventProducer:
         self.undelivered: tuple[DeliveryFailure, ...] = ()
         """What the last `flush` reported."""
         self._failures: list[DeliveryFailure] = []
+        self._first_topic: str | None = None
+        self._settled = False
         self._trouble = Trouble()
         self._producer = Producer(
             {
@@ -62,6 +66,7 @@ class EventProducer:
 
         Raises RejectedError for a message above LARGEST_MESSAGE and FatalError when the producer cannot go on.
         """
+        self._first_topic = self._first_topic or topic
         while not self._queued(topic, key, value, headers):
             self._producer.poll(1.0)
         self._producer.poll(0)
@@ -76,6 +81,7 @@ class EventProducer:
         Otherwise raises an error of the gravest kind that occurred, and `undelivered` holds every message that failed
         since the last flush. RetriableError is also raised when time runs out first.
         """
+        self._settle(min(timeout, _SETTLE_SECONDS))
         left = self._producer.flush(timeout)
         self.undelivered, self._failures = tuple(self._failures), []
         if self.undelivered:
@@ -100,6 +106,16 @@ class EventProducer:
                 self.flush()
         finally:
             self.close()
+
+    def _settle(self, timeout: float) -> None:
+        # librdkafka asks for its producer id where it hears of the brokers, and half a second later where it had no
+        # connection to any of them then. The first answer makes the connection, so that the second one finds it.
+        if self._settled or self._first_topic is None:
+            return
+        self._settled = True
+        with contextlib.suppress(KafkaException):  # flush reports brokers that are away
+            for _ in range(2):
+                self._producer.list_topics(self._first_topic, timeout)
 
     def _queued(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> bool:
         try:

@@ -26,7 +26,8 @@ class PartitionReader:
     """Reads the partitions of `positions`, each from its next offset on.
 
     There is no rebalancing: the caller says which partitions, and its own store says how far. `group` is only where
-    `hint` notes the positions for dashboards. `opened`: sealed values are opened. Use as a context manager.
+    `hint` notes the positions for dashboards. `opened`: sealed values are opened. `linger_ms`: how long a broker that
+    has little waits for more. Use as a context manager.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class PartitionReader:
         group: str = "contactpoint",
         with_headers: bool = False,
         opened: bool = True,
+        linger_ms: int = 100,
     ) -> None:
         self._with_headers, self._opened = with_headers, opened
         self._opener = Opener(settings.vault)
@@ -52,7 +54,7 @@ class PartitionReader:
                 "isolation.level": "read_committed",
                 # Under load a fetch waits for some hundred messages; at low rates these milliseconds are its latency.
                 "fetch.min.bytes": 64 * 1024,
-                "fetch.wait.max.ms": 100,
+                "fetch.wait.max.ms": linger_ms,
             }
         )
         self.start_from(positions)

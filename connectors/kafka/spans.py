@@ -15,6 +15,7 @@ from schemas.settings import KafkaSettings
 _MESSAGES: Final = 5_000
 _SECONDS: Final = 0.2
 _PATIENCE: Final = 30.0  # seconds without a message
+_NOTHING: Final = Watermarks(0, 0)
 
 
 def read_to_end(
@@ -48,18 +49,20 @@ def read_spans(
 
     Raises RetriableError when the log does not answer, FatalError when it no longer holds a `low`.
     """
-    ends = {place: span.high for place, span in spans.items() if span.high > span.low}
-    begins = {place: spans[place].low for place in ends}
-    with PartitionReader(settings, begins, with_headers=with_headers, opened=opened) as reader:
+    left = {place: span for place, span in spans.items() if span.high > span.low}
+    begins = {place: span.low for place, span in left.items()}
+    with PartitionReader(settings, begins, with_headers=with_headers, opened=opened, linger_ms=0) as reader:
         heard = time.monotonic()
-        while ends:
+        while left:
             wanted: list[ReadMessage] = []
-            for place, messages in reader.read(_MESSAGES, _SECONDS).items():
+            # No more than is there, so that the client waits for nothing that does not come.
+            most = min(_MESSAGES, sum(span.high - span.low for span in left.values()))
+            for place, messages in reader.read(most, _SECONDS).items():
                 heard = time.monotonic()
-                end = ends.get(place, 0)
-                wanted += [message for message in messages if message.offset < end]
-                if messages[-1].offset + 1 >= end:
-                    ends.pop(place, None)
+                span = left.pop(place, _NOTHING)
+                wanted += [message for message in messages if message.offset < span.high]
+                if messages[-1].offset + 1 < span.high:
+                    left[place] = Watermarks(messages[-1].offset + 1, span.high)
             if wanted:
                 yield wanted
                 heard = time.monotonic()  # however long the caller took

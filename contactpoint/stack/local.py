@@ -96,11 +96,11 @@ def down(folder: Path, reporter: Reporter | None = None) -> None:
 
 
 def reset(folder: Path, reporter: Reporter | None = None) -> None:
-    """Stop what this stack runs and delete its data and logs. Other things in the folder stay."""
+    """Stop what this stack runs, at once, and delete its data and logs. Other things in the folder stay."""
     with locked(folder):
         state = read_state(folder)
         if state is not None:
-            _stop(state, folder)
+            _stop(state, folder, at_once=True)
             if state.postgres is not None and state.postgres.home.exists():
                 shutil.rmtree(state.postgres.home)
         for name in ("kafka", "postgres", "audit", "logs", "run"):
@@ -255,12 +255,15 @@ def _start_kafka(kafka: KafkaCluster) -> None:
     kafka.wait_until_ready()
 
 
-def _stop(state: StackState, folder: Path) -> None:
+def _stop(state: StackState, folder: Path, *, at_once: bool = False) -> None:
+    """Stop every part; `at_once` is for data that nobody needs: brokers hand nothing over, and no buffer is written."""
     parts = []
     if state.kafka is not None:
-        parts += [KafkaNode(state.kafka, node, folder).stop for node in state.kafka.nodes]
+        nodes = [KafkaNode(state.kafka, node, folder) for node in state.kafka.nodes]
+        parts += [node.daemon.kill if at_once else node.stop for node in nodes]
     if state.postgres is not None:
-        parts.append(PostgresServer(state.postgres, folder).stop)
+        server = PostgresServer(state.postgres, folder)
+        parts.append(server.stop_at_once if at_once else server.stop)
     with ThreadPoolExecutor(max(1, len(parts))) as pool:
         for stopped in [pool.submit(part) for part in parts]:
             stopped.result()

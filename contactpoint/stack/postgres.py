@@ -161,6 +161,10 @@ class PostgresServer:
         """Fast shutdown: running transactions are rolled back."""
         self.daemon.stop(signal.SIGINT, STOP_TIMEOUT)
 
+    def stop_at_once(self) -> None:
+        """Immediate shutdown: the server gives back what it shares with its backends, and writes nothing."""
+        self.daemon.stop(signal.SIGQUIT, STOP_TIMEOUT)
+
     def kill(self) -> None:
         """SIGKILL the server and its backends; the next start recovers from the write-ahead log."""
         self.daemon.kill()
