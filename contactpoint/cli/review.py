@@ -20,7 +20,10 @@ from projections.reviewing.rules import decision_of, verdict
 from schemas.errors import ConfigurationError, RejectedError
 
 app = typer.Typer(no_args_is_help=True)
-_SAYING = "--by YOU --organisation X --reason CODE"
+_BY, _BY_TWO = (
+    "--by YOU --organisation X --reason CODE",
+    "--by YOU --approved-by ANOTHER --organisation X --reason CODE",
+)
 _ABOUT_CHILDREN = ("records", "children", "evidence", "decisions", "answers")
 OnOption = Annotated[
     datetime | None, typer.Option("--on", help="Ages as of this day; today by default.", formats=["%Y-%m-%d"])
@@ -88,9 +91,23 @@ def show_command(
     for pair in evidence:
         show(output, pair["findings"], f"{pair['left']} and {pair['right']}: {pair['weight']:+.2f} bits")
     if found.state == "open" and "decide with" not in work:
-        between = " ".join(found.records[:2])
-        console.print(f"answer with: contactpoint decide must-link {between} {_SAYING}", soft_wrap=True)
-        console.print(f"         or: contactpoint decide cannot-link {between} {_SAYING}", soft_wrap=True)
+        for line in ways_to_answer(found):
+            console.print(line, soft_wrap=True, highlight=False)
+
+
+def ways_to_answer(conflict: Conflict) -> list[str]:
+    """Return the commands that answer a question, with a second person where the answer merges or splits children."""
+    if conflict.kind == "decisions_clash":
+        return ["these decisions contradict each other: none of the must-links counts until one side is taken back"] + [
+            f"  contactpoint decide retract {decision} {_BY_TWO}" for decision in conflict.decisions
+        ]
+    between = " ".join(conflict.records[:2])
+    must, cannot = (_BY_TWO, _BY) if len(conflict.children) > 1 else (_BY, _BY_TWO)
+    return [
+        f"which rule, decision or weight decides now: contactpoint explain {between}",
+        f"answer with: contactpoint decide must-link {between} {must}",
+        f"         or: contactpoint decide cannot-link {between} {cannot}",
+    ]
 
 
 def _work(connection: Rows, conflicts: Sequence[Conflict]) -> dict[str, dict[str, Any]]:

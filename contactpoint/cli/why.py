@@ -78,7 +78,7 @@ def history_command(
     """Show the audit trail of a child: every change of membership, and which source event caused it."""
     with asked(who, "unmasked", "history", child=child) as question:
         found = AuditReader(question.connection).history(question.number(child))
-        question.sight().keep_apart({step.record_key for step in found.records})
+        question.sight().demand_right({step.record_key for step in found.records})
         question.showing(step.child_number for step in found.identity)
     if output is Output.JSON:
         show(output, asdict(found))
@@ -141,9 +141,16 @@ def _explain_pair(question: Asked, pair: tuple[str, str]) -> _Told:
     from contactpoint.explaining.drawn import draw_pair
     from contactpoint.explaining.words import explain_pair
 
-    found = explain_pair(question.connection, model_in_use(question.connection), *pair, question.sight())
+    made = read_decisions(question.kafka)
+    found = explain_pair(question.connection, model_in_use(question.connection), pair, made, question.sight(made))
     question.showing(found["children"])
-    return _Told(found, draw_pair, lambda told: show(Output.TABLE, told, f"{told['left']} and {told['right']}"))
+    return _Told(found, draw_pair, _tell_pair)
+
+
+def _tell_pair(found: Answer) -> None:
+    facts = {name: value for name, value in found.items() if name not in {"findings", "left", "right"}}
+    show(Output.TABLE, facts, f"{found['left']} and {found['right']}")
+    show(Output.TABLE, found["findings"], "how they compare")
 
 
 def _explain_child(question: Asked, who: str) -> _Told:
@@ -151,18 +158,24 @@ def _explain_child(question: Asked, who: str) -> _Told:
     from contactpoint.explaining.words import explain_child
 
     number = question.number(who)
-    found = explain_child(question.connection, model_in_use(question.connection), number, question.sight())
+    made = read_decisions(question.kafka)
+    found = explain_child(question.connection, model_in_use(question.connection), number, made, question.sight(made))
     return _Told(found, draw_links, _tell_links)
 
 
 def _tell_links(found: Answer) -> None:
     members, links = len(found["members"]), len(found["links"])
-    console.print(f"child {found['child_number']}: {members} records, {links} links hold them together")
-    for link in found["links"]:
+    console.print(f"child {found['child_number']}: {members} records, {links} links between them")
+    if found["links"]:
+        console.print(f"weight alone links from {found['threshold']:+.2f} bits")
+    for place, link in enumerate(found["links"], 1):
         weight = "" if link["weight"] is None else f"{link['weight']:+.2f} bits, "
-        show(Output.TABLE, link["findings"], f"{link['left']} and {link['right']}: {weight}{link['model']}")
+        pair = f"{link['left']} and {link['right']}"
+        show(Output.TABLE, link["findings"], f"link {place}: {pair}: {weight}model {link['model']}")
     if found["unlinked"]:
-        console.print("joined without a comparison (the source's own merge): " + ", ".join(found["unlinked"]))
+        console.print("joined without a comparison: " + ", ".join(found["unlinked"]))
+    if found["stated"]:
+        show(Output.TABLE, found["stated"], "what people and sources state, whatever the weight")
 
 
 def _explain_then(question: Asked, who: str, at: datetime) -> _Told:

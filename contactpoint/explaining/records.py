@@ -65,7 +65,7 @@ def known_now(
         rows += map(RecordRow._make, found)
     held = list(decisions)
     members = tuple(sorted(row.key for row in rows))
-    must, cannot = stated(decision_book(held), _merges_of_tables(connection, members), members)
+    must, cannot = stated(decision_book(held), merges_of(connection, members), members)
     records = [(row.key, row.source, row.features.decode().split(_SEPARATOR), row.verified) for row in rows]
     place = {key: i for i, key in enumerate(members)}
     groups = [sorted(place[row.key] for row in rows if row.child_number == child) for child in children]
@@ -110,7 +110,7 @@ def members_of(connection: Connection[TupleRow], child: str) -> tuple[str, ...]:
     return tuple(RecordRow._make(row).key for row in rows)
 
 
-def _merges_of_tables(connection: Connection[TupleRow], members: Sequence[str]) -> list[tuple[str, str]]:
+def merges_of(connection: Connection[TupleRow], members: Sequence[str]) -> list[tuple[str, str]]:
     """Return (loser, survivor) of every merge that these records have a part in, perhaps by way of others."""
     found: dict[str, str] = {}
     waiting = set(members)

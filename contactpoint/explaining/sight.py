@@ -93,7 +93,8 @@ def withhold_pair(found: dict[str, Any], model: LinkageModel) -> dict[str, Any]:
         if row["comparison"] not in {each.name for each in model.adjustments} or row["comparison"] not in hidden
     ]
     names = aliases([found["left"], found["right"]])
-    withheld = dict.fromkeys(("weight", "probability", "decision of this pair alone", "kept apart by"), WITHHELD)
+    sums = ("weight", "probability", "decision of this pair alone", "held together by", "kept apart by")
+    withheld = dict.fromkeys(sums, WITHHELD)
     return found | withheld | {"left": names[found["left"]], "right": names[found["right"]], "findings": findings}
 
 

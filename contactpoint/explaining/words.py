@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from contactpoint.explaining.sight import EVERYTHING, Sight, aliases, withhold_link, withhold_pair
+from contactpoint.explaining.records import merges_of
+from contactpoint.explaining.sight import EVERYTHING, WITHHELD, Sight, aliases, withhold_link, withhold_pair
+from contactpoint.explaining.statements import SOURCE_MERGE, decision_book, stated
 from matching.linkage.explain import Explanation, explain_levels
 from matching.linkage.model import CENTIBITS, LinkageModel
 from matching.stage.explain import explain_link
 from projections.audit_trail.explanation import ComparisonInWords, PlainVocabulary
 from projections.audit_trail.reader import AuditReader
+from schemas.decisions import DecisionEvent, kind_of
 from schemas.errors import RejectedError
 
+ONE_CHILD = "one child"
 PRIOR = "two records that a blocking rule brings together, before they are compared"
 
 
@@ -42,38 +46,83 @@ def findings(pair: Explanation) -> list[dict[str, Any]]:
 
 
 def explain_child(
-    connection: Connection[TupleRow], model: LinkageModel, child_number: str, sight: Sight = EVERYTHING
+    connection: Connection[TupleRow],
+    model: LinkageModel,
+    child_number: str,
+    decisions: Iterable[DecisionEvent] = (),
+    sight: Sight = EVERYTHING,
 ) -> dict[str, Any]:
-    """Return why the records of a child are one child, as plain values; raise RejectedError for an unknown number."""
+    """Return why the records of a child are one child, as plain values; raise RejectedError for a number not in use."""
     found = AuditReader(connection).explain(child_number, ModelVocabulary(model))
     if found is None:
         raise RejectedError("child_unknown", f"the audit trail does not know the child number {child_number}")
-    plain = asdict(found)
+    if not found.members:
+        raise RejectedError("not_in_use", f"{child_number} is not in use: see `contactpoint lineage {child_number}`")
+    threshold = {"threshold": model.link_threshold / CENTIBITS}
+    plain = asdict(found) | threshold | {"stated": _statements(connection, decisions, found.members)}
     if not sight.hides(found.members):
         return plain
     names = aliases(found.members)
     links = {kind: [withhold_link(link, model, names) for link in plain[kind]] for kind in ("links", "others")}
+    links["stated"] = [
+        row | {"left": names[row["left"]], "right": names[row["right"]], "because of": WITHHELD}
+        for row in plain["stated"]
+    ]
     return plain | links | {kind: [names[key] for key in plain[kind]] for kind in ("members", "unlinked")}
 
 
 def explain_pair(
-    connection: Connection[TupleRow], model: LinkageModel, left: str, right: str, sight: Sight = EVERYTHING
+    connection: Connection[TupleRow],
+    model: LinkageModel,
+    pair: tuple[str, str],
+    decisions: Iterable[DecisionEvent] = (),
+    sight: Sight = EVERYTHING,
 ) -> dict[str, Any]:
-    """Compare two records as they stand now: each comparison's level and weight in bits, the total and the decision."""
-    sight.keep_apart((left, right))
+    """Compare two records as they stand: each comparison's level and weight in bits, the total, and what decides.
+
+    What people or a source state about the two outranks the weight.
+    """
+    left, right = pair
+    sight.keep_apart(pair)
     found = explain_link(connection, model, left, right)
-    pair = found.explanation
+    compared = found.explanation
+    said = _statements(connection, decisions, pair)
+    apart = [] if found.apart is None else [f"the twins rule: {found.apart}"]
+    apart += [row["because of"] for row in said if row["says"] != ONE_CHILD]
+    if compared.decision == "link" and not found.together and not apart:
+        apart = [f"other records of the two: see `contactpoint explain {found.left_child} {found.right_child} --join`"]
     told = {
         "left": left,
         "right": right,
         "children": [found.left_child, found.right_child],
         "together": found.together,
-        "findings": findings(pair),
-        "weight": pair.total / CENTIBITS,
-        "probability": pair.match_probability,
-        "threshold": pair.link_threshold / CENTIBITS,
-        "decision of this pair alone": pair.decision,
-        "kept apart by": None if found.apart is None else f"the twins rule: {found.apart}",
-        "model": pair.model_id,
+        "findings": findings(compared),
+        "weight": compared.total / CENTIBITS,
+        "probability": compared.match_probability,
+        "threshold": compared.link_threshold / CENTIBITS,
+        "decision of this pair alone": compared.decision,
+        "held together by": [row["because of"] for row in said if row["says"] == ONE_CHILD],
+        "kept apart by": apart,
+        "model": compared.model_id,
     }
-    return withhold_pair(told, model) if sight.hides((left, right)) else told
+    return withhold_pair(told, model) if sight.hides(pair) else told
+
+
+def _statements(
+    connection: Connection[TupleRow], decisions: Iterable[DecisionEvent], members: Sequence[str]
+) -> list[dict[str, str]]:
+    """Return what people and sources state about these records, as clustering obeys it, and which decision says so."""
+    made = {event.event_id: event for event in decisions}
+    must, cannot = stated(decision_book(made.values()), merges_of(connection, members), members)
+    return [
+        {"left": left, "right": right, "says": says, "because of": _decision_in_words(made.get(by), by)}
+        for says, rows in ((ONE_CHILD, must), ("two children", cannot))
+        for left, right, by in rows
+    ]
+
+
+def _decision_in_words(event: DecisionEvent | None, by: str) -> str:
+    if event is None:
+        return "the source's own merge" if by == SOURCE_MERGE else by
+    approved = f", approved by {event.approved_by}" if event.approved_by else ""
+    return f"{kind_of(event)} {by} by {event.by}{approved}: {event.reason}"

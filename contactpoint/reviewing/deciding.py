@@ -123,6 +123,8 @@ def decide_link(
     left, right = sorted(pair)
     if left == right:
         raise RejectedError("one_record", "a decision about links names two records")
+    if expires is not None and expires < people.decided_at.date():
+        raise RejectedError("expired", f"{expires} has passed: a decision cannot have ended before it is made")
     must = kind == "must_link"
     against = any(_contradicts(event, left, right, must=must) for event in state.held.values())
     circumstances = Circumstances(

@@ -61,15 +61,27 @@ def test_a_decision_is_checked_published_with_what_was_seen_and_taken_back(line:
         assert isinstance(made, CannotLinkDecided)
         assert (made.event_id, made.by, made.approved_by) == (told["decision"], "ann", "bob")
         assert made.data.seen is not None
-        assert made.data.seen.weight / 100 == ask(line, "explain", one, other)["weight"]
+        why = ask(line, "explain", one, other)
+        assert made.data.seen.weight / 100 == why["weight"]
+        assert f"{made.event_id} by ann, approved by bob: twins" in why["kept apart by"][-1]
         ask(line, "decide", "retract", made.event_id, *two, "--reason", "mistaken")
         assert isinstance(read_decisions(line.kafka)[1], DecisionRetracted)
+        _a_child_that_a_person_made_says_so(line, number, (one, other))
         line.drain()
         _a_correction_outlasts_the_feeds_until_it_is_retracted(line, ask(line, "lineage", number)["current"][0])
         _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(line, number, members)
     _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line, line.ask("lineage", number)["current"][0], members)
     _each_decision_is_entered_once_with_the_children_that_it_rests_on(line)
     _the_queue(line, one, other)
+
+
+def _a_child_that_a_person_made_says_so(line: Line, number: str, pair: tuple[str, str]) -> None:
+    by = ("--by", "ann", "--approved-by", "bob", "--reason")
+    told = ask(line, "decide", "must-link", *pair, *by, "family_confirmed")
+    (said,) = ask(line, "explain", number)["stated"]
+    assert (said["left"], said["right"], said["says"]) == (*sorted(pair), "one child")
+    assert told["decision"] in said["because of"]
+    ask(line, "decide", "retract", told["decision"], *by, "mistaken")
 
 
 def _a_correction_outlasts_the_feeds_until_it_is_retracted(line: Line, number: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from connectors.decisions import publish_decision, read_decisions
 from connectors.kafka import EventProducer
@@ -51,6 +51,7 @@ def test_a_child_is_explained_now_and_as_of_then_and_every_number_leads_somewher
     assert found["current"] == [new for new, keys in line.outcome().memberships.items() if set(keys) & set(members)]
     assert found["steps"][0]["causes"][0].endswith("record.withdrawn")
     assert line.run("lineage", "0000000000000").returncode == 65
+    assert f"contactpoint lineage {number}" in str(run(line, "explain", number).exception)
     _what_would_split_and_join(line, found["current"][0], tmp_path)
 
 
@@ -91,16 +92,22 @@ def _a_shield_withholds(line: Line, child: str, other: str) -> None:
     assert (pair["weight"], pair["probability"], pair["kept apart by"]) == (WITHHELD, WITHHELD, WITHHELD)
     told = line.run("explain", child, "--output", "json").stdout
     assert not any(key in told for key in members[child])
-    for question in (("--split",), (other, "--join")):
-        refused = line.run("explain", child, *question)
+    for question in (("explain", child, "--split"), ("explain", child, other, "--join"), ("history", child)):
+        refused = line.run(*question)
         assert (refused.returncode, "shielded" in refused.stderr) == (65, True)
+    assert ask(line, "history", child, "--with-right", "shielded")["records"]
     whole = ask(line, "explain", left, right, "--with-right", "shielded")
     assert WITHHELD not in {row["finding"] for row in whole["findings"]}
 
 
+def run(line: Line, *arguments: str) -> Result:
+    """Run a command in this process, which saves its start."""
+    return CliRunner().invoke(app, arguments, env=line.env())
+
+
 def ask(line: Line, *arguments: str) -> Any:
-    """Run a command in this process, which saves its start, and return what it says; it must succeed."""
-    done = CliRunner().invoke(app, [*arguments, "--output", "json"], env=line.env())
+    """Return what a command says; it must succeed."""
+    done = run(line, *arguments, "--output", "json")
     assert done.exit_code == 0, (done.output, done.exception)
     return json.loads(done.stdout)
 

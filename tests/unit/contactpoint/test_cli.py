@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from typer.testing import CliRunner
 from contactpoint.cli import output
 from contactpoint.cli.app import Root, app, every_command
 from contactpoint.cli.output import Output, show
+from contactpoint.cli.review import ways_to_answer
 from contactpoint.explaining.entry import entry_lines
 from contactpoint.running.supervisor import StageCommand, Supervisor
+from projections.review.reader import Conflict
 from schemas.errors import ConfigurationError, ContactPointError, FencedError, RejectedError, RetriableError
 from schemas.telemetry import fail
 
@@ -154,3 +157,23 @@ def test_a_stage_that_crashes_is_started_again_and_all_stages_end_with_the_super
         last = supervisor.pid("failing")
     assert "No such command" in supervisor.log_tail("failing", lines=50)
     assert not Path(f"/proc/{last}").exists()
+
+
+def question(kind: str, *children: str) -> Conflict:
+    now, pair, decisions = datetime(2026, 1, 1, tzinfo=UTC), ("a:1", "b:1"), ("d1", "d2")
+    more: tuple[Any, ...] = ((), decisions, "m", None, (), False, 0)
+    return Conflict("c", kind, "open", 1, now, now, None, None, pair, children, *more)
+
+
+def test_a_question_says_which_commands_answer_it_and_where_two_people_are_needed() -> None:
+    merge, split = (ways_to_answer(question("possible_link", *who)) for who in (("C1", "C2"), ("C1",)))
+    assert "must-link a:1 b:1 --by YOU --approved-by ANOTHER" in merge[1]
+    assert "cannot-link a:1 b:1 --by YOU --organisation" in merge[2]
+    assert "must-link a:1 b:1 --by YOU --organisation" in split[1]
+    assert "cannot-link a:1 b:1 --by YOU --approved-by ANOTHER" in split[2]
+
+
+def test_a_clash_of_decisions_is_answered_by_taking_one_back_and_not_by_a_third() -> None:
+    told = ways_to_answer(question("decisions_clash", "C1", "C2"))
+    assert [line.split()[3] for line in told[1:]] == ["d1", "d2"]
+    assert not any("-link " in line for line in told)

@@ -54,6 +54,12 @@ def because(code: str) -> Deciders:
     return replace(ONE, reason=code)
 
 
+def test_a_decision_whose_last_day_has_passed_is_not_made() -> None:
+    with pytest.raises(RejectedError, match="has passed"):
+        decide_link("must_link", (A, B), ONE, state(), expires=date(2026, 3, 1))
+    decide_link("must_link", (A, B), ONE, state(), expires=NOW.date())
+
+
 def test_a_decision_names_its_records_in_order_and_what_the_person_saw() -> None:
     seen = EvidenceSeen(model="m", weight=640, levels=(3, 0))
     event = decide_link("must_link", (B, A), ONE, state(), seen=seen, expires=date(2027, 1, 1))
