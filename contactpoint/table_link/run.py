@@ -157,6 +157,7 @@ def link_table(
         keys=[ids[row] for row in repeats.rows.tolist()],
         progress=lambda done: progress(done, None),
         verified=None if marks is None else marks[repeats.rows],
+        scored=trained.scored if trained else None,
     )
     return repeats.followed(linked), columns, trained, model
 

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.estimation.em import Levels, Vectors
-from matching.linkage.blocking import Blocker
-from matching.linkage.candidates import candidate_pairs, encode_pairs
+from matching.linkage.candidates import RuleKeys, encode_pairs, pairs_that_share, rule_keys
 from matching.linkage.columns import RecordColumns
 from matching.linkage.comparisons import compare
 from matching.linkage.hashing import MISSING, Hashes, Indices, mix
@@ -46,13 +45,9 @@ class TrainingPairs:
 
 def blocked_pairs(columns: RecordColumns, model: LinkageModel, most: int, seed: int) -> TrainingPairs:
     """Return the candidate pairs of a table, or a sample of about `most` of them that depends on `seed` alone."""
-    keys = _keys_of_rules(columns, model)
-    share = min(1.0, most / max(1, count_blocked(keys)))
-    found = [
-        (left[kept], right[kept])
-        for left, right in candidate_pairs(columns, model)
-        for kept in [_sampled(left, right, share, seed)]
-    ]
+    keys = rule_keys(columns, model)
+    share = min(1.0, most / max(1, count_blocked(keys.only)))
+    found = list(pairs_that_share(keys, wanted=lambda left, right: _sampled(left, right, share, seed)))
     left = np.concatenate([np.empty(0, np.int64), *(pair[0] for pair in found)])
     right = np.concatenate([np.empty(0, np.int64), *(pair[1] for pair in found)])
     order = np.argsort(encode_pairs(left, right), kind="stable")
@@ -204,24 +199,11 @@ def group(pairs: TrainingPairs) -> Groups:
     )
 
 
-def _keys_of_rules(columns: RecordColumns, model: LinkageModel) -> list[Hashes]:
-    """Return each record's key of each rule (one of them, where alternates give it several), MISSING if none."""
-    rids = np.arange(len(columns), dtype=np.int64)
-    keys = []
-    for owners, values in Blocker(model).keys_by_rule(columns, rids):
-        by_record = np.full(len(columns), MISSING, np.uint64)
-        by_record[owners] = values
-        keys.append(by_record)
-    return keys
-
-
-def _rules_of_pairs(keys: list[Hashes], left: Indices, right: Indices) -> Hashes:
+def _rules_of_pairs(keys: RuleKeys, left: Indices, right: Indices) -> Hashes:
     """Return for each pair the bits of the rules under which both records have the same key."""
     bits = np.zeros(len(left), np.uint64)
-    for rule, by_record in enumerate(keys):
-        first = by_record[left]
-        shared = (first == by_record[right]) & (first != MISSING)
-        bits |= shared.astype(np.uint64) << np.uint64(rule)
+    for rule in range(len(keys.only)):
+        bits |= keys.shared(rule, left, right).astype(np.uint64) << np.uint64(rule)
     return bits
 
 

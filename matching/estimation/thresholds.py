@@ -26,6 +26,9 @@ LOWEST: Final = -600
 HIGHEST: Final = 2400
 """Thresholds are looked for between these total weights, in centibits."""
 
+REVIEW_BAND: Final = 500
+"""How far below its link threshold the review floor of a trained model is, in centibits."""
+
 _STEPS: Final = (400, 200, 100, 50)
 _PLATEAU_STEP: Final = 200
 _SHOWN: Final = (-400, -200, 200, 400, 800)  # around the best, so that a person sees what another choice would cost
@@ -65,7 +68,7 @@ def judge_by_truth(truth: Indices, unknown: int) -> Judge:
 def choose_threshold(columns: RecordColumns, model: LinkageModel, pairs: PairTable, judge: Judge) -> LinkageModel:
     """Return the model with the best threshold, and in it all operating points that were tried.
 
-    `pairs` are all candidate pairs that weigh LOWEST or more.
+    `pairs` are all candidate pairs that weigh LOWEST or more, and perhaps others.
     """
     tried: dict[int, OperatingPoint] = {}
 
@@ -82,7 +85,7 @@ def choose_threshold(columns: RecordColumns, model: LinkageModel, pairs: PairTab
     return replace(with_threshold(model, best.threshold), operating_points=curve)
 
 
-def with_threshold(model: LinkageModel, threshold: int, review_band: int = 500) -> LinkageModel:
+def with_threshold(model: LinkageModel, threshold: int, review_band: int = REVIEW_BAND) -> LinkageModel:
     """Return the model with this link threshold and the review floor `review_band` centibits below it."""
     return replace(model, link_threshold=threshold, review_floor=threshold - review_band)
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
@@ -33,9 +33,9 @@ from matching.estimation.sampling import (
     group,
     random_pairs,
 )
-from matching.estimation.thresholds import LOWEST, Judge, choose_threshold, judge_by_pairs, judge_by_truth
+from matching.estimation.thresholds import LOWEST, REVIEW_BAND, Judge, choose_threshold, judge_by_pairs, judge_by_truth
 from matching.estimation.unsupervised import label_without_truth
-from matching.linkage.batch import score_by_each
+from matching.linkage.batch import PairTable, score_by_each
 from matching.linkage.columns import RecordColumns
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
@@ -61,11 +61,15 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained model, how many pairs it learned from, and how many matches it expects among all candidate pairs."""
+    """A trained model, how many pairs it learned from, and how many matches it expects among all candidate pairs.
+
+    `scored` are all candidate pairs from the review floor up by this model, and how many were compared.
+    """
 
     model: LinkageModel
     pairs: int
     expected_matches: float
+    scored: tuple[PairTable, int] = field(repr=False)
 
     @property
     def curve(self) -> tuple[OperatingPoint, ...]:
@@ -194,9 +198,10 @@ def _finish(
     judge = judge or judge_by_pairs(pairs.left, pairs.right, counted.labels)
     matches = float(counted.labels.sum() / pairs.share)
     models = plain, with_probabilities(plain, fitted.probabilities, fitted.prior)
+    tables, compared = score_by_each(columns, models, LOWEST - REVIEW_BAND)
     as_counted, as_calibrated = (
-        Trained(choose_threshold(columns, each, scored, judge), len(pairs), matches)
-        for each, scored in zip(models, score_by_each(columns, models, LOWEST), strict=True)
+        Trained(choose_threshold(columns, each, scored, judge), len(pairs), matches, (scored, compared))
+        for each, scored in zip(models, tables, strict=True)
     )
     better = as_calibrated.expected.value - as_counted.expected.value > WORTH_CALIBRATING
     return as_calibrated if better else as_counted

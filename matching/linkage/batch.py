@@ -6,13 +6,14 @@ owner is tested against.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from matching.linkage.candidates import CHUNK, candidate_pairs
+from matching.linkage.candidates import CHUNK, candidate_pairs, encode_pairs
 from matching.linkage.columns import RecordColumns
 from matching.linkage.comparisons import compare
 from matching.linkage.components import Labels
@@ -36,6 +37,10 @@ class PairTable:
     right: Indices
     weights: Weights
     levels: Levels
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> PairTable:
+        """Return some of the pairs."""
+        return PairTable(self.left[chosen], self.right[chosen], self.weights[chosen], self.levels[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,38 +68,44 @@ def score_pairs(
     At most about `chunk` pairs are worked on at a time; `progress` is told the number compared so far.
     """
     lowest = model.review_floor if floor is None else floor
-    kept: list[PairTable] = [_empty(model)]
-    numbers = VerifiedNumbers(model)
-    compared = 0
-    for left, right, levels in _compared(columns, model, chunk):
-        weights = total_weights(levels, model)
-        enough = weights >= lowest
-        if verified is not None:
-            enough |= numbers.shared(columns, verified, left, right)
-        kept.append(PairTable(left[enough], right[enough], weights[enough], levels[enough]))
-        compared += len(left)
-        if progress is not None:
-            progress(compared)
-    return _joined(kept), compared
+    (pairs,), compared = score_by_each(columns, [model], lowest, chunk=chunk, progress=progress, verified=verified)
+    return pairs, compared
 
 
 def score_by_each(
-    columns: RecordColumns, models: Sequence[LinkageModel], floor: int, chunk: int = CHUNK
-) -> list[PairTable]:
+    columns: RecordColumns,
+    models: Sequence[LinkageModel],
+    floor: int,
+    *,
+    chunk: int = CHUNK,
+    progress: Callable[[int], None] | None = None,
+    verified: Marks | None = None,
+) -> tuple[list[PairTable], int]:
     """Compare all candidate pairs once for models that differ in nothing but weights; return a table for each.
 
-    All hold the same pairs: those at or above `floor` by any of the models.
+    All hold the same pairs, in order of row numbers: those at or above `floor` by any of the models.
     """
-    kept: list[PairTable] = [_empty(models[0])]
-    weighed = [[kept[0].weights] for _ in models]
-    for left, right, levels in _compared(columns, models[0], chunk):
+    none = _empty(models[0])
+    kept: list[list[Any]] = [[none.left], [none.right], [none.levels], *([none.weights] for _ in models)]
+    numbers = VerifiedNumbers(models[0])
+    columns.spread()
+    compared = 0
+    for left, right in candidate_pairs(columns, models[0], chunk):
+        levels = compare(columns, left, right, models[0])
         weights = [total_weights(levels, model) for model in models]
         enough = np.logical_or.reduce([each >= floor for each in weights])
-        kept.append(PairTable(left[enough], right[enough], weights[0][enough], levels[enough]))
-        for own, each in zip(weighed, weights, strict=True):
-            own.append(each[enough])
-    joined = _joined(kept)
-    return [replace(joined, weights=np.concatenate(own)) for own in weighed]
+        if verified is not None:
+            enough |= numbers.shared(columns, verified, left, right)
+        for parts, values in zip(kept, [left, right, levels, *weights], strict=True):
+            parts.append(values[enough])
+        compared += len(left)
+        if progress is not None:
+            progress(compared)
+    # A column at a time: the parts of one are let go before the next is joined.
+    left, right, levels, *weights = (np.concatenate(kept.pop(0)) for _ in range(len(kept)))
+    order = np.argsort(encode_pairs(left, right))
+    left, right, levels = left[order], right[order], levels[order]
+    return [PairTable(left, right, each[order], levels) for each in weights], compared
 
 
 def cluster_pairs(
@@ -128,19 +139,18 @@ def link_all(
     keys: Sequence[str] | None = None,
     progress: Callable[[int], None] | None = None,
     verified: Marks | None = None,
+    scored: tuple[PairTable, int] | None = None,
 ) -> LinkedTable:
-    """Link a whole table: compare its candidate pairs, keep those above the review floor, cluster."""
-    pairs, compared = score_pairs(columns, model, progress=progress, verified=verified)
+    """Link a whole table: compare its candidate pairs, keep those above the review floor, cluster.
+
+    `scored` are pairs that were compared before, all from the floor up, and how many were compared.
+    """
+    pairs, compared = scored or score_pairs(columns, model, progress=progress, verified=verified)
+    if scored is not None:
+        pairs = pairs.only(pairs.weights >= model.review_floor)
     resolution = cluster_pairs(columns, pairs, model, constraints, keys, verified)
     _, firsts, inverse = np.unique(resolution.labels, return_index=True, return_inverse=True)
     return LinkedTable(firsts[inverse].astype(np.int64, copy=False), pairs, compared, resolution)
-
-
-def _compared(columns: RecordColumns, model: LinkageModel, chunk: int) -> Iterator[tuple[Indices, Indices, Levels]]:
-    """Yield all candidate pairs with their level codes, about `chunk` at a time."""
-    columns.spread()
-    for left, right in candidate_pairs(columns, model, chunk):
-        yield left, right, compare(columns, left, right, model)
 
 
 def _ranks(keys: Sequence[str]) -> Indices:
@@ -152,12 +162,3 @@ def _ranks(keys: Sequence[str]) -> Indices:
 def _empty(model: LinkageModel) -> PairTable:
     none = np.empty(0, np.int64)
     return PairTable(none, none, none, np.empty((0, len(model.comparisons)), np.int8))
-
-
-def _joined(tables: list[PairTable]) -> PairTable:
-    return PairTable(
-        np.concatenate([t.left for t in tables]),
-        np.concatenate([t.right for t in tables]),
-        np.concatenate([t.weights for t in tables]),
-        np.concatenate([t.levels for t in tables]),
-    )

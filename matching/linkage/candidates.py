@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,23 +20,73 @@ CHUNK: Final = 1_000_000
 Pairs = tuple[Indices, Indices]
 
 
+@dataclass(frozen=True, slots=True)
+class RuleKeys:
+    """The blocking keys of a table by rule.
+
+    `only` holds each record's key of a rule, MISSING if it has none, one of them if it has several. `several` marks the
+    records with several keys of one rule (a field with alternates), `all_keys` has the rules with such records: owners
+    and keys.
+    """
+
+    only: list[Hashes]
+    several: npt.NDArray[np.bool_]
+    all_keys: dict[int, tuple[Indices, Hashes]]
+
+    def of_rule(self, rule: int) -> tuple[Indices, Hashes]:
+        """Return the records that have a key of a rule, and the key of each; a record with several comes as often."""
+        if rule in self.all_keys:
+            return self.all_keys[rule]
+        owners = np.flatnonzero(self.only[rule] != MISSING)
+        return owners, self.only[rule][owners]
+
+    def shared(self, rule: int, left: Indices, right: Indices) -> npt.NDArray[np.bool_]:
+        """Tell which pairs have the same key of a rule."""
+        first = self.only[rule][left]
+        same: npt.NDArray[np.bool_] = (first == self.only[rule][right]) & (first != MISSING)
+        return same
+
+
+def rule_keys(columns: RecordColumns, model: LinkageModel) -> RuleKeys:
+    """Return the blocking keys of a whole table, 8 bytes a record and rule."""
+    n = len(columns)
+    keys = RuleKeys([], np.zeros(n, dtype=bool), {})
+    rids = np.arange(n, dtype=np.int64)
+    for rule, (owners, found) in enumerate(Blocker(model).keys_by_rule(columns, rids)):
+        by_record = np.full(n, MISSING, np.uint64)
+        by_record[owners] = found
+        keys.only.append(by_record)
+        repeated = np.bincount(owners, minlength=n) > 1
+        if repeated.any():
+            keys.several[repeated] = True
+            keys.all_keys[rule] = owners, found
+    return keys
+
+
 def candidate_pairs(columns: RecordColumns, model: LinkageModel, chunk: int = CHUNK) -> Iterator[Pairs]:
-    """Yield (left, right) row numbers with left < right: every pair that shares a blocking key, each once.
+    """Yield (left, right) row numbers with left < right: every pair that shares a blocking key, each once."""
+    return pairs_that_share(rule_keys(columns, model), chunk)
+
+
+def pairs_that_share(
+    keys: RuleKeys, chunk: int = CHUNK, wanted: Callable[[Indices, Indices], npt.NDArray[np.bool_]] | None = None
+) -> Iterator[Pairs]:
+    """Yield the pairs that share a blocking key as `candidate_pairs` does; with `wanted` only those that it chooses.
 
     A pair that shares keys of several rules is given by the first of them, which is seen by comparing the records'
     keys; so nothing has to remember the pairs already given. Only pairs in which a record has alternates (hence
     several keys of one rule) are collected to the end.
     """
-    rids = np.arange(len(columns), dtype=np.int64)
-    rules = list(Blocker(model).keys_by_rule(columns, rids))
-    only_key, several = _only_keys(rules, len(columns))
     leftover: list[npt.NDArray[np.uint64]] = []
-    for rule, (owners, keys) in enumerate(rules):
-        for left, right in _pairs_within_blocks(owners, keys, chunk):
-            simple = ~(several[left] | several[right])
-            leftover.append(np.unique(encode_pairs(left[~simple], right[~simple])))
-            earlier = _share_an_earlier_rule(only_key, rule, left, right)
-            fresh = simple & ~earlier
+    for rule in range(len(keys.only)):
+        for left, right in _pairs_within_blocks(*keys.of_rule(rule), chunk):
+            if wanted is not None:
+                chosen = wanted(left, right)
+                left, right = left[chosen], right[chosen]
+            fresh = ~(keys.several[left] | keys.several[right])
+            leftover.append(np.unique(encode_pairs(left[~fresh], right[~fresh])))
+            for earlier in range(rule):
+                fresh &= ~keys.shared(earlier, left, right)
             if fresh.any():
                 yield left[fresh], right[fresh]
     codes = np.unique(np.concatenate(leftover)) if leftover else np.empty(0, np.uint64)
@@ -62,26 +113,6 @@ def encode_pairs(left: Indices, right: Indices) -> npt.NDArray[np.uint64]:
 def decode_pairs(codes: npt.NDArray[np.uint64]) -> Pairs:
     """Return the pairs that `encode_pairs` made the numbers of."""
     return (codes >> np.uint64(32)).astype(np.int64), (codes & np.uint64(0xFFFFFFFF)).astype(np.int64)
-
-
-def _only_keys(rules: list[tuple[Indices, Hashes]], n: int) -> tuple[list[Hashes], npt.NDArray[np.bool_]]:
-    """Return each record's key by rule (MISSING if it has none), and which records have several keys of one rule."""
-    only_key: list[Hashes] = []
-    several = np.zeros(n, dtype=bool)
-    for owners, keys in rules:
-        by_record = np.full(n, MISSING, np.uint64)
-        by_record[owners] = keys
-        only_key.append(by_record)
-        several |= np.bincount(owners, minlength=n) > 1
-    return only_key, several
-
-
-def _share_an_earlier_rule(only_key: list[Hashes], rule: int, left: Indices, right: Indices) -> npt.NDArray[np.bool_]:
-    shared = np.zeros(len(left), dtype=bool)
-    for keys in only_key[:rule]:
-        first = keys[left]
-        shared |= (first == keys[right]) & (first != MISSING)
-    return shared
 
 
 def _pairs_within_blocks(owners: Indices, keys: Hashes, chunk: int) -> Iterator[Pairs]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from rapidfuzz.distance import OSA, JaroWinkler
+from rapidfuzz.distance import OSA, JaroWinkler, Prefix
 from rapidfuzz.process import cpdist
 
 from matching.linkage.nicknames import NICKNAME_GROUPS, are_nicknames
@@ -95,8 +95,10 @@ def years_levels(left: Sequence[str], right: Sequence[str]) -> Levels:
 def postcode_levels(left: Sequence[str], right: Sequence[str]) -> Levels:
     """Postcodes without space: one edit apart, same sector (all but the last two signs), same area (first letters)."""
     levels = np.full(len(left), DIFFERENT, np.int8)
-    for i, (a, b) in enumerate(zip(left, right, strict=True)):
-        if a[:1] == b[:1] and postcode_area(a) == postcode_area(b) != "":
+    alike = _pairwise(Prefix.similarity, left, right, score_cutoff=1, dtype=np.int32)
+    for i in np.flatnonzero(alike).tolist():  # those that begin with the same sign
+        a, b = left[i], right[i]
+        if postcode_area(a) == postcode_area(b) != "":
             levels[i] = POSTCODE_AREA
         if a[:-2] == b[:-2] != "":
             levels[i] = POSTCODE_SECTOR

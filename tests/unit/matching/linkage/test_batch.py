@@ -154,7 +154,8 @@ def test_models_that_differ_in_weights_alone_find_in_one_comparison_what_each_fi
 ) -> None:
     columns = columns_of(model(), [row for row, _ in table], [source for _, source in table])
     models = [model(), replace(model(), probability_two_random_records_match=1e-4)]
-    for each, found in zip(models, score_by_each(columns, models, floor, chunk=5), strict=True):
+    tables, _ = score_by_each(columns, models, floor, chunk=5)
+    for each, found in zip(models, tables, strict=True):
         alone, _ = score_pairs(columns, each, floor=floor)
         enough = found.weights >= floor
         for name in ("left", "right", "weights", "levels"):
