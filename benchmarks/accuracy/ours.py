@@ -39,10 +39,11 @@ def trained_on_half(labelled: LabelledSet) -> dict[str, Any]:
 
 def _run(labelled: LabelledSet, train: dict[str, str], measured: np.ndarray[Any, Any]) -> dict[str, Any]:
     begun = time.perf_counter()
-    linked, columns, _, model = link_table(labelled.table, labelled.config(train), _quiet)
+    linked = link_table(labelled.table, labelled.config(train), _quiet)
     seconds = time.perf_counter() - begun
     people = labelled.frame[PERSON].to_numpy()[measured]
-    own = measure_labels(linked.clusters[measured], people, births=labelled.births)
+    columns, model = linked.columns, linked.model
+    own = measure_labels(linked.outcome.clusters[measured], people, births=labelled.births)
     pairs, _ = score_pairs(columns, model, floor=min(THRESHOLDS))
     found: dict[int, Quality] = {}
     for threshold in THRESHOLDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,12 @@ def link_command(
     save_model: Annotated[
         Path | None, typer.Option(help="Write the trained model, for --model of another run.", show_default=False)
     ] = None,
+    explain: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B", help="Also say why these two rows (record ids) are together or apart.", show_default=False
+        ),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Link the records of one or more tables with the core that runs live, to try an extract before it goes live.
@@ -61,8 +68,15 @@ def link_command(
     from contactpoint.table_link import Outputs, run_link
 
     with progress("link") as shown:
-        report = run_link(source, config, Outputs(out, pairs, save_model, save_config), shown, model=model)
-    show(output, report.as_dict(), f"linked into {out}")
+        report = run_link(
+            source, config, Outputs(out, pairs, save_model, save_config), shown, model=model, explain=explain
+        )
+    if output is Output.JSON:
+        show(output, report.as_dict())
+        return
+    show(output, replace(report, explanation=None).as_dict(), f"linked into {out}")
+    if report.explanation is not None:
+        typer.echo(f"\n{report.explanation.as_text()}")
 
 
 def demo_command(

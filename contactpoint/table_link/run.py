@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from contactpoint.table_link.advice import expectations, warnings_of
+from contactpoint.table_link.blocks import StoppedRule, stopped_blocks, within_budget
 from contactpoint.table_link.config import LinkConfig, TrainConfig, load_link_config
 from contactpoint.table_link.guess import Guess, config_text
 from contactpoint.table_link.inputs import guessed_table, read_table
 from contactpoint.table_link.reading import Table, texts
 from contactpoint.table_link.repeats import Repeats, repeats_of
 from contactpoint.table_link.table import birth_order_marks, read_pairs, record_ids, table_columns
+from contactpoint.table_link.why import Linked, Pair, PairAnswer, rows_of
 from contactpoint.table_link.writing import check_outputs, write_clusters, write_pairs, write_text
 from matching.estimation.labelled import UNLABELLED
 from matching.estimation.specification import untrained_model
@@ -47,7 +49,7 @@ class LinkReport:
 
     `record_id` and `source` are the columns of these; `columns` says what each field was taken for, `left_out` why a
     column was not compared. `repeats` are the records beyond the first few that equal others in everything and follow
-    them; they count in no pairs or matches.
+    them; they count in no pairs or matches. `stopped_blocks` are the rules with blocks too large to be compared.
     """
 
     records: int
@@ -61,15 +63,18 @@ class LinkReport:
     expected_recall: float | None
     expected_matches: float | None = None
     repeats: int = 0
+    stopped_blocks: tuple[StoppedRule, ...] = ()
     record_id: str = ""
     source: str | None = None
     warnings: tuple[str, ...] = ()
     columns: dict[str, str] = dataclass_field(default_factory=dict)
     left_out: dict[str, str] = dataclass_field(default_factory=dict)
+    explanation: PairAnswer | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain values."""
-        return asdict(self)
+        """Return the report as plain values, the explanation only where one was asked for."""
+        told = {name: value for name, value in asdict(self).items() if name != "explanation"}
+        return told | ({"explanation": self.explanation.as_dict()} if self.explanation else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,19 @@ class Outputs:
 
 
 def run_link(
-    sources: Sequence[Path], config: Path | None, outputs: Outputs, progress: Progress, *, model: Path | None = None
+    sources: Sequence[Path],
+    config: Path | None,
+    outputs: Outputs,
+    progress: Progress,
+    *,
+    model: Path | None = None,
+    explain: Pair | None = None,
 ) -> LinkReport:
     """Link the tables in `sources` as `config` says, and write `outputs`.
 
-    Without `config` what the columns hold is guessed. `model` is a model file to link with, instead of training. Raises
-    ConfigurationError that names the file and the key or column, and what is there or allowed.
+    Without `config` what the columns hold is guessed. `model` is a model file to link with, instead of training.
+    `explain` names two rows by their record ids: why they are in one cluster, or not. Raises ConfigurationError that
+    names the file and the key or column, and what is there or allowed.
     """
     named = {"--out": outputs.clusters, "--pairs": outputs.pairs, "--save-model": outputs.model}
     check_outputs({**named, "--save-config": outputs.config}, [*sources, config, model])
@@ -98,60 +110,67 @@ def run_link(
     else:
         table, guess = guessed_table(sources)
     settings = guess.config
+    asked = rows_of(texts(table, settings.record_id), explain, settings.record_id) if explain else None
     if outputs.config is not None:
         write_text(outputs.config, config_text(settings))
     if model is not None:
         settings = settings.model_copy(update={"model": model, "train": None})
-    linked, columns, trained, used = link_table(table, settings, progress)
-    write_clusters(outputs.clusters, table, settings, linked.clusters)
+    linked = link_table(table, settings, progress)
+    write_clusters(outputs.clusters, table, settings, linked.outcome.clusters)
     if outputs.pairs is not None:
-        write_pairs(outputs.pairs, _pair_columns(record_ids(table, settings), linked, used))
+        write_pairs(outputs.pairs, _pair_columns(record_ids(table, settings), linked.outcome, linked.model))
     if outputs.model is not None:
-        write_text(outputs.model, dump_model(used))
-    report = _report(columns, linked, trained, used)
-    advice = warnings_of(table, settings, columns, used) + expectations(used, trained, report.largest_cluster)
+        write_text(outputs.model, dump_model(linked.model))
+    report = _report(table, settings, linked)
     return replace(
         report,
-        record_id=settings.record_id,
-        source=settings.source,
-        warnings=(*guess.notes, *advice),
-        columns={name: field.kind for name, field in settings.fields.items()},
+        warnings=(*guess.notes, *report.warnings),
         left_out=guess.left_out,
+        explanation=linked.explain(asked) if asked else None,
     )
 
 
-def _report(columns: RecordColumns, linked: LinkedTable, trained: Trained | None, model: LinkageModel) -> LinkReport:
-    sizes = np.unique(linked.clusters, return_counts=True)[1]
+def _report(table: Table, settings: LinkConfig, linked: Linked) -> LinkReport:
+    outcome, model, trained = linked.outcome, linked.model, linked.trained
+    sizes = np.unique(outcome.clusters, return_counts=True)[1]
+    largest = int(sizes.max(initial=0))
+    stopped = stopped_blocks(linked.columns, model)
+    warnings = warnings_of(table, settings, linked.columns, model) + expectations(model, trained, largest)
     return LinkReport(
-        records=len(columns),
+        records=len(linked.columns),
         clusters=len(sizes),
-        largest_cluster=int(sizes.max(initial=0)),
-        compared_pairs=linked.compared_pairs,
-        scored_pairs=len(linked.pairs.left),
+        largest_cluster=largest,
+        compared_pairs=outcome.compared_pairs,
+        scored_pairs=len(outcome.pairs.left),
         model=model.model_id,
         threshold_bits=model.link_threshold / CENTIBITS,
         expected_precision=trained.expected.precision if trained else None,
         expected_recall=trained.expected.recall if trained else None,
         expected_matches=round(trained.expected_matches, 1) if trained else None,
-        repeats=len(columns) - len(linked.resolution.labels),
+        repeats=linked.repeats.following,
+        stopped_blocks=stopped.rules,
+        record_id=settings.record_id,
+        source=settings.source,
+        warnings=(*warnings, *stopped.warnings()),
+        columns={name: field.kind for name, field in settings.fields.items()},
     )
 
 
-def link_table(
-    table: Table, config: LinkConfig, progress: Progress
-) -> tuple[LinkedTable, RecordColumns, Trained | None, LinkageModel]:
-    """Link a table in memory; return the outcome, the folded columns, the training (if any) and the model."""
+def link_table(table: Table, config: LinkConfig, progress: Progress) -> Linked:
+    """Link a table in memory."""
     trained = None
     model = untrained(config) if config.model is None else read_model(config.model)
     columns = table_columns(table, config, model)
     marks = birth_order_marks(table, config)
     repeats = repeats_of(columns, model, marks)
     few = repeats.taken(columns, model)
-    ids = [str(each) for each in record_ids(table, config).to_pylist()]
+    ids = texts(table, config.record_id)
     if config.model is None:
         trained = _train(table, few, repeats, model, config.train or TrainConfig(), ids)
         model = trained.model
-    linked = link_all(
+    else:
+        model = within_budget(few, model)
+    outcome = link_all(
         few,
         model,
         keys=[ids[row] for row in repeats.rows.tolist()],
@@ -159,7 +178,7 @@ def link_table(
         verified=None if marks is None else marks[repeats.rows],
         scored=trained.scored if trained else None,
     )
-    return repeats.followed(linked), columns, trained, model
+    return Linked(repeats.followed(outcome), model, trained, columns, ids, marks, repeats)
 
 
 def untrained(config: LinkConfig) -> LinkageModel:

@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.estimation.sampling import Groups
-from matching.linkage.blocking import Blocker
-from matching.linkage.candidates import oversize_keys
+from matching.linkage.candidates import shared_keys
 from matching.linkage.columns import RecordColumns
 from matching.linkage.model import BlockingRule, Field, LinkageModel
 
@@ -68,13 +67,13 @@ def propose_rules(fields: Sequence[Field]) -> tuple[BlockingRule, ...]:
 
 def bounded(columns: RecordColumns, model: LinkageModel) -> LinkageModel:
     """Return the model with a stop list that keeps blocking within its budget: the largest blocks are left out."""
-    sizes = _block_sizes(columns, replace(model, stop_keys=()))
+    keys, sizes = shared_keys(columns, replace(model, stop_keys=()))
     budget = max(FEWEST_PAIRS, PAIRS_PER_RECORD * len(columns))
     by_size = np.sort(sizes[sizes <= LARGEST_BLOCK])
     cost = np.cumsum(by_size * (by_size - 1) // 2)
     within = by_size[cost <= budget]
     largest = int(within.max(initial=2))
-    return replace(model, stop_keys=tuple(oversize_keys(columns, replace(model, stop_keys=()), largest)))
+    return replace(model, stop_keys=tuple(np.sort(keys[sizes > largest]).tolist()))
 
 
 def needed_rules(groups: Groups, labels: npt.NDArray[np.float64], n_rules: int, least: float = 1e-5) -> list[int]:
@@ -111,14 +110,6 @@ def whole_fields(rule: BlockingRule) -> frozenset[str]:
     """Return the fields that a rule makes agree in whole (`sorted(a, b)` settles both)."""
     settled = [BlockingRule(part, (part,)) for part in rule.parts if "(" not in part or part.startswith("sorted")]
     return frozenset().union(*map(rule_fields, settled))
-
-
-def _block_sizes(columns: RecordColumns, model: LinkageModel) -> npt.NDArray[np.int64]:
-    """Return the size of every block of two or more records under all rules."""
-    rids = np.arange(len(columns), dtype=np.int64)
-    sizes = [np.unique(keys, return_counts=True)[1] for _, keys in Blocker(model).keys_by_rule(columns, rids)]
-    together = np.concatenate([np.empty(0, np.int64), *sizes])
-    return together[together > 1].astype(np.int64)
 
 
 def _identifiers(fields: Sequence[Field]) -> list[tuple[str, ...]]:

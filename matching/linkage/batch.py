@@ -96,16 +96,17 @@ def score_by_each(
         enough = np.logical_or.reduce([each >= floor for each in weights])
         if verified is not None:
             enough |= numbers.shared(columns, verified, left, right)
-        for parts, values in zip(kept, [left, right, levels, *weights], strict=True):
+        found: list[Any] = [left, right, levels, *weights]
+        for parts, values in zip(kept, found, strict=True):
             parts.append(values[enough])
         compared += len(left)
         if progress is not None:
             progress(compared)
     # A column at a time: the parts of one are let go before the next is joined.
-    left, right, levels, *weights = (np.concatenate(kept.pop(0)) for _ in range(len(kept)))
-    order = np.argsort(encode_pairs(left, right))
-    left, right, levels = left[order], right[order], levels[order]
-    return [PairTable(left, right, each[order], levels) for each in weights], compared
+    joined: list[Any] = [np.concatenate(kept.pop(0)) for _ in range(len(kept))]
+    order = np.argsort(encode_pairs(*joined[:2]))
+    left, right, levels, *weighed = (each[order] for each in joined)
+    return [PairTable(left, right, each, levels) for each in weighed], compared
 
 
 def cluster_pairs(

@@ -79,10 +79,9 @@ def pairs_that_share(
     """
     leftover: list[npt.NDArray[np.uint64]] = []
     for rule in range(len(keys.only)):
-        for left, right in _pairs_within_blocks(*keys.of_rule(rule), chunk):
-            if wanted is not None:
-                chosen = wanted(left, right)
-                left, right = left[chosen], right[chosen]
+        for pairs in _pairs_within_blocks(*keys.of_rule(rule), chunk):
+            chosen = slice(None) if wanted is None else wanted(*pairs)
+            left, right = (side[chosen] for side in pairs)
             fresh = ~(keys.several[left] | keys.several[right])
             leftover.append(np.unique(encode_pairs(left[~fresh], right[~fresh])))
             for earlier in range(rule):
@@ -94,14 +93,15 @@ def pairs_that_share(
         yield decode_pairs(codes[start : start + chunk])
 
 
-def oversize_keys(columns: RecordColumns, model: LinkageModel, most: int) -> list[int]:
-    """Return the blocking keys that more than `most` records share: what a model's stop list is made of."""
+def shared_keys(columns: RecordColumns, model: LinkageModel) -> tuple[Hashes, Indices]:
+    """Return the blocking keys that several records share, rule by rule, and how many share each."""
     rids = np.arange(len(columns), dtype=np.int64)
-    stopped: list[int] = []
-    for _, keys in Blocker(model).keys_by_rule(columns, rids):
-        values, counts = np.unique(keys, return_counts=True)
-        stopped.extend(values[counts > most].tolist())
-    return sorted(stopped)
+    keys, sizes = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+    for _, found in Blocker(model).keys_by_rule(columns, rids):
+        values, counts = np.unique(found, return_counts=True)
+        keys.append(values[counts > 1])
+        sizes.append(counts[counts > 1])
+    return np.concatenate(keys), np.concatenate(sizes)
 
 
 def encode_pairs(left: Indices, right: Indices) -> npt.NDArray[np.uint64]:

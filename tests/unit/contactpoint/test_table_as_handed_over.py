@@ -24,7 +24,7 @@ from contactpoint.table_link.writing import check_outputs
 from matching.estimation.specification import untrained_model
 from matching.linkage.model import Field
 from schemas.errors import ConfigurationError
-from tests.unit.contactpoint.test_table_link import people
+from tests.unit.contactpoint.linking import people
 
 THIS_YEAR = 2026
 DAYS = st.lists(st.dates(date(1930, 1, 1), date(2020, 12, 31)), min_size=1, max_size=40)

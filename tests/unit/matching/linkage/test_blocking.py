@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matching.linkage.blocking import Blocker, blocking_keys
-from matching.linkage.candidates import candidate_pairs, decode_pairs, encode_pairs, oversize_keys
+from matching.linkage.candidates import candidate_pairs, decode_pairs, encode_pairs, shared_keys
 from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.model import BlockingRule, LinkageModel
 from matching.linkage.part_hashes import PARTS, soundex
@@ -68,9 +68,9 @@ def test_keys_do_not_depend_on_what_else_is_in_the_store() -> None:
 def test_a_stopped_key_brings_no_records_together() -> None:
     rows = [("", "", "", "", "9999999998")] * 4 + [("", "", "", "", "1234567881")] * 2
     columns = columns_of(model(), rows, ["s"] * 6)
-    stopped = oversize_keys(columns, model(), 3)
-    assert len(stopped) == 1
-    assert linked(columns, model(stop_keys=tuple(stopped)), 100) == [(4, 5)]
+    keys, sizes = shared_keys(columns, model())
+    assert sorted(sizes.tolist()) == [2, 4]
+    assert linked(columns, model(stop_keys=tuple(keys[sizes > 3].tolist())), 100) == [(4, 5)]
 
 
 @pytest.mark.parametrize(
