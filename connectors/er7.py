@@ -16,7 +16,11 @@ from connectors.lines import bounded_lines
 from schemas.errors import RejectedError
 
 _ENDS = re.compile(rb"\r\n|\r|\n")
-_FRAME = b"\x0b\x1c \t"
+_FRAME_BEGINS, _FRAME_ENDS = b"\x0b", b"\x1c"
+_FRAME = _FRAME_BEGINS + _FRAME_ENDS + b" \t"
+_BATCH_OPEN = "the file stops before the end of its batch (BTS, FTS): this may be a part"
+_FRAME_OPEN = "the file stops before the end of the message's MLLP frame: this is a part"
+UNTERMINATED = "the last segment of the file has no terminator (CR), so this may be a part"
 _HEADERS, _TRAILERS = (b"FHS", b"BHS"), (b"BTS", b"FTS")
 _SEGMENT = re.compile(rb"[A-Z][A-Z0-9]{2}(?![A-Za-z0-9])")
 _DELETED = '""'
@@ -37,14 +41,15 @@ _CHARACTER_SETS = {
 class RawMessage(NamedTuple):
     """One message's bytes, its segments joined by CR; `stray` is something before the first MSH.
 
-    `cut` says that it ends a file which stops before the trailer (BTS, FTS) of a batch that it began.
+    `cut` says why the file that it ends may stop amid it; `last` says that it ends a file and no trailer follows.
     """
 
     content: bytes
     line: int
     overlong: bool
     stray: bool
-    cut: bool = False
+    cut: str = ""
+    last: bool = False
 
 
 def messages(stream: BinaryIO, limit: int) -> Iterator[RawMessage]:
@@ -53,11 +58,13 @@ def messages(stream: BinaryIO, limit: int) -> Iterator[RawMessage]:
     A line that does not begin like a segment goes on with the field before it, which held a line break.
     """
     held: list[bytes] = []
-    first, size, overlong, batches = 1, 0, False, 0
+    first, size, overlong, batches, frames, ended = 1, 0, False, 0, 0, True
     for line in bounded_lines(stream, _ENDS, limit):
         content = line.content.strip(_FRAME)
+        frames += line.content.count(_FRAME_BEGINS) - line.content.count(_FRAME_ENDS)
         if not content:
             continue
+        ended = line.ended or _FRAME_ENDS in line.content
         starts = content.startswith(b"MSH")
         begins, ends = content.startswith(_HEADERS), content.startswith(_TRAILERS)
         batches += begins - ends
@@ -78,7 +85,8 @@ def messages(stream: BinaryIO, limit: int) -> Iterator[RawMessage]:
         else:
             held.append(content)
     if held:
-        yield RawMessage(b"\r".join(held)[:limit], first, overlong, not held[0].startswith(b"MSH"), batches > 0)
+        cut = _BATCH_OPEN if batches > 0 else _FRAME_OPEN if frames > 0 else "" if ended else UNTERMINATED
+        yield RawMessage(b"\r".join(held)[:limit], first, overlong, not held[0].startswith(b"MSH"), cut, last=True)
 
 
 @dataclass(frozen=True, slots=True)

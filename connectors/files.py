@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from connectors.base import Batch, FileFailure, FileFormatError, FileProgress, SourceState
-from connectors.raw import Item, SnapshotEnd
+from connectors.raw import Item, RawRecord, RejectedItem
 
 UNFINISHED_SUFFIX = ".part"
 _FILES_IN_A_BATCH = 500
@@ -152,7 +152,7 @@ class _Pending:
     def add(self, item: Item) -> None:
         """Add an item to what the next batch holds."""
         self.items.append(item)
-        if not isinstance(item, SnapshotEnd):
+        if isinstance(item, RawRecord | RejectedItem):
             self.size += len(item.original)
 
     def take(self, *current: FileProgress) -> Batch:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from connectors.base import FileFormatError
-from connectors.er7 import RawMessage, Segment, at, messages, parse
+from connectors.er7 import UNTERMINATED, RawMessage, Segment, at, messages, parse
 from connectors.files import SourceFile
 from connectors.formats import NUL, EncodingName, FormatContext, FormatSettings, clean_id, too_long
 from connectors.hl7_person import dropped_fields, person_of
@@ -24,6 +24,7 @@ _SNAPSHOTS = frozenset({"A01", "A04", "A05", "A08", "A28", "A31"})
 _DELETES = frozenset({"A29"})
 _MERGES = frozenset({"A34", "A36", "A40"})
 _MERGE_STRUCTURES = frozenset({"ADT_A39", "ADT_A40"})
+_HINT = "; if the supplier always leaves it out, set hl7_adt.terminates_last_segment = false and replay the feed"
 _LOCAL_TYPES = frozenset({"PI", "MR", "PT", ""})
 
 
@@ -31,12 +32,14 @@ class Hl7AdtSettings(FormatSettings):
     """`[hl7_adt]`: what is live, the encoding where MSH-18 is empty, and whose id is the record id.
 
     `local_authority` is the assigning authority (PID-3.4) of the ids that name the source's records; by default it is
-    the sending facility.
+    the sending facility. `terminates_last_segment` is false for a supplier that leaves out what the standard asks for
+    after every segment: then a file that was cut amid its last one cannot be told from a whole one.
     """
 
     processing_ids: tuple[str, ...] = ("P",)
     encoding: EncodingName = "utf-8"
     local_authority: str | None = None
+    terminates_last_segment: bool = True
 
 
 class Hl7AdtFormat:
@@ -56,29 +59,45 @@ class Hl7AdtFormat:
 
     def items(self, file: SourceFile) -> Iterator[Item]:
         """Yield the items of every message: one record, one withdrawal, or the merges and the survivor of an A40."""
+        visits: dict[str, bool] = {}
         with file.open() as stream:
             found = messages(stream, self._context.item_limit)
             for number, message in enumerate(_with_some_header(found), start=1):
                 place = file.place(f"message {number} (line {message.line})")
                 try:
-                    yield from self._records(message, place, number)
+                    yield from self._records(message, place, number, visits)
                 except RejectedError as error:
                     yield RejectedItem(place, error.code, error.reason, message.content)
 
-    def _records(self, message: RawMessage, place: str, number: int) -> list[RawRecord]:
+    def _records(self, message: RawMessage, place: str, number: int, visits: dict[str, bool]) -> list[RawRecord]:
         if message.stray:
             raise RejectedError("not_hl7", "something stands before the first MSH segment")
-        if message.cut:
-            raise RejectedError(
-                "truncated", "the file stops before the end of its batch (BTS, FTS): this may be a part"
-            )
+        if message.cut and (message.cut != UNTERMINATED or self._settings.terminates_last_segment):
+            raise RejectedError("truncated", message.cut + _HINT * (message.cut == UNTERMINATED))
         if message.overlong:
             raise RejectedError("item_too_long", too_long(self._context.item_limit))
         if NUL in message.content:
             raise RejectedError("nul_byte", "the message holds a NUL byte")
         segments = parse(message, self._settings.encoding)
         base = RawRecord(source="", source_id="", version=number, place=place, original=message.content)
+        _check_last_segment(segments, visits, last=message.last)
         return _Message(segments, base, self._settings, self._context).records()
+
+
+def _check_last_segment(segments: list[Segment], visits: dict[str, bool], *, last: bool) -> None:
+    """Raise RejectedError for the last message of a file if it lacks the PV1 that all before it of its event had.
+
+    The standard asks for PV1 at the end of these messages, but some suppliers never send it. `visits` says of each
+    event whether every message so far had it.
+    """
+    event = segments[0].component(9, 2)
+    if event not in _SNAPSHOTS | _DELETES:
+        return
+    has_visit = any(segment.name == "PV1" for segment in segments)
+    if last and not has_visit and visits.get(event):
+        reason = "the last message of the file has no PV1, and all before it have: this may be a part"
+        raise RejectedError("truncated", reason)
+    visits[event] = has_visit and visits.get(event, True)
 
 
 class _Message:

@@ -35,11 +35,12 @@ class Recoded:
 
 
 class Line(NamedTuple):
-    """One line without its end. `overlong` says that `content` is only its first part."""
+    """One line without its end. `overlong` says that `content` is only its first part, `ended` that an end followed."""
 
     content: bytes
     number: int
     overlong: bool = False
+    ended: bool = True
 
 
 def bounded_lines(stream: ByteStream, ends: re.Pattern[bytes], limit: int) -> Iterator[Line]:
@@ -58,7 +59,7 @@ def bounded_lines(stream: ByteStream, ends: re.Pattern[bytes], limit: int) -> It
             pending.append(parts[-1])
         size += len(parts[-1])
     if size or carry:
-        yield Line(b"".join(pending)[:limit], number + 1, size > limit)
+        yield Line(b"".join(pending)[:limit], number + 1, size > limit, ended=bool(carry))
 
 
 def _without_last_cr(chunk: bytes) -> tuple[bytes, bytes]:

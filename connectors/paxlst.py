@@ -3,7 +3,7 @@
 There are no deletes; a passenger who comes again for the same flight replaces what was said before. A record is one
 passenger reference on one flight on one day: not a stable person, and never named by a travel document, whose numbers
 do not leave this module. Crew are read like passengers: whoever is not a child by date of birth is left out by ingest.
-Counts in UNT and CNT are often wrong in real lists and are not checked.
+Counts in UNT and CNT that do not fit are flaws, and refuse nobody: in real lists they are often wrong.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from connectors.base import FileFormatError
 from connectors.edifact import RawSegment, Separators, component, encoding_of, read, split
 from connectors.files import SourceFile
 from connectors.formats import NUL, FormatContext, FormatSettings, clean_id, too_long
-from connectors.raw import Item, RawName, RawPerson, RawRecord, RejectedItem
+from connectors.paxlst_totals import Totals
+from connectors.raw import Flaw, Item, RawName, RawPerson, RawRecord, RejectedItem
 from connectors.times import from_micros, ordered, parse_moment, two_digit_year_date
 from schemas.errors import RejectedError
 
 _PERSON = frozenset({"FL", "FM"})
 _ENDS = frozenset({"CNT", "UNT", "UNE", "UNZ", "AUT"})
+_TOTALS = frozenset({"CNT", "UNT"})
 _DOCUMENT = frozenset({"DOC"})
 _TAKEN = frozenset({"NAD", "ATT", "RFF"})
 
@@ -92,10 +94,12 @@ class _Reader:
         self._flight = _Flight()
         self._person: _Person | None = None
         self._ordinal = 0
+        self._totals = Totals()
 
     def take(self, segment: RawSegment, marks: Separators) -> Iterator[Item]:
         """Take one segment and yield the passenger that it ends, if it does."""
         place = self._file.place(f"segment {segment.number}")
+        self._totals.segment()
         try:
             elements = self._elements(segment, marks)
         except RejectedError as error:
@@ -111,13 +115,18 @@ class _Reader:
         elif tag == "UNH":
             yield from self._close()
             self._flight = _Flight()
+            self._totals.begin(elements)
         elif tag == "NAD" and component(elements, 1) in _PERSON:
             yield from self._close()
             self._person = _Person(place)
+            self._totals.person(component(elements, 1))
             self._add(self._person, elements, segment, marks)
         elif tag in _ENDS:
             yield from self._close()
             self._open = tag != "UNZ"
+            flaw = self._totals.flaw(elements) if tag in _TOTALS else ""
+            if flaw:
+                yield Flaw(place, flaw)
         elif self._person is not None:
             self._add(self._person, elements, segment, marks)
         else:
@@ -152,6 +161,7 @@ class _Reader:
         if segment.content.startswith(b"NAD") or self._person is None:
             yield from self._close()
             self._person = _Person(place)
+        self._totals.spoilt()
         self._person.error = self._person.error or error
         if not segment.content.startswith(b"DOC"):
             self._keep(self._person, segment.content)

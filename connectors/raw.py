@@ -179,4 +179,11 @@ class SnapshotEnd(Raw, frozen=True, omit_defaults=True, gc=False):
     place: str
 
 
-Item = RawRecord | RejectedItem | SnapshotEnd
+class Flaw(Raw, frozen=True, omit_defaults=True, gc=False):
+    """Something is wrong with a file and with nobody in it: `code` says what, and is counted in the feed's report."""
+
+    place: str
+    code: str
+
+
+Item = RawRecord | RejectedItem | SnapshotEnd | Flaw

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, Protocol
 
-from connectors.raw import Item, RawPerson, RawRecord, SnapshotEnd
+from connectors.raw import Item, RawPerson, RawRecord, RejectedItem, SnapshotEnd
 from connectors.times import from_micros
 from ingest import partial
 from ingest.normalise import Policy, is_in_scope, normalise
@@ -113,7 +113,7 @@ def keys_of(items: Iterable[Item]) -> set[str]:
         if isinstance(item, RawRecord):
             keys.add(item.key)
             keys.update(f"{item.source}:{old}" for old in item.replaces)
-        elif not isinstance(item, SnapshotEnd) and item.key:
+        elif isinstance(item, RejectedItem) and item.key:
             keys.add(item.key)
     return keys
 

@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from connectors.base import NOTHING_READ, Batch, advance
-from connectors.raw import RawRecord, RejectedItem, SnapshotEnd
+from connectors.raw import Flaw, RawRecord, RejectedItem, SnapshotEnd
 from ingest.changes import ChangeDetector, Ledger
 from ingest.normalise import Policy
 from ingest.report import FeedReport
@@ -160,6 +160,9 @@ def decide_batch(feed: FeedSettings, batch: Batch, store: IngestStore, now: date
         elif isinstance(item, RejectedItem):
             outcome.ledger.touch(item.key, item.snapshot)
             _reject(feed, item, RejectedError(item.code, item.reason), outcome)
+        elif isinstance(item, Flaw):
+            outcome.report.notes[item.code] += 1
+            log.info("flaw_found", stage=STAGE, feed=feed.name, place=item.place, code=item.code)
         else:
             _end_snapshot(feed, item, detector, outcome)
     report = outcome.report

@@ -103,10 +103,8 @@ def passenger(number: int, **changes: str) -> list[str]:
     ]
 
 
-def paxlst(
-    *passengers: Sequence[str], made: str = "260302:0915", end: Sequence[str] = ("CNT+42:1", "UNT+9+1", "UNZ+1+1")
-) -> str:
-    """Return a passenger list of flight XX123 on 2 March 2026, with the usual separators."""
+def paxlst(*passengers: Sequence[str], made: str = "260302:0915", end: Sequence[str] | None = None) -> str:
+    """Return a passenger list of flight XX123 on 2 March 2026, with the usual separators; its totals are right."""
     head = [
         f"UNB+UNOA:4+XXA:ZZ+HO:ZZ+{made}+1++APIS",
         "UNG+PAXLST+XXA:ZZ+HO:ZZ+260302:0915+1+UN+D:05B",
@@ -119,6 +117,9 @@ def paxlst(
         "LOC+87+LHR",
         "DTM+232:2603021215:201",
     ]
+    if end is None:
+        length = len(head) - 2 + sum(map(len, passengers)) + 2  # from UNH to UNT
+        end = (f"CNT+42:{len(passengers)}", f"UNT+{length}+1", "UNZ+1+1")
     segments = [*head, *(segment for one in passengers for segment in one), *end]
     return "".join(f"{segment}'" for segment in segments)
 

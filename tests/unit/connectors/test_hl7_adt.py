@@ -71,6 +71,48 @@ def test_the_last_message_of_a_batch_that_is_cut_off_is_refused(trailer: str, tm
     assert getattr(items[1], "code", "") == ("" if trailer else "truncated")
 
 
+WHOLE = adt(1, more=["PD1|||Mill Surgery", "PV1|1|N"]) + adt(2, more=["PD1|||Mill Surgery", "PV1|1|N"])
+
+
+def test_a_file_without_a_batch_that_is_cut_anywhere_amid_its_last_message_refuses_that_one(tmp_path: Path) -> None:
+    half = len(WHOLE) // 2
+    for end in range(half + 4, len(WHOLE)):
+        first, last = items_of("hl7_adt", tmp_path / str(end), WHOLE[:end])
+        assert isinstance(first, RawRecord)
+        assert isinstance(last, RejectedItem)
+        assert last.code in {"truncated", "identity_missing"}
+        assert last.original.replace(b"\r", b" ") == WHOLE[half:end].replace("\r", " ").strip().encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(WHOLE, id="terminated"),
+        pytest.param(WHOLE.replace("\r", "\r\n") + " \n", id="lines"),
+        pytest.param("".join(f"\x0b{adt(n)}\x1c\r" for n in (1, 2)), id="frames"),
+        pytest.param("".join(f"\x0b{adt(n)}\x1c" for n in (1, 2)), id="frames without a line end"),
+        pytest.param("\x0b" + adt(1) + "\x1c\r\x0b" + adt(2).rstrip("\r") + "\x1c", id="a frame ends a segment"),
+        pytest.param(adt(1) + adt(2), id="nobody sends PV1"),
+        pytest.param(adt(1, more=["PV1|1|N"]) + adt(1) + adt(2), id="not all send PV1"),
+        pytest.param(adt(1, more=["PV1|1|N"]) + adt(2, event="A31"), id="another event"),
+        pytest.param("BHS|^~\\&|A\r" + adt(1, more=["PV1|1|N"]) + adt(2) + "BTS|2", id="the trailer says it is whole"),
+    ],
+)
+def test_a_whole_file_is_taken_whole(content: str, tmp_path: Path) -> None:
+    assert all(isinstance(item, RawRecord) for item in items_of("hl7_adt", tmp_path, content))
+
+
+def test_a_frame_that_is_open_at_the_end_of_the_file_is_a_part(tmp_path: Path) -> None:
+    assert rejected(tmp_path, "\x0b" + adt(1)) == "truncated"
+
+
+def test_a_supplier_that_never_ends_its_last_segment_is_taken_if_the_feed_says_so(tmp_path: Path) -> None:
+    content = adt(1).rstrip("\r")
+    assert rejected(tmp_path / "usual", content) == "truncated"
+    settings = {"terminates_last_segment": False}
+    assert len(records(tmp_path / "told", content, hl7_adt=settings)) == 1
+
+
 @pytest.mark.parametrize("item", ["names", "birth_date", "sex", "identifiers", "whereabouts", "death_date", "carers"])
 def test_an_empty_field_says_nothing(item: str, tmp_path: Path) -> None:
     assert getattr(person(tmp_path, "PID|1||RX1^^^RX1^PI"), item) is None

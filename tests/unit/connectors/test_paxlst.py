@@ -12,7 +12,7 @@ from pydifact.parser import Parser
 
 from connectors.base import NOTHING_READ
 from connectors.edifact import Separators, component, encoding_of, read, separators, split
-from connectors.raw import RawName, RawRecord, RejectedItem
+from connectors.raw import Flaw, RawName, RawRecord, RejectedItem
 from connectors.times import from_micros
 from tests.unit.connectors.source_samples import feed, items_of, passenger, paxlst
 
@@ -124,8 +124,46 @@ def test_a_cut_file_rejects_the_last_passenger_and_keeps_those_before(tmp_path: 
     assert [item.code for item in items if isinstance(item, RejectedItem)] == ["truncated"]
 
 
-def test_wrong_counts_reject_nobody(tmp_path: Path) -> None:
-    assert len(records(tmp_path, paxlst(passenger(1), end=["CNT+42:136", "UNT+99+1", "UNZ+7+1"]))) == 1
+def flaws(directory: Path, content: str) -> list[str]:
+    return [item.code for item in items_of("paxlst", directory, content) if isinstance(item, Flaw)]
+
+
+def test_a_list_whose_totals_are_right_has_no_flaw(tmp_path: Path) -> None:
+    assert flaws(tmp_path, paxlst(passenger(1), passenger(2))) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        pytest.param("CNT+42:2", "CNT+42:136", ["CNT: FL_count"], id="passengers"),
+        pytest.param("CNT+42:2", "CNT+41:2", ["CNT: FM_count"], id="crew"),
+        pytest.param("CNT+42:2", "CNT+42:", ["CNT: FL_count"], id="no number"),
+        pytest.param("CNT+42:2", "CNT+7:9", [], id="another total"),
+        pytest.param("UNT+26+1", "UNT+99+1", ["UNT: segment_count"], id="segments"),
+    ],
+)
+def test_a_total_that_does_not_fit_is_told_and_rejects_nobody(
+    right: str, wrong: str, told: list[str], tmp_path: Path
+) -> None:
+    content = paxlst(passenger(1), passenger(2))
+    assert right in content
+    content = content.replace(right, wrong)
+    assert flaws(tmp_path, content) == told
+    assert len(records(tmp_path, content)) == 2
+
+
+def test_the_last_part_of_a_list_may_count_the_people_of_all_parts(tmp_path: Path) -> None:
+    end = ["CNT+42:{}", "UNT+{}+1"]
+    first = paxlst(passenger(1), end=[end[0].format(9), end[1].format(18)]).replace("+01:F", "+01:C")
+    for claimed, told in ((1, []), (2, []), (3, ["CNT: FL_count"])):
+        second = paxlst(passenger(2), end=[end[0].format(claimed), end[1].format(18), "UNZ+2+1"])
+        second = second[second.index("UNH") :].replace("+01:F", "+02:F")
+        assert flaws(tmp_path / str(claimed), first + second) == told
+
+
+def test_nobody_counts_people_of_whom_one_could_not_be_read(tmp_path: Path) -> None:
+    content = paxlst(passenger(1), passenger(2), end=["CNT+42:1", "UNT+26+1", "UNZ+1+1"])
+    assert flaws(tmp_path, content.replace("FAMILY2", "FAMILY\u00e9")) == []
 
 
 def test_a_flight_status_message_without_passengers_has_no_items(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_a_full_refresh_ends_with_its_sources_and_takes_its_time_from_the_name(t
     assert end.sources == ("yot-1E01", "yot-1E02")
     assert from_micros(end.snapshot).isoformat() == "2026-03-02T01:00:00+00:00"
     assert end.nameless == 1
-    assert all(item.snapshot == end.snapshot for item in items if not isinstance(item, SnapshotEnd))
+    assert all(item.snapshot == end.snapshot for item in items if isinstance(item, RawRecord | RejectedItem))
     assert all(item.version < end.version for item in items if isinstance(item, RawRecord))
 
 

@@ -56,6 +56,12 @@ def test_every_record_of_a_new_feed_is_published_to_its_topic(connector: str, tm
     assert {event.ingested_at for event in line.producer.events} == {NOW}
 
 
+def test_a_list_with_a_wrong_total_is_told_in_the_report_and_published_whole(tmp_path: Path) -> None:
+    report = Line("paxlst", tmp_path).run(paxlst(passenger(1), passenger(2)).replace("CNT+42:2", "CNT+42:136"))
+    assert (report.received, report.accepted, report.rejected) == (2, 2, 0)
+    assert report.notes == {"CNT: FL_count": 1}
+
+
 @pytest.mark.parametrize("connector", sorted(MAKERS))
 def test_running_again_publishes_nothing(connector: str, tmp_path: Path) -> None:
     line = Line(connector, tmp_path, batch_size=2)
