@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from contactpoint.table_link.config import LinkConfig
+from contactpoint.table_link.dates import is_date
 from contactpoint.table_link.reading import Table, texts
 from matching.linkage.normalise import fold_date, fold_sex, fold_years
 from schemas.errors import ConfigurationError
@@ -165,7 +166,7 @@ def _useless(column: _Column) -> str | None:
 def _kind(column: _Column) -> str:
     """Return the comparison kind by the column's name, where its values agree, or else by its values."""
     named = next((kind for kind, pattern in _NAMES if pattern.search(column.name)), None)
-    if named == "date" and not _share(column.values, fold_date) > _MOSTLY:
+    if named == "date" and not _share(column.values, lambda text: fold_date(text) or is_date(text)) > _MOSTLY:
         named = None
     if named == "years" and not _share(column.values, fold_years) > _MOSTLY:
         named = None

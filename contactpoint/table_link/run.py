@@ -14,6 +14,7 @@ import numpy as np
 from contactpoint.table_link.advice import expectations, warnings_of
 from contactpoint.table_link.blocks import StoppedRule, stopped_blocks, within_budget
 from contactpoint.table_link.config import LinkConfig, TrainConfig, load_link_config
+from contactpoint.table_link.dates import Ground
 from contactpoint.table_link.guess import Guess, config_text
 from contactpoint.table_link.inputs import guessed_table, read_table
 from contactpoint.table_link.reading import Table, texts
@@ -49,7 +50,8 @@ class LinkReport:
 
     `record_id` and `source` are the columns of these; `columns` says what each field was taken for, `left_out` why a
     column was not compared. `repeats` are the records beyond the first few that equal others in everything and follow
-    them; they count in no pairs or matches. `stopped_blocks` are the rules with blocks too large to be compared.
+    them; they count in no pairs or matches. `stopped_blocks` are the rules with blocks too large to be compared;
+    `dates` say how columns of dates were read, and why.
     """
 
     records: int
@@ -64,6 +66,7 @@ class LinkReport:
     expected_matches: float | None = None
     repeats: int = 0
     stopped_blocks: tuple[StoppedRule, ...] = ()
+    dates: tuple[str, ...] = ()
     record_id: str = ""
     source: str | None = None
     warnings: tuple[str, ...] = ()
@@ -136,6 +139,7 @@ def _report(table: Table, settings: LinkConfig, linked: Linked) -> LinkReport:
     largest = int(sizes.max(initial=0))
     stopped = stopped_blocks(linked.columns, model)
     warnings = warnings_of(table, settings, linked.columns, model) + expectations(model, trained, largest)
+    doubts = [each.words(name) for name, grounds in linked.dates.items() for each in grounds if each.doubtful]
     return LinkReport(
         records=len(linked.columns),
         clusters=len(sizes),
@@ -149,9 +153,10 @@ def _report(table: Table, settings: LinkConfig, linked: Linked) -> LinkReport:
         expected_matches=round(trained.expected_matches, 1) if trained else None,
         repeats=linked.repeats.following,
         stopped_blocks=stopped.rules,
+        dates=tuple(each.words(name) for name, grounds in linked.dates.items() for each in grounds),
         record_id=settings.record_id,
         source=settings.source,
-        warnings=(*warnings, *stopped.warnings()),
+        warnings=(*warnings, *stopped.warnings(), *doubts),
         columns={name: field.kind for name, field in settings.fields.items()},
     )
 
@@ -160,7 +165,8 @@ def link_table(table: Table, config: LinkConfig, progress: Progress) -> Linked:
     """Link a table in memory."""
     trained = None
     model = untrained(config) if config.model is None else read_model(config.model)
-    columns = table_columns(table, config, model)
+    grounds: dict[str, list[Ground]] = {}
+    columns = table_columns(table, config, model, grounds)
     marks = birth_order_marks(table, config)
     repeats = repeats_of(columns, model, marks)
     few = repeats.taken(columns, model)
@@ -178,7 +184,7 @@ def link_table(table: Table, config: LinkConfig, progress: Progress) -> Linked:
         verified=None if marks is None else marks[repeats.rows],
         scored=trained.scored if trained else None,
     )
-    return Linked(repeats.followed(outcome), model, trained, columns, ids, marks, repeats)
+    return Linked(repeats.followed(outcome), model, trained, columns, ids, marks, repeats, grounds)
 
 
 def untrained(config: LinkConfig) -> LinkageModel:

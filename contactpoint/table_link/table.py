@@ -9,26 +9,32 @@ from pathlib import Path
 import numpy as np
 
 from contactpoint.table_link.config import FieldConfig, LinkConfig
-from contactpoint.table_link.dates import read_dates
+from contactpoint.table_link.dates import Ground, read_dates
 from contactpoint.table_link.reading import Table, read_file, texts
 from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.marks import Marks, with_birth_order
 from matching.linkage.model import LinkageModel
-from matching.linkage.normalise import FOLDERS, join_alternates
+from matching.linkage.normalise import ALTERNATE, FOLDERS, fold_date, join_alternates
 from schemas.errors import ConfigurationError
 
 ONLY_SOURCE = "table"
 
 
-def table_columns(table: Table, config: LinkConfig, model: LinkageModel) -> RecordColumns:
-    """Return the folded values of every row, in the model's order of fields."""
+def table_columns(
+    table: Table, config: LinkConfig, model: LinkageModel, grounds: dict[str, list[Ground]] | None = None
+) -> RecordColumns:
+    """Return the folded values of every row, in the model's order of fields.
+
+    `grounds` is filled: for each column of dates what was decided of the order of day and month, and why.
+    """
     unknown = [field.name for field in model.fields if field.name not in config.fields]
     if unknown:
         names = ", ".join(config.fields)
         message = f"the model has fields {', '.join(unknown)} that LINK.toml does not map; mapped: {names}"
         raise ConfigurationError(message)
     sources = texts(table, config.source) if config.source else [ONLY_SOURCE] * table.num_rows
-    by_field = [_folded(table, config.fields[field.name], sources) for field in model.fields]
+    told = {} if grounds is None else grounds
+    by_field = [_folded(table, config.fields[field.name], sources, told) for field in model.fields]
     return columns_of(model, list(zip(*by_field, strict=True)), sources)
 
 
@@ -66,26 +72,35 @@ def read_pairs(path: Path, ids: Sequence[str]) -> tuple[list[int], list[int], li
     return [row_of[name] for name in left], [row_of[name] for name in right], says
 
 
-def _folded(table: Table, field: FieldConfig, sources: Sequence[str]) -> list[str]:
-    fold = FOLDERS[field.kind]
+def _folded(table: Table, field: FieldConfig, sources: Sequence[str], told: dict[str, list[Ground]]) -> list[str]:
+    fold = _fold_days if field.kind == "date" else FOLDERS[field.kind]
     if field.year is not None:
         parts = [texts(table, name) if name else [""] * table.num_rows for name in (field.year, field.month, field.day)]
         raw = ["-".join(part.split(".")[0] for part in given if part) for given in zip(*parts, strict=True)]
     else:
         columns = [
-            _values(table, name, field, sources) for name in ((field.column,) if field.column else field.columns)
+            _values(table, name, field, sources, told) for name in ((field.column,) if field.column else field.columns)
         ]
         raw = [" ".join(value for value in values if value) for values in zip(*columns, strict=True)]
     folded = [fold(value) for value in raw]
     if not field.alternates:
         return folded
-    others = [[fold(value) for value in _values(table, name, field, sources)] for name in field.alternates]
+    others = [[fold(value) for value in _values(table, name, field, sources, told)] for name in field.alternates]
     return [join_alternates(values) for values in zip(folded, *others, strict=True)]
 
 
-def _values(table: Table, column: str, field: FieldConfig, sources: Sequence[str]) -> list[str]:
+def _fold_days(text: str) -> str:
+    """Fold a date, or the days that it may say."""
+    return join_alternates(map(fold_date, text.split(ALTERNATE))) if ALTERNATE in text else fold_date(text)
+
+
+def _values(
+    table: Table, column: str, field: FieldConfig, sources: Sequence[str], told: dict[str, list[Ground]]
+) -> list[str]:
     """Return a column as text, the dates in it in one order of year, month and day."""
     values = texts(table, column)
     if field.kind != "date":
         return values
-    return read_dates(values, sources, date.today().year, field.format)  # noqa: DTZ011 - the year on the user's calendar
+    today = date.today()  # noqa: DTZ011 - the year on the user's calendar
+    read, told[column] = read_dates(values, sources, today.year, field.format)
+    return read

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from contactpoint.table_link.blocks import rules_that_bring_together
+from contactpoint.table_link.dates import Ground
 from contactpoint.table_link.repeats import Repeats
 from matching.estimation.training import Trained
 from matching.linkage.batch import LinkedTable
@@ -104,7 +105,10 @@ def rows_of(ids: Sequence[str], wanted: Pair, column: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """One run: the outcome, its model and training (None with a given model), the rows with their ids and marks."""
+    """One run: the outcome, its model and training (None with a given model), and its rows.
+
+    `ids` and `marks` are of all rows; `dates` says by column how dates were read.
+    """
 
     outcome: LinkedTable
     model: LinkageModel
@@ -113,6 +117,7 @@ class Linked:
     ids: Sequence[str]
     marks: Marks | None
     repeats: Repeats
+    dates: dict[str, list[Ground]]
 
     def explain(self, rows: tuple[int, int]) -> PairAnswer:
         """Explain two rows of the table."""

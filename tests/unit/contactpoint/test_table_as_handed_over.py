@@ -6,6 +6,7 @@ import random
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -16,13 +17,18 @@ from hypothesis import strategies as st
 from contactpoint.model_tools.quality import measure_labels
 from contactpoint.table_link import Outputs, load_link_config, run_link
 from contactpoint.table_link.advice import expectations
+from contactpoint.table_link.config import LinkConfig
 from contactpoint.table_link.dates import read_dates
-from contactpoint.table_link.guess import config_text, guess_config, guess_record_id
+from contactpoint.table_link.guess import config_text, guess_config, guess_kinds, guess_record_id
 from contactpoint.table_link.inputs import guessed_table, read_table, renamed
 from contactpoint.table_link.reading import read_file, texts
+from contactpoint.table_link.run import untrained
+from contactpoint.table_link.table import table_columns
 from contactpoint.table_link.writing import check_outputs
 from matching.estimation.specification import untrained_model
+from matching.linkage.comparisons import compare
 from matching.linkage.model import Field
+from matching.linkage.similarity import DATE_EXACT
 from schemas.errors import ConfigurationError
 from tests.unit.contactpoint.linking import people
 
@@ -36,18 +42,76 @@ def test_dates_are_read_in_the_order_that_a_source_writes_them(pattern: str, day
     days = [day for day in days if day.year > THIS_YEAR - 100 or "%Y" in pattern]
     days.append(date(2005, 5, 25))  # one day that is no month shows the order
     days.extend([date(1990, 12, 31)] * len(days))
-    read = read_dates([day.strftime(pattern) for day in days], ["s"] * len(days), THIS_YEAR)
+    read, _ = read_dates([day.strftime(pattern) for day in days], ["s"] * len(days), THIS_YEAR)
     assert read == [day.isoformat() for day in days]
 
 
 def test_each_source_has_its_own_order_and_what_is_no_date_stays() -> None:
     values = ["05/23/2014", "05/06/2014", "23/05/2014", "05/06/2014", "1970", "unknown", ""]
-    read = read_dates(values, ["us", "us", "uk", "uk", "uk", "uk", "us"], THIS_YEAR)
+    read, _ = read_dates(values, ["us", "us", "uk", "uk", "uk", "uk", "us"], THIS_YEAR)
     assert read == ["2014-05-23", "2014-05-06", "2014-05-23", "2014-06-05", "1970", "unknown", ""]
 
 
+BOTH_ORDERS = [f"{day}/03/1985" for day in range(20, 30)] + [f"03/{day}/1985" for day in range(20, 30)]
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("25/03/1985", "1985-03-25"),
+        ("03/25/1985", "1985-03-25"),
+        ("12/03/1985", "1985-03-12|1985-12-03"),
+        ("12.03.1985", "1985-03-12|1985-12-03"),
+        ("05/05/1985", "1985-05-05"),
+        ("1985-03-12", "1985-03-12"),
+        ("19850312", "1985-03-12"),
+        ("12 Mar 85", "1985-03-12"),
+        ("June 5 1970", "1970-06-05"),
+        ("1985-81-03", "1985-81-03"),
+    ],
+)
+def test_of_dates_in_both_orders_each_says_what_it_alone_can_and_what_fits_both_is_both(value: str, read: str) -> None:
+    values, grounds = read_dates([*BOTH_ORDERS, value], ["s"] * 21, THIS_YEAR)
+    assert values[-1] == read
+    doubts = [each.words("dob") for each in grounds if each.doubtful]
+    assert ("|" in read) == any("1 fit both and are unclear evidence" in words for words in doubts)
+
+
+def test_each_sign_between_the_parts_has_its_own_order_and_a_few_slips_change_none() -> None:
+    german, american = [f"{day}.03.1985" for day in range(20, 30)], [f"03/{day}/1985" for day in range(20, 30)]
+    values, grounds = read_dates([*german, *american, "12.03.1985", "12/03/1985", "25/03/1985"], ["s"] * 23, THIS_YEAR)
+    assert values[-3:] == ["1985-03-12", "1985-12-03", "1985-25-03"], "the last fits no American date: a slip"
+    assert [each.words("dob").partition(":")[2] for each in grounds] == [
+        " dates written with '.' were read with the day first: 10 can only have the day first, 0 only the month",
+        " dates written with '/' were read with the month first: 1 can only have the day first, 10 only the month",
+    ]
+
+
+def test_where_nothing_shows_the_order_day_first_is_taken_and_said() -> None:
+    values, (ground,) = read_dates(["12/03/1985", "01/02/1990"], ["s"] * 2, THIS_YEAR)
+    assert (values, ground.doubtful) == (["1985-03-12", "1990-02-01"], True)
+    assert "nothing shows whether day or month is first (2 fit both)" in ground.words("dob")
+
+
+def test_a_date_that_fits_both_orders_agrees_with_either_and_no_third() -> None:
+    days = [*BOTH_ORDERS, "12/03/1985", "1985-03-12", "1985-12-03", "1985-03-13", "12/03/1985"]
+    table = pa.table({"id": list(map(str, range(len(days)))), "dob": days})
+    config = LinkConfig.model_validate(
+        {"record_id": "id", "train": {"method": "unsupervised"}, "fields": {"dob": {"kind": "date", "column": "dob"}}}
+    )
+    columns = table_columns(table, config, untrained(config))
+    levels = compare(columns, np.full(4, 20), np.arange(21, 25), untrained(config))[:, 0]
+    assert (levels == DATE_EXACT).tolist() == [True, True, False, True]
+
+
+def test_a_column_of_dates_in_very_mixed_forms_is_taken_for_dates() -> None:
+    forms = ["%d/%m/%Y", "%Y-%m-%d", "%d %b %y", "%m/%d/%Y"]
+    days = [(date(1970, 1, 1) + timedelta(days=37 * i)).strftime(forms[i % 4]) for i in range(80)]
+    assert guess_kinds(pa.table({"dob": days}), None) == {"dob": "date"}
+
+
 def test_a_date_pattern_may_be_given() -> None:
-    assert read_dates(["05/06/2014", "odd"], ["s", "s"], THIS_YEAR, "%m/%d/%Y") == ["2014-05-06", "odd"]
+    assert read_dates(["05/06/2014", "odd"], ["s", "s"], THIS_YEAR, "%m/%d/%Y") == (["2014-05-06", "odd"], [])
 
 
 @pytest.mark.parametrize(
