@@ -19,7 +19,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audit, core, end_to_end, ingest, keeper, latency, misuse, projections, service, shared, stage
+from benchmarks import (
+    audit,
+    core,
+    end_to_end,
+    ingest,
+    keeper,
+    latency,
+    link,
+    misuse,
+    projections,
+    service,
+    shared,
+    stage,
+)
 from benchmarks.measures import Measure
 from connectors.kafka import create_topics
 from contactpoint.stack import StackConfig, temporary_stack
@@ -42,6 +55,7 @@ PARTS: dict[str, Part] = {
     "shared": lambda _kafka, postgres, **sizes: shared.measure(postgres, **sizes),
     "misuse": lambda _kafka, _postgres, **sizes: misuse.measure(**sizes),
     "keeper": keeper.measure,
+    "link": lambda _kafka, _postgres, **sizes: link.measure(**sizes),
 }
 SMALL: dict[str, dict[str, Any]] = {
     "core": {"base": 2_000, "batches": 2},
@@ -55,6 +69,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "shared": {"bases": (1_000,), "records": 1_000, "runs": 1},
     "misuse": {"seeds": (1,), "users": 200, "children": 2_000},
     "keeper": {"children": 100, "due": 3},
+    "link": {"people": 100, "runs": 1, "beside": False},
 }
 """Sizes at which each part takes seconds, for the tests that they all still run; their figures mean nothing."""
 

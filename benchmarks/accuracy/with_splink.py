@@ -24,7 +24,7 @@ def run(labelled: LabelledSet) -> dict[str, Any]:
     """Estimate, predict and cluster; measure at the documented threshold and at the best one by the labels."""
     begun = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        linker = _trained(labelled)
+        linker = trained(labelled)
         predicted = linker.inference.predict(threshold_match_weight=min(THRESHOLDS) / CENTIBITS)
     documented = _clusters(linker, predicted, labelled, {"threshold_match_probability": DOCUMENTED_PROBABILITY})
     seconds = time.perf_counter() - begun
@@ -40,7 +40,8 @@ def run(labelled: LabelledSet) -> dict[str, Any]:
     }
 
 
-def _trained(labelled: LabelledSet) -> Any:
+def trained(labelled: LabelledSet) -> Any:
+    """Return a linker whose model is estimated from the set without labels."""
     kept = [ID, SOURCE, *labelled.fields]
     api = DuckDBAPI()
     frame = api.register(labelled.frame[kept].astype("string"))

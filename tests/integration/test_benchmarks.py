@@ -11,7 +11,7 @@ import pytest
 from benchmarks.speed import PARTS, SMALL
 from schemas.settings import KafkaSettings, PostgresSettings
 
-QUICK = frozenset({"core", "misuse", "audit", "projections", "ingest"})
+QUICK = frozenset({"core", "misuse", "audit", "projections", "ingest", "link"})
 
 
 @pytest.fixture(autouse=True)
