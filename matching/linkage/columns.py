@@ -116,9 +116,9 @@ class RecordColumns:
         """Return all values of rows, a list a row."""
         return [row.split(SEPARATOR) for row in self._rows.rows(rids)]
 
-    def flat(self, rids: Indices) -> list[str]:
-        """Return all values of rows in one list, row after row."""
-        return self._rows.joined(rids, SEPARATOR).split(SEPARATOR) if len(rids) else []
+    def joined(self, rids: Indices) -> str:
+        """Return all values of rows as one text, row after row, with SEPARATOR between each two."""
+        return self._rows.joined(rids, SEPARATOR)
 
     def spread(self) -> None:
         """Lay hashes and texts out by column, for the comparison of a whole table. Ends at the next change."""

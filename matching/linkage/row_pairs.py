@@ -1,4 +1,4 @@
-"""Pairs of rows to be compared, with what comparisons read of them: hashes gathered once, texts split once."""
+"""Pairs of rows to be compared, with what comparisons read of them: hashes gathered once, and texts found once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from copy import copy
 
 import numpy as np
 
-from matching.linkage.columns import RecordColumns
+from matching.linkage.columns import SEPARATOR, RecordColumns
 from matching.linkage.hashing import Hashes, Indices, sorted_unique
 
 
@@ -15,7 +15,7 @@ class RowPairs:
 
     def __init__(self, columns: RecordColumns, left: Indices, right: Indices) -> None:
         self._columns = columns
-        self._values: list[str] | None = None
+        self._text: str | None = None
         if columns.whole is not None:
             self._rids = np.arange(len(columns), dtype=np.int64)
             self.left, self.right = left, right
@@ -42,6 +42,15 @@ class RowPairs:
         """Return the values of one field of rows (as in `left` and `right`)."""
         if self._columns.whole is not None:
             return self._columns.texts(rows, field)
-        if self._values is None:  # split once, however many comparisons read them
-            self._values = self._columns.flat(self._rids)
-        return list(map(self._values.__getitem__, (rows * self._columns.n_fields + field).tolist()))
+        if self._text is None:
+            self._text = self._columns.joined(self._rids)
+            self._ends = _separators(self._text)
+        text, at = self._text, rows * self._columns.n_fields + field
+        ends = self._ends[at + 1]
+        return [text[start:end] for start, end in zip((self._ends[at] + 1).tolist(), ends.tolist(), strict=True)]
+
+
+def _separators(text: str) -> Indices:
+    """Return where each value of a joined text ends, and before them -1."""
+    signs = np.frombuffer(text.encode(), np.uint8) if text.isascii() else np.frombuffer(text.encode("utf-32-le"), "<u4")
+    return np.concatenate([[-1], np.flatnonzero(signs == ord(SEPARATOR)), [len(text)]])
