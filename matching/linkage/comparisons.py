@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from matching.linkage import similarity as sim
 from matching.linkage.columns import RecordColumns, vague, with_alternates
-from matching.linkage.hashing import Hashes, Indices, combine_unordered
+from matching.linkage.hashing import Hashes, Indices, combine_unordered, one_of_each
 from matching.linkage.model import NULL_LEVEL, Comparison, ComparisonLevel, LinkageModel
 from matching.linkage.normalise import ALTERNATE
 from matching.linkage.row_pairs import RowPairs
@@ -262,10 +262,8 @@ def _by_unique_values(
     """Run the kernel once for each different pair of values."""
     if len(rows[0]) < _FEW:
         return kernel(pairs.texts(rows[0], field), pairs.texts(rows[1], field))
-    codes = combine_unordered(*hashes)
-    _, index, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    levels = kernel(pairs.texts(rows[0][index], field), pairs.texts(rows[1][index], field))
-    return levels[inverse]
+    places, which = one_of_each(combine_unordered(*hashes))
+    return kernel(pairs.texts(rows[0][places], field), pairs.texts(rows[1][places], field))[which]
 
 
 def _over_alternates(kind: ComparisonKind, left: list[str], right: list[str]) -> Levels:
@@ -276,14 +274,15 @@ def _over_alternates(kind: ComparisonKind, left: list[str], right: list[str]) ->
     same: list[int] = []
     for i, (a, b) in enumerate(zip(left, right, strict=True)):
         some, others = a.split(ALTERNATE), b.split(ALTERNATE)
-        if not set(some).isdisjoint(others):
-            same.append(i)
-            continue
         for x in some:
-            for y in others:
-                owners.append(i)
-                firsts.append(min(x, y))
-                seconds.append(max(x, y))
+            if x in others:
+                same.append(i)
+                break
+        else:
+            owners += [i] * (len(some) * len(others))
+            for x in some:
+                firsts += [x if x < y else y for y in others]
+                seconds += [y if x < y else x for y in others]
     codes = np.full(len(owners), DIFFERENT, np.int8) if kind.kernel is None else kind.kernel(firsts, seconds)
     levels = np.full(len(left), DIFFERENT, np.int8)
     np.maximum.at(levels, np.array(owners, np.int64), codes)

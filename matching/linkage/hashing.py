@@ -60,6 +60,20 @@ def sorted_unique(values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
     return ordered[first]
 
 
+def one_of_each(values: npt.NDArray[_Number]) -> tuple[Indices, Indices]:
+    """Return a place of each different value, in order of value, and for each value which of those has it.
+
+    np.unique's index and inverse in a third of the time, but for which place of several equal ones it is.
+    """
+    order = np.argsort(values)
+    ordered = values[order]
+    first = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    which = np.empty(len(ordered), np.int64)
+    which[order] = np.cumsum(first) - 1
+    return order[first], which
+
+
 def is_among(values: npt.NDArray[_Number], others: npt.NDArray[_Number]) -> npt.NDArray[np.bool_]:
     """Tell which values are among others: np.isin, which takes several times as long for some hundreds."""
     if not len(others):
