@@ -280,9 +280,9 @@ def _over_alternates(kind: ComparisonKind, left: list[str], right: list[str]) ->
                 break
         else:
             owners += [i] * (len(some) * len(others))
-            for x in some:
-                firsts += [x if x < y else y for y in others]
-                seconds += [y if x < y else x for y in others]
+            for x in some:  # the built-in min and max take three times as long
+                firsts += [x if x < y else y for y in others]  # noqa: FURB136
+                seconds += [y if x < y else x for y in others]  # noqa: FURB136
     codes = np.full(len(owners), DIFFERENT, np.int8) if kind.kernel is None else kind.kernel(firsts, seconds)
     levels = np.full(len(left), DIFFERENT, np.int8)
     np.maximum.at(levels, np.array(owners, np.int64), codes)

@@ -55,6 +55,7 @@ class Twins:
             return np.zeros(len(left), dtype=bool)
         apart = self._verified.differ(columns, marks, left, right) | birth_orders_differ(marks, left, right)
         at = self._one_birth(self._rule, columns, left, right, np.flatnonzero(~apart))
+        at = at[~self._share_a_number(self._rule, columns, left[at], right[at])]
         if len(at):
             apart[at] = self._told_apart(self._rule, columns, left[at], right[at], self._forenames)
         return apart
@@ -124,7 +125,7 @@ class Twins:
     ) -> Bools:
         """Tell which pairs of one birth date and surname are two children: by their forenames, or by their numbers.
 
-        Forenames that are not alike tell so at one place (or where none is known), unless a number is in common;
+        They have no number in common. Forenames that are not alike tell so at one place (or where none is known);
         without `by_name` only those of a girl and a boy, or in one source. Numbers that differ tell so of two records
         of one source, and of forenames that are not quite the same.
         """
@@ -140,14 +141,21 @@ class Twins:
         for name in rule.places:
             place |= _overlap(columns, rows, hashes, index[name])
             unknown &= ~_both(*hashes, index[name])
-        shared, differ = np.zeros(len(left), dtype=bool), np.zeros(len(left), dtype=bool)
+        differ = np.zeros(len(left), dtype=bool)
         for name in rule.numbers:
-            shared |= _overlap(columns, rows, hashes, index[name])
             differ |= _both(*hashes, index[name])
         together = place | unknown
         if not rule.by_name:
             unlike &= surely
-        return ~shared & ((unlike & together) | (differ & (beside | ((codes > 0) & together))))
+        told: Bools = (unlike & together) | (differ & (beside | ((codes > 0) & together)))
+        return told
+
+    def _share_a_number(self, rule: TwinRule, columns: RecordColumns, left: Indices, right: Indices) -> Bools:
+        rows, shared = (left, right), np.zeros(len(left), dtype=bool)
+        hashes = columns.hashes(left), columns.hashes(right)
+        for name in rule.numbers:
+            shared |= _overlap(columns, rows, hashes, self._model.field_index[name])
+        return shared
 
     def _sexes_differ(self, first: Hashes, second: Hashes) -> Bools:
         differ = np.zeros(len(first), dtype=bool)
