@@ -34,6 +34,7 @@ from schemas.identity import child_number
 
 Sides = tuple[int, ...]
 """The clusters, by founder, of a conflict's live records, sorted."""
+Records = tuple[int, int]
 LevelsOf = Callable[[Indices, Indices], Levels]
 
 
@@ -88,7 +89,7 @@ class QuestionBook:
         stale = self._stale(touched.former, after)
         asked = self.asker.between(touched, statements, rules)
         asked += self.asker.about_decisions(touched, statements)
-        fresh, sides = self._states(asked, levels_of, numbers)
+        fresh, sides = self._states(asked, touched.compared, levels_of, numbers)
         others = self._oversize(touched, numbers)
         others |= self._of_clashes(statements, numbers, stale)
         others |= self._of_unbound_shields(statements, stale)
@@ -125,38 +126,52 @@ class QuestionBook:
         return {name for founder in questioned for name in self._by_cluster.get(founder, ())}
 
     def _states(
-        self, asked: list[Question], levels_of: LevelsOf, numbers: ChildNumbers
+        self, asked: list[Question], compared: Indices, levels_of: LevelsOf, numbers: ChildNumbers
     ) -> tuple[dict[str, ConflictState], dict[str, Sides]]:
         """Return questions as states of conflicts, by id, and the clusters of each."""
-        if not asked:
-            return {}, {}
         records, keys = self._records, self._records.keys
-        left, right = np.array([pair for each in asked for pair in each.evidence], np.int64).T
-        levels = levels_of(left, right)
-        compared = iter(zip(total_weights(levels, self._model).tolist(), map(tuple, levels.tolist()), strict=True))
         states: dict[str, ConflictState] = {}
         sides: dict[str, Sides] = {}
-        for each in asked:
-            evidence = []
-            for a, b in each.evidence:
-                weight, codes = next(compared)
-                first, second = sorted((keys[a], keys[b]))
-                evidence.append(EvidencePair(first, second, weight, codes))
-            clusters = sorted({each.left_cluster, each.right_cluster})
-            about = tuple(sorted((keys[each.left], keys[each.right])))
-            name = conflict_id(each.kind, about)
-            sides[name] = tuple(clusters)
+        abouts = [tuple(sorted((keys[each.left], keys[each.right]))) for each in asked]
+        names = [conflict_id(each.kind, about) for each, about in zip(asked, abouts, strict=True)]
+        evidence_of = self._evidence(asked, names, compared, levels_of)
+        for each, about, name in zip(asked, abouts, names, strict=True):
+            clusters = sides[name] = tuple(sorted({each.left_cluster, each.right_cluster}))
             states[name] = ConflictState(
                 each.kind,
                 about,
                 tuple(sorted(map(numbers, clusters))),
-                tuple(evidence),
+                tuple(map(evidence_of.__getitem__, each.evidence)),
                 each.decisions,
                 self._authority(clusters),
-                bool(records.shielded[clusters].any()),
+                any(map(records.shielded.item, clusters)),
                 "" if each.held == NOBODY else numbers(each.held),
             )
         return states, sides
+
+    def _evidence(
+        self, asked: list[Question], names: list[str], compared: Indices, levels_of: LevelsOf
+    ) -> dict[Records, EvidencePair]:
+        """Return the pairs of questions by record numbers; what a conflict says of unchanged records still holds."""
+        keys, changed = self._records.keys, set(compared.tolist())
+        found: dict[Records, EvidencePair] = {}
+        open_ones: dict[Records, tuple[str, str]] = {}
+        for each, name in zip(asked, names, strict=True):
+            state = self.states.get(name)
+            said = {(pair.left, pair.right): pair for pair in state.evidence} if state else {}
+            for a, b in each.evidence:
+                first, second = sorted((keys[a], keys[b]))
+                pair = None if a in changed or b in changed else said.get((first, second))
+                if pair is None:
+                    open_ones[a, b] = first, second
+                else:
+                    found[a, b] = pair
+        if open_ones:
+            levels = levels_of(*np.array(list(open_ones), np.int64).T)
+            weights, codes = total_weights(levels, self._model).tolist(), zip(*levels.T.tolist(), strict=True)
+            for records, sides, weight, each_code in zip(open_ones, open_ones.values(), weights, codes, strict=True):
+                found[records] = EvidencePair(*sides, weight, each_code)
+        return found
 
     def _authority(self, clusters: Iterable[int]) -> str:
         members = [rid for founder in clusters for rid in self._clusters.members_of(founder)]
