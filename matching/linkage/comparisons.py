@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from matching.linkage import similarity as sim
 from matching.linkage.columns import RecordColumns, vague, with_alternates
-from matching.linkage.hashing import Hashes, Indices, combine_unordered, one_of_each
+from matching.linkage.hashing import MISSING, Hashes, Indices, combine_unordered, one_of_each
 from matching.linkage.model import NULL_LEVEL, Comparison, ComparisonLevel, LinkageModel
 from matching.linkage.normalise import ALTERNATE
 from matching.linkage.row_pairs import RowPairs
@@ -201,7 +201,8 @@ def _most(pairs: RowPairs, field: int, weights: tuple[int, ...]) -> npt.NDArray[
     left, right = pairs.hashes(field)
     several = with_alternates(pairs.flags, field)
     alike = np.where(several[pairs.left] | several[pairs.right], max(weights[1:]), max(weights[1:-1]))
-    return np.where((left == 0) | (right == 0), weights[NULL_LEVEL], np.where(left == right, max(weights), alike))
+    missing = np.minimum(left, right) == MISSING
+    return np.where(missing, weights[NULL_LEVEL], np.where(left == right, max(weights), alike))
 
 
 def _levels(pairs: RowPairs, comparison: Comparison, model: LinkageModel) -> Levels:
@@ -219,14 +220,13 @@ def _same_source(pairs: RowPairs) -> Levels:
 def _agreement(pairs: RowPairs, kind: ComparisonKind, fields: tuple[int, ...]) -> Levels:
     """Return the level codes of one comparison."""
     left, right = pairs.hashes(fields[0])
-    missing = (left == 0) | (right == 0)
+    missing = np.minimum(left, right) == MISSING
     equal = left == right
-    levels = np.full(len(left), DIFFERENT, np.int8)
-    levels[equal] = kind.equal
+    levels = np.where(equal, np.int8(kind.equal), np.int8(DIFFERENT))
     if kind.vague is not None:
         levels[equal & vague(pairs.flags, fields[0])[pairs.left]] = kind.vague
     levels[missing] = NULL_LEVEL
-    unequal = np.flatnonzero(~equal & ~missing)
+    unequal = np.flatnonzero(~(equal | missing))
     if len(unequal):
         levels[unequal] = _closest(pairs, kind, fields[0], unequal, (left[unequal], right[unequal]))
     if kind.swapped is not None and len(fields) == 2:
@@ -242,12 +242,15 @@ def _closest(
     """Return the levels of the pairs `which`, whose values are present and unequal as a whole."""
     several = with_alternates(pairs.flags, field)
     either = several[pairs.left[which]] | several[pairs.right[which]]
-    levels = np.full(len(which), DIFFERENT, np.int8)
     # A fixed order of the two values makes the level independent of which record came first.
     forward = hashes[0] <= hashes[1]
     first = np.where(forward, pairs.left[which], pairs.right[which])
     second = np.where(forward, pairs.right[which], pairs.left[which])
-    single, many = np.flatnonzero(~either), np.flatnonzero(either)
+    many = np.flatnonzero(either)
+    if kind.kernel is not None and not len(many):
+        return _by_unique_values(kind.kernel, pairs, field, (first, second), hashes)
+    levels = np.full(len(which), DIFFERENT, np.int8)
+    single = np.flatnonzero(~either)
     if kind.kernel is not None and len(single):
         rows, codes = (first[single], second[single]), (hashes[0][single], hashes[1][single])
         levels[single] = _by_unique_values(kind.kernel, pairs, field, rows, codes)

@@ -89,12 +89,14 @@ def questions(
     """
     groups: dict[tuple[int, int], list[_Pair]] = {}
     for pair in _pairs(crossing, key_of):
-        low, high = sorted(pair.clusters)
-        if (low, high) not in answered:
-            groups.setdefault((low, high), []).append(pair)
+        one, other = pair.clusters
+        clusters = (one, other) if one < other else (other, one)
+        if clusters not in answered:
+            groups.setdefault(clusters, []).append(pair)
     found = []
     for pairs in groups.values():
-        pairs.sort()
+        if len(pairs) > 1:
+            pairs.sort()
         kind, held = _kind(pairs, shielded, model)
         if kind is not None:
             best = pairs[0]

@@ -165,7 +165,7 @@ def collect_evidence(
         left.tolist(),
         right.tolist(),
         region.weights[chosen].tolist(),
-        map(tuple, levels_of(left, right).tolist()),
+        zip(*levels_of(left, right).T.tolist(), strict=True),
         strict=True,
     )
     for rid, other, weight, levels in pairs:
