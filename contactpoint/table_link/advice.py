@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from contactpoint.table_link.config import LinkConfig
 from contactpoint.table_link.reading import Table, texts
 from matching.estimation.training import Trained
 from matching.linkage.columns import RecordColumns
+from matching.linkage.hashing import Indices
 from matching.linkage.model import NULL_LEVEL, LinkageModel
 from matching.linkage.scoring import match_probability, total_weights
 
@@ -47,8 +49,11 @@ def warnings_of(table: Table, config: LinkConfig, columns: RecordColumns, model:
     return said
 
 
-def expectations(model: LinkageModel, trained: Trained | None, largest: int) -> list[str]:
-    """Return where the linkage as a whole should not be trusted without a look at it."""
+def expectations(model: LinkageModel, trained: Trained | None, largest: int, cut: Sequence[Indices] = ()) -> list[str]:
+    """Return where the linkage as a whole should not be trusted without a look at it.
+
+    `cut` are the records of each component that was too large to be clustered whole (`Resolution.oversize`).
+    """
     said: list[str] = []
     if _best_probability(model) < _SURE:
         said.append(
@@ -64,6 +69,12 @@ def expectations(model: LinkageModel, trained: Trained | None, largest: int) -> 
         said.append(f"about {100 * (1 - trained.expected.precision):.0f} of 100 linked pairs are expected to be wrong")
     if trained is not None and trained.expected.recall < _LOW_RECALL:
         said.append(f"about {100 * (1 - trained.expected.recall):.0f} of 100 true pairs are expected to be missed")
+    if cut:
+        said.append(
+            f"{len(cut):,} groups of connected records, {sum(map(len, cut)):,} in all, were larger than "
+            f"{model.component_cap:,} and were cut at their weakest links: look for a value that many people share by "
+            "mistake and leave it empty"
+        )
     if largest > _LARGE:
         said.append(f"the largest cluster has {largest:,} records: look whether that can be")
     return said

@@ -48,6 +48,7 @@ _UNIQUE = {"yes": "hard", "mostly": "soft", "no": "none"}
 class LinkReport:
     """What a run did; precision and recall are what training expects at the threshold, None with a given model.
 
+    `training_pairs` are the pairs that training looked at: all, or a sample of them where they are many.
     `record_id` and `source` are the columns of these; `columns` says what each field was taken for, `left_out` why a
     column was not compared. `repeats` are the records beyond the first few that equal others in everything and follow
     them; they count in no pairs or matches. `stopped_blocks` are the rules with blocks too large to be compared;
@@ -59,6 +60,7 @@ class LinkReport:
     largest_cluster: int
     compared_pairs: int
     scored_pairs: int
+    training_pairs: int | None
     model: str
     threshold_bits: float
     expected_precision: float | None
@@ -138,7 +140,8 @@ def _report(table: Table, settings: LinkConfig, linked: Linked) -> LinkReport:
     sizes = np.unique(outcome.clusters, return_counts=True)[1]
     largest = int(sizes.max(initial=0))
     stopped = stopped_blocks(linked.columns, model)
-    warnings = warnings_of(table, settings, linked.columns, model) + expectations(model, trained, largest)
+    warnings = warnings_of(table, settings, linked.columns, model)
+    warnings += expectations(model, trained, largest, outcome.resolution.oversize)
     doubts = [each.words(name) for name, grounds in linked.dates.items() for each in grounds if each.doubtful]
     return LinkReport(
         records=len(linked.columns),
@@ -146,6 +149,7 @@ def _report(table: Table, settings: LinkConfig, linked: Linked) -> LinkReport:
         largest_cluster=largest,
         compared_pairs=outcome.compared_pairs,
         scored_pairs=len(outcome.pairs.left),
+        training_pairs=trained.pairs if trained else None,
         model=model.model_id,
         threshold_bits=model.link_threshold / CENTIBITS,
         expected_precision=trained.expected.precision if trained else None,

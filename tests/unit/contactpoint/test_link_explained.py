@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from contactpoint.table_link import Outputs, run_link
+from contactpoint.table_link.advice import expectations
 from contactpoint.table_link.blocks import Stopped, StoppedRule, stopped_blocks, within_budget
 from contactpoint.table_link.why import PairAnswer
 from matching.estimation.specification import untrained_model
@@ -54,6 +56,15 @@ def test_a_pair_is_explained_as_it_was_scored_with_the_rules_that_brought_it_tog
             assert [row.level for row in said.explanation.rows if row.comparison == "given"] == [pair["given"]]
             assert said.rules
             assert ("joined the groups" if together else "mean weight") in said.because
+
+
+def test_a_row_that_repeats_others_in_everything_is_told_to_follow_them(table: pa.Table, tmp_path: Path) -> None:
+    same = {"place": "s0", "person": "x", "first": "Mirabelle", "last": "Dunvegan", "code": "ZB7 3AA"}
+    rows = [{"id": f"x{i:02}", **same, "y": "2011", "m": "4", "d": "17"} for i in range(13)]
+    link(tmp_path, UNSUPERVISED, pa.concat_tables([table, pa.Table.from_pylist(rows, table.schema)]))
+    said = explained(tmp_path, "x12", "x05")
+    assert (said.together, said.sizes) == (True, (13, 13))
+    assert said.because.startswith("x12 equals x00 in everything and follows it. Clustering joined the groups")
 
 
 def test_rows_that_no_rule_brings_together_are_explained_too(table: pa.Table, tmp_path: Path) -> None:
@@ -106,3 +117,10 @@ def test_a_given_model_may_cost_a_table_no_more_pairs_than_training_would() -> N
     bound = within_budget(columns, replace(model, stop_keys=(5,)))
     assert set(bound.stop_keys) > {5}
     assert sum(len(left) for left, _ in candidate_pairs(columns, bound)) < 2000
+
+
+def test_components_that_were_cut_are_told() -> None:
+    model = replace(untrained_model("t", (Field("family", "surname"), Field("born", "date"))), component_cap=2000)
+    said = expectations(model, None, 5, [np.arange(2500), np.arange(2100)])
+    assert any("2 groups of connected records, 4,600 in all, were larger than 2,000" in each for each in said)
+    assert not any("groups of connected" in each for each in expectations(model, None, 5))
