@@ -16,8 +16,9 @@ INSTALLED := $(VENV)/installed-$(if $(BENCH),bench,dev)
 BENCH_INSTALLED := $(VENV)/installed-bench
 STACK := $(BIN)/python -m contactpoint.stack
 PYTEST := $(BIN)/pytest
-# Two processes, each with a Kafka and a PostgreSQL of its own; a test file stays in one of them.
-TOGETHER ?= -n 2 --dist loadfile
+# Three processes, each with a Kafka and a PostgreSQL of its own: tests that kill and restart things wait a good part of
+# their time. A test file stays in one process; the files that take longest begin first (tests/conftest.py).
+TOGETHER ?= -n 3 --dist loadfile --no-loadscope-reorder
 CODE := contactpoint schemas connectors ingest matching projections tests $(wildcard benchmarks)
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
   --custom-compile-command 'make lock' $(UPGRADE)

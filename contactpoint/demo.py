@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from contactpoint.running.audit_parts import audit_parts
 from contactpoint.running.drain import wait_until_drained
 from contactpoint.running.practice import practice
 from contactpoint.running.supervisor import RETENTION, STAGES, Supervisor
+from contactpoint.running.waiting import comes_true
 from contactpoint.stack import ConsoleReporter, StackAddresses, StackConfig, reset, up
 from contactpoint.world import WorldSettings, WorldSummary, simulate
 from ingest.seals import Seals
@@ -193,14 +193,12 @@ def _show_the_service(demo: _Demo, number: str) -> None:
 
 def _wait_for_the_witness(demo: _Demo) -> None:
     """Wait for the checkpoint that covers what was just entered; if none comes, `verify` says so."""
-    deadline = time.monotonic() + _PATIENCE
     with connect(demo.where.postgres_settings(), autocommit=True) as connection:
-        while _uncovered(connection) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        comes_true(lambda: _covered(connection), _PATIENCE)
 
 
-def _uncovered(connection: Connection[TupleRow]) -> bool:
-    return bool(read_pending(connection, 1)) or witnessed(connection) < read_tree(connection).size
+def _covered(connection: Connection[TupleRow]) -> bool:
+    return not read_pending(connection, 1) and witnessed(connection) >= read_tree(connection).size
 
 
 def _show_digests(demo: _Demo) -> None:

@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow
 
 from connectors.kafka import end_offsets
 from connectors.postgres import connect
+from contactpoint.running.waiting import comes_true
 from matching.sql import QUERIES
 from matching.stage.messages import Position
 from matching.stage.store import read_positions
@@ -121,10 +122,8 @@ def _linked_by(connection: Connection[TupleRow]) -> str | None:
 
 
 def _wait(done: Callable[[], bool], until: float, what: str) -> None:
-    while not done():
-        if time.monotonic() > until:
-            raise RetriableError(f"{what} in time: is it running? The decision itself is safe")
-        time.sleep(_PAUSE)
+    if not comes_true(done, until - time.monotonic()):
+        raise RetriableError(f"{what} in time: is it running? The decision itself is safe")
 
 
 def _all_read(positions: list[Position], ends: Mapping[tuple[str, int], int]) -> bool:

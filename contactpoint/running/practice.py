@@ -25,6 +25,7 @@ from contactpoint.issuer.certificates import Authority, Certificate
 from contactpoint.issuer.web import publish_keys
 from contactpoint.running.audit_parts import audit_parts
 from contactpoint.running.supervisor import StageCommand, Supervisor
+from contactpoint.running.waiting import comes_true
 from contactpoint.stack import StackAddresses
 from contactpoint.stack.kafka import free_ports
 from projections.service.install import install
@@ -133,9 +134,6 @@ def _employ(postgres: PostgresSettings) -> None:
 
 
 def _wait(running: Practice, stages: Supervisor) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not running.is_up():
-        if time.monotonic() > deadline:
-            message = f"the directory service does not answer:\n{stages.log_tail('service')}"
-            raise RetriableError(message)
-        time.sleep(0.2)
+    if not comes_true(running.is_up, _PATIENCE):
+        message = f"the directory service does not answer:\n{stages.log_tail('service')}"
+        raise RetriableError(message)

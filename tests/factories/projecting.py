@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from projections.status import lags
 from schemas.catalogue import AnyEvent
 from schemas.codec import encode
 from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.waiting import wait_until
 from tests.unit.projections.histories import topic_of
 
 # Small batches, so that the log is long in commits, and a short stand-by.
@@ -87,14 +87,12 @@ def commits(connection: Connection[TupleRow], projection: Projection) -> int:
 def wait_for_commits(connection: Connection[TupleRow], projection: Projection, count: int) -> None:
     """Wait until the projection has committed `count` more batches."""
     target = commits(connection, projection) + count
-    while commits(connection, projection) < target:
-        time.sleep(0.002)
+    wait_until(lambda: commits(connection, projection) >= target, "the projection to commit", pause=0.002)
 
 
 def wait_for_the_end(connection: Connection[TupleRow], kafka: KafkaSettings, projection: Projection) -> None:
     """Wait until the projection has folded all that there is."""
-    while any(row.lag for row in lags(connection, kafka, projection)):
-        time.sleep(0.05)
+    wait_until(lambda: not any(row.lag for row in lags(connection, kafka, projection)), "all to be folded", pause=0.05)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -21,8 +21,7 @@ from contactpoint.issuer import Issuer
 from contactpoint.issuer.certificates import Authority, Certificate
 from contactpoint.issuer.web import publish_keys
 from schemas.settings import PostgresSettings
-
-STARTED_WITHIN = 60
+from tests.factories.waiting import wait_until
 
 
 @dataclass
@@ -96,10 +95,10 @@ def start(postgres: PostgresSettings, folder: Path, *arguments: str) -> subproce
 
 def _address(process: subprocess.Popen[str], folder: Path) -> str:
     """Wait until the service answers, and return its address."""
-    ends = time.monotonic() + STARTED_WITHIN
-    while time.monotonic() < ends and process.poll() is None:
-        found = re.search(r"listening on 127\.0\.0\.1:(\d+)", (folder / "serve.log").read_text())
-        if found is not None:
-            return f"https://localhost:{found[1]}"
-        time.sleep(0.05)
-    raise AssertionError((folder / "serve.log").read_text())
+    log = folder / "serve.log"
+
+    def listening() -> re.Match[str] | None:
+        assert process.poll() is None, log.read_text()
+        return re.search(r"listening on 127\.0\.0\.1:(\d+)", log.read_text())
+
+    return f"https://localhost:{wait_until(listening, 'the service to listen', logs=log.read_text)[1]}"

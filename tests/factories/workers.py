@@ -6,12 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -27,9 +25,7 @@ from schemas.codec import encode
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import MATCHING_TOPICS
 from tests.factories.linkage import SourceEvent, hand_made_model, topic_of
-
-PATIENCE = 120.0
-Found = TypeVar("Found")
+from tests.factories.waiting import PATIENCE, Found, wait_until
 
 
 @dataclass(slots=True)
@@ -105,15 +101,7 @@ class Bench:
 
     def wait_until(self, condition: Callable[[], Found | None], what: str) -> Found:
         """Look again and again until the condition holds; fail with the workers' logs when it takes too long."""
-        deadline = time.monotonic() + self.patience
-        while True:
-            found = condition()
-            if found:
-                return found
-            if time.monotonic() > deadline:
-                logs = "\n".join(worker.log.read_text()[-3000:] for worker in self.workers)
-                raise AssertionError(f"not within {self.patience:.0f} s: {what}\n{logs}")
-            time.sleep(0.02)
+        return wait_until(condition, what, seconds=self.patience, logs=self._logs)
 
     def drain(self) -> None:
         """Wait until everything fed is in the tables and published."""
@@ -148,6 +136,9 @@ class Bench:
             yield connection
         finally:
             connection.close()
+
+    def _logs(self) -> str:
+        return "\n".join(worker.log.read_text()[-3000:] for worker in self.workers)
 
     def _is_drained(self, ends: Mapping[tuple[str, int], int]) -> bool:
         positions = {(topic, part): at for topic, part, at in self.query(QUERIES["read_positions"])}

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,9 +30,9 @@ from schemas.access import Leaf
 from schemas.errors import ConfigurationError
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.trail import entry, make_keys, open_trail, run_verifier
+from tests.factories.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120.0
 
 
 @contextmanager
@@ -44,13 +44,6 @@ def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.backup import copy_files, give_to_server, put_back
 from tests.factories.projecting import commits, end, publish, running, wait_for_commits, wait_for_the_end
 from tests.factories.trail import Trail, entry, in_process, open_trail
+from tests.factories.waiting import wait_until
 from tests.integration.conftest import stack_config
 from tests.unit.projections.histories import long_history
 
@@ -56,8 +56,7 @@ class Archived:
             connection.execute("select pg_create_restore_point(%s)", [name])
             row = connection.execute("select pg_walfile_name(pg_switch_wal())").fetchone()
             assert row is not None
-            while not (self.archive / row[0]).is_file():
-                time.sleep(0.05)
+            wait_until((self.archive / row[0]).is_file, "the segment to be archived")
 
     def lose_and_restore(self, moment: str) -> None:
         """SIGKILL the server, delete its files, and bring the backup to the named moment."""
@@ -74,8 +73,8 @@ class Archived:
         give_to_server(self.server, self.server.config.data / "recovery.signal")
         self.server.start()
         with connect(self.postgres, autocommit=True) as connection:
-            while connection.execute("select pg_is_in_recovery()").fetchone() == (True,):
-                time.sleep(0.05)
+            recovering = "select pg_is_in_recovery()"
+            wait_until(lambda: connection.execute(recovering).fetchone() == (False,), "the end of recovery")
 
 
 @pytest.fixture

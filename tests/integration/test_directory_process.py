@@ -23,6 +23,12 @@ from tests.factories.service_process import Server, serving
 PER_RUN = 200
 STAFF = 10
 
+# A server killed amid a handshake leaves httpx with a socket that it does not close.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 
 @pytest.fixture
 def desk(postgres: PostgresSettings) -> Desk:
@@ -108,9 +114,6 @@ ASKED: tuple[tuple[str, dict[str, str]], ...] = (
 )
 
 
-# A server killed amid a handshake leaves httpx with a socket that it does not close.
-@pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("rounds", [2, pytest.param(60, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)])])
 def test_whatever_is_asked_and_whenever_it_is_killed_no_byte_of_an_answer_is_without_its_entry(
     desk: Desk, tmp_path: Path, rounds: int

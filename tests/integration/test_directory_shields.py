@@ -24,6 +24,7 @@ from projections.status import lags
 from schemas.catalogue import AnyEvent
 from schemas.codec import encode
 from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.waiting import wait_until
 from tests.unit.projections.decision_events import clock, shield
 from tests.unit.projections.histories import CHILDREN, KEYS, identity_events, topic_of
 from tests.unit.projections.test_directory_decisions import HIDDEN, told
@@ -104,8 +105,7 @@ def readers(postgres: PostgresSettings, look: Callable[[float, str], None], coun
 
 
 def wait_for_no_lag(kafka: KafkaSettings, connection: Connection[TupleRow]) -> None:
-    while any(row.lag for row in lags(connection, kafka, DIRECTORY)):
-        time.sleep(0.01)
+    wait_until(lambda: not any(row.lag for row in lags(connection, kafka, DIRECTORY)), "no lag", pause=0.01)
 
 
 def test_a_role_that_reads_every_published_table_reaches_nothing_that_a_shield_hides(
@@ -146,13 +146,11 @@ def test_no_read_that_begins_after_a_shield_was_acknowledged_sees_a_hidden_item(
     with running(kafka, postgres):
         wait_for_no_lag(kafka, connection)
         with readers(postgres, lambda began, text: seen.append((began, HIDDEN in text))):
-            while not seen:
-                time.sleep(0.01)
+            wait_until(lambda: seen, "a first read", pause=0.01)
             publish(kafka, [shield(KEYS[0])])
             wait_for_no_lag(kafka, connection)
             acknowledged = time.monotonic()
-            while sum(began > acknowledged for began, _ in list(seen)) < 200:
-                time.sleep(0.01)
+            wait_until(lambda: sum(began > acknowledged for began, _ in list(seen)) >= 200, "later reads", pause=0.01)
     assert any(hidden for _, hidden in seen)
     assert not any(hidden for began, hidden in seen if began > acknowledged)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -23,10 +22,10 @@ from tests.factories.directory_service import REASON, Desk, pupil
 from tests.factories.directory_service import running as serving
 from tests.factories.projecting import commits, end, publish, running, wait_for_commits, wait_for_the_end
 from tests.factories.small_disk import SmallDisk, small_disk
+from tests.factories.waiting import wait_until
 from tests.integration.conftest import run_as_owner, stack_config
 from tests.unit.projections.histories import long_history
 
-PATIENCE = 120.0
 FULL = "No space left on device"
 
 
@@ -49,13 +48,6 @@ def crowded(stack: LocalStack, disk: SmallDisk) -> Iterator[PostgresSettings]:
     yield PostgresSettings(dsn=stack.postgres.config.dsn("crowded"))
     disk.clear()
     run_as_owner(stack, sql.SQL("drop database crowded with (force)").format())
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 def complaints(server: PostgresServer) -> int:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from schemas.events import RecordWithdrawn, record_event_id
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.backup import copy_files, put_back
 from tests.factories.line import DATABASE_SCHEMAS, Line, kill
+from tests.factories.waiting import wait_until
 from tests.integration.test_erasure import TWO, drop_all_tables_but_the_ledger_and_the_vault, found, read, values_of
 
 pytestmark = pytest.mark.integration
@@ -50,7 +50,7 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
         line.drain()
         assert len(line.outcome().memberships) == len(children) - 1
         keeper = line.start("retention", "run", **QUICK)
-        wait_for(lambda: newest_day(line) == datetime.now(UTC).date(), "today has begun")
+        wait_until(lambda: newest_day(line) == datetime.now(UTC).date(), "today has begun")
         assert not line.ask("retention", "orders"), "nothing is due today"
         line.run("retention", "advance", FAR)
         for steps in (1, 8, 15):
@@ -58,7 +58,7 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
             kill(keeper)
             keeper = line.start("retention", "run", **QUICK)
         second = line.start("retention", "run", **QUICK)
-        wait_for(lambda: len(finished(line)) == len(children), "everybody is erased")
+        wait_until(lambda: len(finished(line)) == len(children), "everybody is erased")
         for each in (keeper, second):
             each.terminate()
             assert each.wait(20) == 0
@@ -147,15 +147,8 @@ def openable(line: Line, members: tuple[str, ...]) -> int:
     return sum(message.value is not None for message in read(line.kafka) if message.key in keys)
 
 
-def wait_for(done: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, f"waited in vain: {what}"
-        time.sleep(0.05)
-
-
 def wait_for_steps(line: Line, steps: int) -> None:
-    wait_for(lambda: done_steps(line) >= steps, f"{steps} steps are done")
+    wait_until(lambda: done_steps(line) >= steps, f"{steps} steps are done")
 
 
 def binaries() -> Path:
