@@ -90,7 +90,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """P(match | vector) of each vector, P(match and not moved | vector), and P(kin | vector, no match)."""
+    """P(match | vector) of each vector, P(not moved | vector, match), and P(kin | vector, no match)."""
 
     matched: Posteriors
     stayed: Posteriors
@@ -109,7 +109,7 @@ def judge(
     ours, stay = _likelihood_of_match(levels, probabilities.m, used, moves)
     others, akin = _likelihood_of_others(levels, probabilities.u, used, kin)
     matched = _probability(np.log(prior) - np.log1p(-prior) + ours - others)
-    return Judged(matched, matched * stay, akin)
+    return Judged(matched, stay, akin)
 
 
 def _likelihood_of_match(

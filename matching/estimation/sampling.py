@@ -179,6 +179,19 @@ class Groups:
         there = np.flatnonzero(counts + non_matches)
         return Vectors(self.vectors[there], counts[there].astype(np.float64), non_matches[there].astype(np.float64))
 
+    def share(self, rule: int, labels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the mean label of the pairs of each vector of `counted(rule)`; `labels` are those of groups."""
+        given = self.of_rule(rule)
+        vector, counts = self.vector[given], self.counts[given]
+        there = np.unique(vector)
+        expected = np.bincount(vector, labels[given] * counts)[there]
+        unknown = np.bincount(vector, counts * ~self.known_non_match[given])[there]
+        return expected / np.maximum(unknown, 1.0)
+
+    def mean(self, labels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the mean of the labels of each group's pairs."""
+        return np.bincount(self.inverse, labels, len(self)) / self.counts
+
 
 def group(pairs: TrainingPairs) -> Groups:
     """Group pairs that training cannot tell apart."""

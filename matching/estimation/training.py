@@ -163,13 +163,13 @@ def _guess(
     say("estimating m and u")
     randoms = random_pairs(columns, model, RANDOM_PAIRS, seed)
     groups = group(pairs)
-    found = label_without_truth(model, groups, randoms, seed)
-    labels, prior = found.labels[groups.inverse], found.prior
+    found = label_without_truth(model, pairs, groups, randoms, seed)
+    labels, prior = found.labels, found.prior
     claimed = claimed_elsewhere(columns, pairs, labels, model, SURE)
     if claimed.any():
         barred = group(replace(pairs, known_non_match=pairs.known_non_match | claimed))
-        found = label_without_truth(model, barred, randoms, seed)
-        labels = found.labels[barred.inverse]
+        found = label_without_truth(model, pairs, barred, randoms, seed)
+        labels = found.labels
         if all(policy.unique == "hard" for policy in model.source_policies):
             groups, prior = barred, found.prior
         else:  # clustering does not bar them, so they count in what a weight is worth
@@ -187,7 +187,7 @@ def _finish(
     judge: Judge | None = None,
 ) -> Trained:
     """Drop rules that add nothing, choose the threshold, and calibrate the weights where that is clearly worth it."""
-    of_groups = np.bincount(groups.inverse, counted.labels, len(groups)) / groups.counts
+    of_groups = groups.mean(counted.labels)
     kept = needed_rules(groups, of_groups, len(model.blocking_rules))
     rules = tuple(model.blocking_rules[i] for i in kept) or model.blocking_rules
     lean = replace(model, blocking_rules=rules, stop_keys=())

@@ -9,7 +9,8 @@
    Matches who moved house between their records are allowed for (`em.Moves`), and relatives, whose many agreements
    look like one person's, are a class of non-matches of their own wherever forenames can tell them (`em.Kin`). A rule
    whose matches are unlike people in some comparison is hardly listened to.
-3. A pair's label is the mean of what its rules say; m, u and the prior of the model are those of all blocked pairs
+3. Where people are recorded often, their tidy records tell the untidy (`transitivity`), and step 2 goes on from there.
+4. A pair's label is the mean of what its rules say; m, u and the prior of the model are those of all blocked pairs
    under these labels. So u is that of *blocked* non-matches: on households and children this is most of the accuracy.
 
 Shares of matches of single rules come out within two points of the truth (50,000 dirty records; children).
@@ -27,10 +28,12 @@ from matching.estimation.ecm import Blocked, starting_m
 from matching.estimation.em import Fit, Free, Kin, Moves, Posteriors, Vectors, fit, judge, posteriors
 from matching.estimation.probabilities import Probabilities, Table, estimate, level_table, starting_probabilities
 from matching.estimation.rules import rule_fields, whole_fields
-from matching.estimation.sampling import Groups, RandomPairs
+from matching.estimation.sampling import Groups, RandomPairs, TrainingPairs
+from matching.estimation.transitivity import people_recorded_often, told_by_people
 from matching.linkage.model import LinkageModel
 
 _ROUNDS: Final = 4
+_CORRECTIONS: Final = 2  # after which labels stand still
 _RELIABLE: Final = 2.0  # power of a rule's share of matches in the mean of m: a rule of mostly namesakes hardly counts
 _FEWEST_USED: Final = 2  # comparisons that a rule must leave open to be judged, if the table has three
 _DOUBT: Final = 0.1  # the say that the starting m keeps beside rules that have at most 1 each
@@ -46,7 +49,7 @@ _ENOUGH: Final = 100.0  # matches from which a rule has its full say
 
 @dataclass(frozen=True, slots=True)
 class Labelling:
-    """What training found: m and u, the share of matches, and the match probability of each group of blocked pairs.
+    """What training found: m and u, the share of matches, and the match probability of each blocked pair.
 
     `rule_priors` are the shares of matches of single rules by number, where they could be told.
     """
@@ -129,8 +132,10 @@ class _State:
     moves: Moves
 
 
-def label_without_truth(model: LinkageModel, groups: Groups, randoms: RandomPairs, seed: int) -> Labelling:
-    """Estimate m, u, prior and labels from blocked pairs and random pairs."""
+def label_without_truth(
+    model: LinkageModel, pairs: TrainingPairs, groups: Groups, randoms: RandomPairs, seed: int
+) -> Labelling:
+    """Estimate m, u, prior and labels from blocked pairs (`groups` are theirs) and random pairs."""
     belief = starting_probabilities(model)
     places = np.array([comparison.kind in _PLACES for comparison in model.comparisons], dtype=bool)
     rules = _judgeable(model, groups, places)
@@ -140,7 +145,12 @@ def label_without_truth(model: LinkageModel, groups: Groups, randoms: RandomPair
     for _ in range(_ROUNDS):
         state = _learn(rules, _fit_rules(rules, Probabilities(state.m, u), belief, state.moves), belief, state.moves)
     fits = _fit_rules(rules, Probabilities(state.m, u), belief, state.moves)
-    return _labelled(groups, rules, fits, state.moves, Probabilities(state.m, belief.u))
+    labels, often = _said_of_pairs(groups, pairs, rules, fits, state.moves)
+    for _ in range(_CORRECTIONS if often else 0):
+        state = _learn(rules, _corrected(groups, rules, fits, groups.mean(labels)), belief, state.moves)
+        fits = _fit_rules(rules, Probabilities(state.m, u), belief, state.moves)
+        labels, _ = _said_of_pairs(groups, pairs, rules, fits, state.moves)
+    return _labelled(groups, rules, fits, labels, Probabilities(state.m, belief.u))
 
 
 def _judgeable(model: LinkageModel, groups: Groups, places: npt.NDArray[np.bool_]) -> list[_Rule]:
@@ -201,7 +211,8 @@ def _learn(rules: list[_Rule], fits: list[Fit], belief: Probabilities, moves: Mo
     moved, seen = 0.0, 0.0
     for rule, found in zip(rules, fits, strict=True):
         said = judge(rule.vectors.levels, found.probabilities, found.prior, rule.used, rule.moves(moves), found.kin)
-        matched, stayed = said.matched * rule.vectors.counts, said.stayed * rule.vectors.counts
+        matched = found.posteriors * rule.vectors.counts
+        stayed = matched * said.stayed
         weight = found.prior**_RELIABLE * min(1.0, matched.sum() / _ENOUGH) * _say(rule, found, belief)
         m = estimate(level_table(rule.vectors.levels, matched), belief.m)
         at_home = estimate(level_table(rule.vectors.levels, stayed), belief.m)
@@ -216,10 +227,11 @@ def _learn(rules: list[_Rule], fits: list[Fit], belief: Probabilities, moves: Mo
     return _State(m, replace(moves, share=moved / seen if seen > 0.0 else moves.share))
 
 
-def _labelled(groups: Groups, rules: list[_Rule], fits: list[Fit], moves: Moves, belief: Probabilities) -> Labelling:
-    """Return the mean of what a pair's rules say about it, and m and u of all pairs under these labels."""
-    said, voices = np.zeros(len(groups)), np.zeros(len(groups))
-    levels = groups.levels
+def _said_of_pairs(
+    groups: Groups, pairs: TrainingPairs, rules: list[_Rule], fits: list[Fit], moves: Moves
+) -> tuple[Posteriors, bool]:
+    """Return the mean of what its rules say about each pair, corrected where people are recorded often, and if so."""
+    said, voices, levels = np.zeros(len(groups)), np.zeros(len(groups)), groups.levels
     for rule, found in zip(rules, fits, strict=True):
         given = groups.of_rule(rule.number)
         said[given] += posteriors(
@@ -228,15 +240,38 @@ def _labelled(groups: Groups, rules: list[_Rule], fits: list[Fit], moves: Moves,
         voices[given] += 1.0
     labels = np.divide(said, voices, out=np.zeros_like(said), where=voices > 0.0)
     labels[groups.known_non_match] = 0.0
+    of_pairs = labels[groups.inverse]
+    people = people_recorded_often(pairs.left, pairs.right, of_pairs)
+    if people is None:
+        return of_pairs, False
+    barred = groups.known_non_match[groups.inverse]
+    return told_by_people(pairs.left, pairs.right, of_pairs, barred, people), True
+
+
+def _corrected(groups: Groups, rules: list[_Rule], fits: list[Fit], labels: Posteriors) -> list[Fit]:
+    """Return the fits with the share of matches, and of those of each vector, that the labels of groups give."""
+    corrected = []
+    for rule, found in zip(rules, fits, strict=True):
+        matched, counts = groups.share(rule.number, labels), rule.vectors.counts
+        share = float((matched * counts).sum() / max(1.0, counts.sum()))
+        corrected.append(replace(found, posteriors=matched, prior=share))
+    return corrected
+
+
+def _labelled(
+    groups: Groups, rules: list[_Rule], fits: list[Fit], labels: Posteriors, belief: Probabilities
+) -> Labelling:
+    """Return m and u of all pairs under these labels."""
     # A pair whose rules could not be judged says nothing either way.
-    heard = groups.counts * ((voices > 0.0) | groups.known_non_match)
+    judged = np.any([groups.known_non_match, *(groups.of_rule(rule.number) for rule in rules)], axis=0)
+    heard, of_groups = groups.counts * judged, groups.mean(labels)
     probabilities = Probabilities(
-        estimate(level_table(levels, labels * heard), belief.m),
-        estimate(level_table(levels, (1.0 - labels) * heard), belief.u),
+        estimate(level_table(groups.levels, of_groups * heard), belief.m),
+        estimate(level_table(groups.levels, (1.0 - of_groups) * heard), belief.u),
     )
     # Pairs that are barred anyway make no match less likely.
     open_pairs = heard[~groups.known_non_match].sum()
-    prior = float(np.clip((labels * heard).sum() / max(1.0, open_pairs), 1e-6, 1.0 - 1e-6))
+    prior = float(np.clip((of_groups * heard).sum() / max(1.0, open_pairs), 1e-6, 1.0 - 1e-6))
     priors = {rule.number: found.prior for rule, found in zip(rules, fits, strict=True)}
     return Labelling(probabilities, prior, labels, priors)
 

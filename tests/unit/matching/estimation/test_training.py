@@ -54,7 +54,7 @@ def test_the_share_of_matches_of_each_rule_is_found_without_labels() -> None:
     groups = group(pairs)
     true = np.bincount(groups.inverse, made.people[pairs.left] == made.people[pairs.right], len(groups))
 
-    found = label_without_truth(made.model, groups, random_pairs(made.columns, made.model, 10**5, 1), 1)
+    found = label_without_truth(made.model, pairs, groups, random_pairs(made.columns, made.model, 10**5, 1), 1)
 
     for rule, share in found.rule_priors.items():
         given = groups.of_rule(rule)
