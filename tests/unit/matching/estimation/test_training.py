@@ -39,6 +39,14 @@ def test_training_without_labels_tells_people_from_their_households(unique: bool
     assert quality(made, trained) > least
 
 
+def test_records_too_untidy_to_tell_alone_are_told_by_the_others_of_the_same_person() -> None:
+    made = population(40, copies=6, errors=0.4, seed=3)
+
+    trained = train_unsupervised(made.columns, made.model, on=TODAY)
+
+    assert quality(made, trained) > 0.975  # pair by pair: .969
+
+
 def test_hardly_anybody_is_joined_where_nobody_is_recorded_twice() -> None:
     made = population(400, copies=1)
 
