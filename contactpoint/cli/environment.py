@@ -72,7 +72,13 @@ def record_keys_of(where: StackAddresses) -> RecordKeys | None:
 
 
 def record_key_of(text: str) -> str:
-    """Return the record key in use for `<source>:<the source's own id>`; one that is in use already stays as it is."""
+    """Return the record key in use for `<source>:<the source's own id>`; one that is in use already stays as it is.
+
+    Raises RejectedError for what names no record, such as a child number.
+    """
+    if ":" not in text:
+        message = f"{text} is no record key source:id; `contactpoint history {text}` tells the records of a child"
+        raise RejectedError("record_key_needed", message)
     keys = record_keys_of(addresses())
     return keys.key(text) if keys else text
 

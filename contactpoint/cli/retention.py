@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from connectors.decisions import publish_decision
@@ -202,9 +203,9 @@ def _tell(erased: Sequence[Erased], output: Output) -> None:
         raise typer.Exit(1)
 
 
-def _statement(each: Statement) -> dict[str, str]:
+def _statement(each: Statement) -> dict[str, Any]:
     return {
-        "value": str(each.value),
+        "value": msgspec.to_builtins(each.value),
         "record": each.record,
         "kind of source": each.source_kind,
         "event": each.event,

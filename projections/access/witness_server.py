@@ -8,6 +8,7 @@ the newest checkpoint that it has cosigned, for whoever wants to compare.
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import threading
@@ -28,6 +29,7 @@ from schemas.telemetry import configure_logging, fail
 log = structlog.get_logger(__name__)
 
 _SECONDS = 10.0
+_STANDBY_SECONDS = 1.0
 
 
 class WitnessServer(ThreadingHTTPServer):
@@ -58,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Reply(HTTPStatus.BAD_REQUEST, "POST /add-checkpoint\n"))
             return
         reply = self.server.witness.add_checkpoint(self.rfile.read(int(length)))
-        if reply.status is not HTTPStatus.OK:
+        if reply.status not in {HTTPStatus.OK, HTTPStatus.CONFLICT}:  # a conflict is how a log learns what was seen
             log.warning("witness_refused", status=int(reply.status), count=self.server.witness.size)
         self._send(reply)
 
@@ -118,14 +120,35 @@ def _answer(status: int, text: str) -> Answer:
 
 
 def serve(folder: Path, port: int) -> None:
-    """Witness until SIGTERM or SIGINT."""
-    signer, trusted = read_signer(folder / "witness.key"), read_verifier(folder / "log.vkey")
-    server = WitnessServer(port, Witness(signer, trusted, folder / "witness.json", time.time))
+    """Witness until SIGTERM or SIGINT; where another witness has the port, stand by and take over when it ends."""
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+        signal.signal(number, lambda *_: stop.set())
+    server = listening(folder, port, stop)
+    if server is None:
+        return
     log.info("witness_started", port=server.server_address[1], count=server.witness.size)
     with server:
-        server.serve_forever()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        stop.wait()
+        server.shutdown()
+
+
+def listening(folder: Path, port: int, stop: threading.Event) -> WitnessServer | None:
+    """Return the witness of this folder, listening, once nobody else has the port; None when told to stop before."""
+    signer, trusted = read_signer(folder / "witness.key"), read_verifier(folder / "log.vkey")
+    waits = False
+    while not stop.is_set():
+        try:  # what was seen is read again each time: until now another has written it
+            return WitnessServer(port, Witness(signer, trusted, folder / "witness.json", time.time))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        if not waits:
+            log.info("witness_stands_by", port=port, reason="the port is taken, as by another witness")
+        waits = True
+        stop.wait(_STANDBY_SECONDS)
+    return None
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -33,6 +33,8 @@ from projections.service.models import (
 from projections.service.terms import Terms, TermsError
 from schemas.errors import FatalError
 
+_HEADERS = frozenset({"x-purpose-of-use", "x-reason"})
+
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Response]])
 ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorAnswer, "description": "No valid token, or a new authentication is needed (RFC 9470)."},
@@ -221,4 +223,4 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 def _is_known(name: int | str) -> bool:
     bodies = (SearchBody, ChildBody, ChangesBody, OverrideBody)
-    return any(name in body.model_fields for body in bodies)
+    return name in _HEADERS or any(name in body.model_fields for body in bodies)

@@ -196,6 +196,7 @@ def media_type(path: str) -> str:
 def error_body(path: str, code: str, message: str, **more: Any) -> dict[str, Any]:
     """Return an error as the caller's kind of client reads it; it holds nothing of the request."""
     if path.startswith("/fhir/"):
+        message = " ".join([message, *(f"{each['where']}: {each['what']}." for each in more.get("fields", ()))])
         issue = {"severity": "error", "code": "processing", "details": {"text": message}, "diagnostics": code}
         return {"resourceType": "OperationOutcome", "issue": [issue]}
     return {"error": {"code": code, "message": message, **more}}

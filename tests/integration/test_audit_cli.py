@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import psycopg
@@ -19,7 +20,7 @@ from projections.access.log import append, create_tables
 from projections.access.sequencer import Sequencer
 from projections.access.store import erase_keys
 from projections.access.witness import Witness
-from projections.access.witness_server import HttpWitness, WitnessServer
+from projections.access.witness_server import HttpWitness, WitnessServer, listening
 from schemas.errors import ConfigurationError, RejectedError, RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.trail import entry, run_verifier
@@ -33,12 +34,26 @@ def server(tmp_path: Path) -> Iterator[WitnessServer]:
     keys = read_log_keys(tmp_path / "log")
     signer = read_signer(tmp_path / "witness" / "witness.key")
     witness = Witness(signer, keys.signer.verifier, tmp_path / "witness" / "witness.json", lambda: 1_800_000_000)
-    with WitnessServer(0, witness) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
+    with WitnessServer(0, witness) as running:
+        thread = threading.Thread(target=running.serve_forever)
         thread.start()
-        yield listening
-        listening.shutdown()
+        yield running
+        running.shutdown()
         thread.join()
+
+
+def test_a_second_witness_stands_by_and_takes_over_when_the_first_ends(server: WitnessServer, tmp_path: Path) -> None:
+    stop, taken = threading.Event(), ThreadPoolExecutor(1)
+    waiting = taken.submit(listening, tmp_path / "witness", server.server_address[1], stop)
+    assert not wait([waiting], timeout=0.5).done
+    server.shutdown()
+    server.server_close()
+    second = waiting.result(timeout=30)
+    assert second is not None
+    assert second.url == server.url
+    second.server_close()
+    stop.set()
+    assert listening(tmp_path / "witness", 0, stop) is None
 
 
 @pytest.fixture

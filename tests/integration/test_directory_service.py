@@ -335,6 +335,8 @@ def test_fhir_reads_and_matches_patients_that_another_library_accepts(desk: Desk
     opened: Any = Patient.model_validate(read.json())
     assert opened.address[0].postalCode == "BL1 4QR"
     assert opened.contact[0].telecom[0].value == "01204 555 0134"
+    asked = desk.request("POST", "/fhir/R4/Patient/$match", token, body)
+    assert "header.x-purpose-of-use: missing" in asked.json()["issue"][0]["details"]["text"]
     other = desk.token(desk.employ("other"))
     for who, name in ((other, found.id), (token, "0" * 32)):
         unknown = desk.request("GET", f"/fhir/R4/Patient/{name}", who, headers=WHY)

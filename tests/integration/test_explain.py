@@ -70,6 +70,9 @@ def _the_tree_as_of_then(line: Line, number: str, members: tuple[str, ...], then
 
 def _what_would_split_and_join(line: Line, number: str, folder: Path) -> None:
     others = [child for child, keys in line.outcome().memberships.items() if child != number and len(keys) > 1]
+    assert ask(line, "field", others[0], "names")["statements"][0]["value"]["family"]
+    for two in (("explain", *others[:2]), ("decide", "must-link", *others[:2], "--by", "ann", "--reason", "moved")):
+        assert f"contactpoint history {others[0]}" in str(run(line, *two).exception)
     split = ask(line, "explain", others[0], "--split", "--svg", str(folder / "split.svg"))
     assert split["possible"]
     assert split["pieces"]
