@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+_Holdings = tuple[frozenset[str], frozenset[str]]
+"""The records that a number holds after its last step, and all that it ever held."""
 LINEAGE_KINDS = frozenset({"merged", "split", "retired"})
 
 
@@ -54,7 +56,7 @@ def lineage(asked: str, steps: Iterable[NumberStep], severances: Sequence[Severa
     current: list[str] = []
     told: list[NumberStep] = []
     waiting, seen = [asked], {asked}
-    start = _ever_held(asked, by_number)
+    start = _holdings(by_number.get(asked, ()))
     while waiting:
         number = waiting.pop(0)
         own = [_without_severed(step, start, by_number, severances) for step in by_number.get(number, ())]
@@ -76,16 +78,16 @@ def _order(step: NumberStep) -> tuple[str, int, str]:
 
 def _without_severed(
     step: NumberStep,
-    start: frozenset[str],
+    start: _Holdings,
     by_number: Mapping[str, Sequence[NumberStep]],
     severances: Sequence[Severance],
 ) -> NumberStep:
     """Return the step as it may be told: without successors on the other side of a severance, nor their causes."""
-    held = _ever_held(step.child_number, by_number)
+    held = _holdings(by_number.get(step.child_number, ()))
     allowed = tuple(
         each
         for each in step.successors
-        if not any(_severed(one, _ever_held(each, by_number), severances) for one in (held, start))
+        if not any(_severed(one, _holdings(by_number.get(each, ())), severances) for one in (held, start))
     )
     if allowed == step.successors:
         return step
@@ -98,19 +100,24 @@ def _without_severed(
     )
 
 
-def _ever_held(number: str, by_number: Mapping[str, Sequence[NumberStep]]) -> frozenset[str]:
-    return frozenset(key for step in by_number.get(number, ()) for key in (*step.members, *step.before))
+def _holdings(steps: Sequence[NumberStep]) -> _Holdings:
+    ever = frozenset(key for step in steps for key in (*step.members, *step.before))
+    return (frozenset(steps[-1].members) if steps else frozenset()), ever
 
 
-def _severed(held: frozenset[str], other: frozenset[str], severances: Sequence[Severance]) -> bool:
-    """Tell whether the one is of a former identity and the other of the new one.
+def _severed(one: _Holdings, other: _Holdings, severances: Sequence[Severance]) -> bool:
+    """Tell whether the one is of a former identity and the other of the new one."""
+    return any({_side(one, each), _side(other, each)} == {"former", "current"} for each in severances)
 
-    A number that ever held a former record is the former identity's, whatever else was with it before the severance.
+
+def _side(number: _Holdings, severance: Severance) -> str | None:
+    """Return whose number it is: of what it holds now, or else of what it ever held; the former identity comes first.
+
+    A number that both shared stays with the new identity when the founder does: then it leads to the former no more.
     """
-    for each in severances:
-        one_is_former, other_is_former = bool(held & each.former), bool(other & each.former)
-        one_is_current = bool(held & each.current) and not one_is_former
-        other_is_current = bool(other & each.current) and not other_is_former
-        if (one_is_former and other_is_current) or (one_is_current and other_is_former):
-            return True
-    return False
+    for held in number:
+        if held & severance.former:
+            return "former"
+        if held & severance.current:
+            return "current"
+    return None

@@ -92,6 +92,19 @@ def test_a_former_number_that_went_up_in_both_looks_like_any_merged_one() -> Non
     assert [(s.kind, s.successors, s.causes) for s in found.steps] == [("merged", ("F",), ())]
 
 
+def test_a_number_that_stays_with_the_new_identity_leads_to_the_former_no_more() -> None:
+    kept = [
+        step("P", "created", 1, "f2"),
+        step("P", "merged", 2, "", "A", before="f2"),
+        step("A", "changed", 2, "f1 f2 n1", before="f1 n1"),
+        step("A", "split", 4, "n1", "F", before="f1 f2 n1"),
+        step("F", "created", 4, "f1 f2"),
+    ]
+    found = lineage("A", kept, SEVERED)
+    assert (found.current, found.steps) == (("A",), ())
+    assert "'A'" not in repr(lineage("P", kept, SEVERED)), "a number of the former identity leads not to the new one"
+
+
 names = st.sampled_from("ABCDEF")
 keys = st.frozensets(st.sampled_from(["f1", "f2", "n1", "n2", "x"]), max_size=3)
 
@@ -119,5 +132,9 @@ def test_whatever_the_steps_no_path_crosses_a_severance_and_every_walk_ends(
 
 
 def side_of(number: str, steps: list[NumberStep]) -> str:
-    held = {key for s in steps if s.child_number == number for key in (*s.members, *s.before)}
-    return "former" if held & SEVERED[0].former else "new" if held & SEVERED[0].current else ""
+    own = [s for s in steps if s.child_number == number]
+    ever = {key for s in own for key in (*s.members, *s.before)}
+    for held in (set(own[-1].members) if own else set(), ever):
+        if side := "former" if held & SEVERED[0].former else "new" if held & SEVERED[0].current else "":
+            return side
+    return ""
