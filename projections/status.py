@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import NamedTuple
+
+from psycopg.errors import UndefinedTable
 
 from connectors.kafka import Positions, end_offsets
 from connectors.postgres import wrap_errors
@@ -36,8 +39,8 @@ def lags(connection: Rows, kafka: KafkaSettings, projection: Projection | None =
 
 def lags_to(connection: Rows, ends: Positions, projections: Collection[Projection]) -> list[Lag]:
     """Return the same against ends that are known already; partitions of other topics among them are passed over."""
-    with wrap_errors(), connection.transaction():
-        checkpoint.create(connection)
+    held: dict[str, dict[tuple[str, int], int]] = {}
+    with wrap_errors(), suppress(UndefinedTable), connection.transaction():  # no projection has ever run
         held = checkpoint.all_positions(connection)
     return [
         Lag(each.name, topic, partition, held.get(each.name, {}).get((topic, partition), 0), end)
@@ -49,7 +52,7 @@ def lags_to(connection: Rows, ends: Positions, projections: Collection[Projectio
 
 def stale(connection: Rows) -> list[str]:
     """Return the projections whose rows were made by an older fold: they are due for a rebuild."""
-    with wrap_errors(), connection.transaction():
-        checkpoint.create(connection)
+    made_by: dict[str, int | None] = {}
+    with wrap_errors(), suppress(UndefinedTable), connection.transaction():
         made_by = {each.name: checkpoint.fold_version(connection, each.name) for each in PROJECTIONS.values()}
-    return [each.name for each in PROJECTIONS.values() if made_by[each.name] not in {None, each.version}]
+    return [each.name for each in PROJECTIONS.values() if made_by.get(each.name) not in {None, each.version}]

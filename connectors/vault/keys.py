@@ -43,7 +43,7 @@ class KeyVault:
     def __init__(self, settings: VaultSettings) -> None:
         self._kek = AESGCM(settings.key())
         postgres = PostgresSettings(dsn=settings.dsn)
-        apply_schema(postgres, _PACKAGE)
+        apply_schema(postgres, _PACKAGE, unless="vault.erasure")
         self._connection: psycopg.Connection[TupleRow] = connect(postgres, autocommit=True, application="vault")
 
     def keys_for(self, names: Collection[str]) -> Mapping[str, DataKey]:
@@ -78,9 +78,12 @@ class KeyVault:
     def secret(self, name: str) -> bytes:
         """Return a secret of this vault, made when it is first asked for."""
         kek_id = name.encode()
-        fresh = wrap(self._kek, os.urandom(NONCE_BYTES), kek_id, os.urandom(KEY_BYTES))
-        self._run("add_secret", name, fresh)
-        return self._unwrap(kek_id, self._run("secret", name)[0][0])
+        found = self._run("secret", name)
+        if not found:
+            fresh = wrap(self._kek, os.urandom(NONCE_BYTES), kek_id, os.urandom(KEY_BYTES))
+            self._run("add_secret", name, fresh)
+            found = self._run("secret", name)  # another process may have been faster
+        return self._unwrap(kek_id, found[0][0])
 
     @contextmanager
     def publishing(self) -> Iterator[None]:

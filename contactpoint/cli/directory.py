@@ -39,9 +39,13 @@ def register(root: typer.Typer) -> None:
 
 @app.command("install")
 def install_command() -> None:
-    """Make the service's tables, functions, roles and rights in the database, where they are missing."""
-    install(addresses().postgres_settings())
-    console.print("the directory service's tables, functions and roles are there")
+    """Make the tables, functions, roles and rights of the service and of the desks, where they are missing."""
+    from contactpoint.reviewing.walls import open_desks
+
+    settings = addresses().postgres_settings()
+    install(settings)
+    open_desks(settings)
+    console.print("the tables, functions and roles of the directory service and of the desks are there")
 
 
 @dataclass(frozen=True, kw_only=True)

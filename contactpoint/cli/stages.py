@@ -83,6 +83,7 @@ def rebuild_command(
 
     Ends with status 1 when a digest differs.
     """
+    from contactpoint.reviewing.walls import open_desks
     from projections.rebuild import rebuild, verify
 
     where = addresses()
@@ -104,6 +105,8 @@ def rebuild_command(
                 "rows": sum(table.rows for table in report.rebuilt.tables),
             }
         )
+    if any(row["swapped"] for row in rows):
+        open_desks(where.postgres_settings())
     show(output, rows, "rebuilt")
     if not all(row["equal"] for row in rows):
         raise typer.Exit(1)

@@ -141,8 +141,8 @@ def _last_batch(connection: Connection[TupleRow]) -> int:
 
 
 def _first_waiting(connection: Connection[TupleRow]) -> float:
-    found = connection.execute(QUERIES["read_outbox"], {"limit": 1, "bytes": 0}).fetchone()
-    return float(found[0]) if found else math.inf
+    found = connection.execute(QUERIES["first_waiting"]).fetchone()
+    return math.inf if found is None or found[0] is None else float(found[0])
 
 
 def _matching(connection: Connection[TupleRow]) -> list[Position]:

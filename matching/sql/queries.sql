@@ -214,6 +214,10 @@ select greatest(o.batch, s.last_value)
 from matching.owner o
 left join pg_sequences s on s.schemaname = 'matching' and s.sequencename = 'shared_batch'
 
+-- name: first_waiting
+-- The oldest batch that is not published, or none.
+select min(batch) from matching.outbox
+
 -- name: merges_about
 select key, merged_into from matching.record
 where merged_into <> '' and (key = any(%(keys)s) or merged_into = any(%(keys)s))

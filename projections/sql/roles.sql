@@ -12,8 +12,8 @@
 -- contactpoint_authoriser    authorises legal disclosures; reads none of the child
 -- contactpoint_discloser     makes a disclosure: the authorised items, once
 -- contactpoint_disclosure_reviewer  is told of disclosures, and of nobody's number
--- contactpoint_reviewer           reads the review queue, but for questions about shielded children
--- contactpoint_shielded_reviewer  reads all of it
+-- contactpoint_reviewer           all that work at a desk needs, of children whom no shield hides
+-- contactpoint_shielded_reviewer  the same of every child
 -- contactpoint_directory     owns the functions that the reader calls: may read the published tables, under row security
 -- contactpoint_shield        owns the one function that reads behind a shield
 -- contactpoint_watch         owns the functions that the rules about the use of accounts call

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
 from connectors.postgres import connect
 from connectors.vault import RecordKeys, record_keys
 from contactpoint.model_tools.memberships import memberships
+from contactpoint.reviewing.walls import open_desks
 from contactpoint.running.audit_parts import AuditParts, make_parts
 from contactpoint.running.drain import wait_until_drained
 from contactpoint.running.supervisor import (
@@ -135,6 +138,17 @@ class Line:
             settled = {name: value for each in found for name, value in each.settled().items()}
             every = {table.table: table.sha256 for each in found for table in each.tables}
             return Outcome(memberships(connection), settled, every)
+
+    def login(self, right: str) -> str:
+        """Return the DSN of a login that is a member of this one of our roles and of nothing else."""
+        owner = self.postgres.dsn.get_secret_value()
+        name = f"{right}_of_{conninfo_to_dict(owner)['dbname']}"
+        with connect(self.postgres, autocommit=True) as connection:
+            if not connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone():
+                open_desks(self.postgres)
+                make = sql.SQL("create role {} login password 'desk' in role {}")
+                connection.execute(make.format(sql.Identifier(name), sql.Identifier(f"contactpoint_{right}")))
+        return make_conninfo(owner, user=name, password="desk")
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the entries of the trail of access, the first one first; nobody numbers them here."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 from typer.testing import CliRunner, Result
 
 from connectors.postgres import connect
 from contactpoint.cli.app import app
+from contactpoint.running.drain import wait_until_drained
+from contactpoint.running.supervisor import DIRECTORY
 from projections.access.log import set_limits
-from projections.review.projection import ReviewProjection
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.line import Line
 from tests.factories.looks import listed_interfaces, looks
@@ -23,9 +25,15 @@ from tests.integration.test_review_line import doubtful
 Row = dict[str, Any]
 
 
+LOGINS = ("reviewer", "shielded_reviewer")
+
+
 @pytest.fixture
 def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Line:
-    """Return a line that has linked 60 children by a model that asks much; its stages have ended."""
+    """Return a line that has linked 60 children by a model that asks much; its stages have ended.
+
+    Everybody at this desk has a login with one role, the one that interfaces.txt names.
+    """
     line = Line(kafka, postgres, tmp_path)
     line.ingest(line.world(60))
     with line.stages(CONTACTPOINT_MATCHING_MODEL=str(doubtful(tmp_path))):
@@ -36,6 +44,9 @@ def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Li
 def invoke(line: Line, by: str, *arguments: str, **env: str) -> Result:
     """Run a command as somebody in this process."""
     who = {"CONTACTPOINT_BY": by} if by else {}
+    if arguments[0] not in {"audit", "disclose"}:
+        right = "shielded_reviewer" if "--with-right" in arguments else "reviewer"
+        env = {"CONTACTPOINT_POSTGRES_DSN": line.login(right)} | env
     env = line.env(CONTACTPOINT_MATCHING_MODEL=str(doubtful(line.folder)), **who, **env)
     return CliRunner().invoke(app, [*arguments, *([] if arguments[0] == "disclose" else ["--output", "json"])], env=env)
 
@@ -60,6 +71,7 @@ def test_people_review_questions_and_samples_without_seeing_each_others_answers(
     first, second, _ = run(line, "", "sample", "list")
     assert (first["open"], second["open"]) == (0, second["items"])
     _every_look_at_a_child_is_entered_before_it_is_shown(line)
+    _the_database_itself_hides_a_shielded_child_s_records(line, records[0])
     _a_login_without_the_right_is_refused_and_that_is_entered(line)
 
 
@@ -122,9 +134,7 @@ def _two_answer_blind_and_a_third_where_they_differ(line: Line, name: str, versi
 
 def _a_shield_hides_a_question_from_all_without_the_right(line: Line, name: str) -> None:
     (record, *_) = run(line, "", "conflicts", "show", name)["records"]
-    env = line.env()
-    shield = ["decide", "shield", record, "--by", "ann", "--reason", "threat"]
-    assert CliRunner().invoke(app, shield, env=env).exit_code == 0
+    run(line, "ann", "decide", "shield", record, "--reason", "threat")
     assert run(line, "eve", "conflicts", "claim", name) == "conflict_unknown"
     assert run(line, "eve", "conflicts", "claim", "never-there") == "conflict_unknown"
     assert run(line, "eve", "conflicts", "claim", name, "--with-right", "shielded") == "question_answered"
@@ -193,20 +203,47 @@ def _every_look_at_a_child_is_entered_before_it_is_shown(line: Line) -> None:
     set_limits(line.postgres, numbering=timedelta(days=1), signing=timedelta(days=1), witness=timedelta(days=1))
 
 
-def _a_login_without_the_right_is_refused_and_that_is_entered(line: Line) -> None:
-    def ask(role: str, *words: str) -> Any:
-        dsn = make_conninfo(line.postgres.dsn.get_secret_value(), options=f"-c role={role}")
-        return run(line, "max", "conflicts", "list", *words, CONTACTPOINT_POSTGRES_DSN=dsn)
+def _the_database_itself_hides_a_shielded_child_s_records(line: Line, shielded: str) -> None:
+    """Whatever a login asks in SQL; the ordinary one reads the records of another child from the same tables."""
+    with line.stages((DIRECTORY,)):
+        wait_until_drained(line.kafka, line.postgres, stages={"directory"})
+    children = line.outcome().memberships.values()
+    hidden = next(keys for keys in children if shielded in keys)
+    seen = max((keys for keys in children if keys != hidden), key=len)
+    told = {right: [_tables_that_name(line.login(right), keys) for keys in (hidden, seen)] for right in LOGINS}
+    known = {
+        "matching.record", "projection.membership", "projection.record_version", "projection.identity",
+        "audit.source_event", "audit.identity_event", "vault.data_key",
+    }  # fmt: skip
+    assert told["reviewer"][0] == set()
+    assert told["reviewer"][1] >= known
+    assert told["shielded_reviewer"][0] >= known | {"projection.ruling_record", "review.conflict"}
 
-    with connect(line.postgres, autocommit=True) as connection:
-        review = ReviewProjection()
-        review.create(connection, review.live)  # once more, now that there are roles
-    assert "conflicts" in ask("contactpoint_reviewer")
-    assert ask("contactpoint_reviewer", "--with-right", "shielded") == "right_needed"
-    assert "conflicts" in ask("contactpoint_shielded_reviewer", "--with-right", "shielded")
-    assert ask("contactpoint_auditor") == "right_needed"
+
+def _tables_that_name(dsn: str, keys: Sequence[str]) -> set[str]:
+    """Return the tables in which this login sees a row that names one of these records."""
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute(
+            "select table_schema || '.' || table_name, string_agg(quote_ident(column_name), ',')"
+            " from information_schema.column_privileges"
+            " where privilege_type = 'SELECT' and table_schema not in ('pg_catalog', 'information_schema') group by 1"
+        ).fetchall()
+        query = "select exists (select from (select {} from {}) as t where t::text like any(%s))"
+        wanted = [[f"%{key}%" for key in keys]]
+        ask = {table: connection.execute(query.format(columns, table).encode(), wanted) for table, columns in found}
+        return {table for table, answer in ask.items() if answer.fetchone() == (True,)}
+
+
+def _a_login_without_the_right_is_refused_and_that_is_entered(line: Line) -> None:
+    def ask(right: str, *words: str) -> Any:
+        return run(line, "max", "conflicts", "list", *words, CONTACTPOINT_POSTGRES_DSN=line.login(right))
+
+    assert "conflicts" in ask("reviewer")
+    assert ask("reviewer", "--with-right", "shielded") == "right_needed"
+    assert "conflicts" in ask("shielded_reviewer", "--with-right", "shielded")
+    assert ask("auditor") == "right_needed"
     with connect(line.postgres, autocommit=True) as connection:
         connection.execute("insert into audit.review values ('f', 'max', 'volume', '{}', now(), true)")
-    assert ask("contactpoint_reviewer") == "account_suspended"
+    assert ask("reviewer") == "account_suspended"
     made = [each.get("refusal", "permitted") for each in line.entries() if each["who"]["user"] == "max"]
     assert made == ["permitted", "right_needed", "permitted", "right_needed", "account_suspended"]

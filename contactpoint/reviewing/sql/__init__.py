@@ -1,0 +1,1 @@
+"""SQL of the rights of a desk's login."""
