@@ -24,6 +24,10 @@ from projections.directory.reader import DirectoryReader
 from projections.registry import PROJECTIONS
 from schemas.errors import RejectedError
 
+_NOT_SHOWN = (
+    "the number was never given, or nothing of the child may be shown; `contactpoint lineage` tells which numbers were"
+)
+
 
 def register(root: typer.Typer) -> None:
     """Add the commands to the root."""
@@ -39,13 +43,19 @@ def register(root: typer.Typer) -> None:
 def child_command(
     child: Annotated[str, typer.Argument(help="A child number (any ever issued), or a record key source:id.")],
     who: Asking,
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Read it in the archive, a year long: needs --with-right shielded.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Look a child up: the entry, each field with its source; a retired number leads to its successors."""
+    if archived:
+        _show_archived(child, who, output)
+        return
     with asked(who, "opened", "entry", child=child) as question:
         answer = DirectoryReader(question.connection).entry(question.number(child))
         if not answer.entries and not answer.lineage:
-            raise RejectedError("child_unknown", f"{child} was never given to a child here")
+            raise RejectedError("child_unknown", f"the directory shows no child {child}: {_NOT_SHOWN}")
         question.showing(entry["child_number"] for entry in answer.entries)
     steps = [asdict(step) for step in answer.lineage]
     if output is Output.JSON:
@@ -54,6 +64,21 @@ def child_command(
     for entry in answer.entries:
         show(output, entry_lines(entry), f"child {entry['child_number']}")
     show(output, steps, "lineage")
+
+
+def _show_archived(child: str, who: Asking, output: Output) -> None:
+    """Show an entry of the archive, which only data managers may read, for a year."""
+    with asked(who, "opened", "archive", child=child) as question:
+        if not who.right:
+            raise RejectedError("right_needed", "the archive needs the right to see children whole")
+        found = DirectoryReader(question.connection).archived(question.number(child))
+        if found is None:
+            raise RejectedError("not_archived", f"{child} is not in the archive, or was there for longer than its year")
+    if output is Output.JSON:
+        show(output, found)
+        return
+    show(output, {name: found[name] for name in ("cause", "archived_on", "until")}, f"archived: {child}")
+    show(output, entry_lines({"sources": [], **found["entry"]}), f"child {found['child_number']}")
 
 
 @grouped

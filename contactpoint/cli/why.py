@@ -85,10 +85,12 @@ def history_command(
         return
     identity = [
         {
-            "decided at": step.decided_at.isoformat(timespec="seconds"),
+            "decided at": f"{step.decided_at:%Y-%m-%d %H:%M:%S}",
+            "number": step.child_number,
             "what": step.kind,
             "members": list(step.members),
             "successors": list(step.successors),
+            "because of": list(step.causes),
             "evidence": [f"{pair.left} ~ {pair.right} {pair.weight:+.1f}" for pair in step.evidence],
         }
         for step in found.identity

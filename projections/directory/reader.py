@@ -86,6 +86,12 @@ class DirectoryReader:
                 waiting.extend(history[0].successors)  # the latest step says where its members are now
         return Answer(child_number, tuple(entries), tuple(steps))
 
+    def archived(self, child_number: str) -> Document | None:
+        """Return why, since when and until when a child's entry is in the archive, and the entry; None if it is not."""
+        with wrap_errors():
+            row = self._connection.execute(_SQL["archived"], (child_number,)).fetchone()
+        return None if row is None else msgspec.json.decode(row[0])
+
     def find(self, family: str, birth_date: date, given: str | None = None, *, limit: int = 10) -> list[Document]:
         """Return the children that are shown under this family name (and given name) with this date of birth."""
         forename = fold_name(given) if given else None

@@ -46,12 +46,16 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
     with line.stages():
         line.drain()
         children = line.outcome().memberships
-        take_back(line, next(iter(children.values())))
+        gone = next(iter(children))
+        take_back(line, children[gone])
         line.drain()
         assert len(line.outcome().memberships) == len(children) - 1
         keeper = line.start("retention", "run", **QUICK)
         wait_until(lambda: newest_day(line) == datetime.now(UTC).date(), "today has begun")
         assert not line.ask("retention", "orders"), "nothing is due today"
+        line.drain()
+        assert line.run("child", gone, "--archived").returncode == 65, "the archive is for whoever has the right"
+        assert line.ask("child", gone, "--archived", "--with-right", "shielded")["cause"] == "withdrawn"
         line.run("retention", "advance", FAR)
         for steps in (1, 8, 15):
             wait_for_steps(line, steps)

@@ -19,6 +19,7 @@ from projections.audit_trail.projection import AuditTrailProjection
 from projections.audit_trail.views import RecordEventView
 from projections.base import Projection
 from projections.directory.projection import DirectoryProjection
+from projections.directory.reader import DirectoryReader
 from projections.directory.state import EntryRow, IdentityVersion, Membership
 from projections.worker import start
 from schemas.catalogue import AnyEvent
@@ -85,6 +86,8 @@ def test_a_shuffled_log_in_small_batches_leaves_in_postgresql_what_one_batch_lea
         "projection.erased": {(key, floor, expected.ordered[key]) for key, floor in expected.erased.items()},
         "projection.revocation": set(expected.taken_back.values()),
     }
+    told = {number: (DirectoryReader(connection).archived(number) or {})["cause"] for number in expected.archived}
+    assert told == {number: row.cause for number, row in expected.archived.items()}
     assert expected.shielded
     assert {"age", "withdrawn"} <= {row.cause for row in (*expected.archived.values(), *expected.closed.values())}
 

@@ -1,6 +1,13 @@
 -- name: entry
 select document::text from directory.entry where child_number = %s;
 
+-- name: archived
+select json_build_object(
+    'child_number', child_number, 'cause', cause, 'archived_on', archived_on, 'until', until, 'entry', document
+)::text
+from archive.archived_entry
+where child_number = %s;
+
 -- name: lineage
 select child_number, kind, successors, causes, decided_at
 from directory.lineage
