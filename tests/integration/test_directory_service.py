@@ -13,9 +13,11 @@ from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 from fhir.resources.R4B.patient import Patient
 
+from connectors.postgres import connect
 from contactpoint.issuer import DpopClient
 from projections.service.api import check_policies, route_policy
 from projections.service.http import HEADERS, MAX_BODY_BYTES
+from projections.service.users import Eligibility, Users
 from schemas.errors import FatalError
 from schemas.identity import child_number
 from schemas.settings import PostgresSettings
@@ -306,6 +308,24 @@ def test_a_cursor_tells_which_parts_changed_and_is_of_one_person_and_child(desk:
     for person, number in ((other, numbers[0]), (nurse, numbers[1])):
         assert desk.post("/v1/changes", person, child_number=number, cursor=cursor).status_code == 422
     assert desk.post("/v1/changes", nurse, child_number=numbers[0], cursor="AAAA").status_code == 422
+
+
+def test_every_change_of_an_account_is_entered_with_who_changed_what(desk: Desk) -> None:
+    later = datetime.now(UTC) + timedelta(days=30)
+    with connect(desk.postgres, autocommit=True) as connection:
+        users = Users(connection, "lea")
+        users.accredit("t-1", "A Trust", later)
+        users.add("nurse-9", "health", "t-1")
+        users.record("nurse-9", Eligibility(trained_until=later))
+        users.describe("nurse-9", "Ada", "Moss", None)
+        users.grant("nurse-9", ["mediate"])
+        users.suspend("nurse-9")
+        users.activate("nurse-9")
+    entered = desk.sql("select entry from audit.pending where entry #>> '{who,user}' = 'lea' order by entry_id")
+    made = [(entry["action"], entry["query"].get("account")) for (entry,) in entered]
+    rights = [("changed_rights", "nurse-9")] * 4
+    undone = [("suspended_account", "nurse-9"), ("restored_account", "nurse-9")]
+    assert made == [("changed_rights", None), *rights, *undone]
 
 
 def test_sources_tell_how_fresh_they_are(desk: Desk) -> None:

@@ -218,6 +218,10 @@ def _the_database_itself_hides_a_shielded_child_s_records(line: Line, shielded: 
     assert told["reviewer"][0] == set()
     assert told["reviewer"][1] >= known
     assert told["shielded_reviewer"][0] >= known | {"projection.ruling_record", "review.conflict"}
+    rebuilt = line.run("projections", "rebuild", "audit_trail")
+    assert (rebuilt.returncode, rebuilt.stderr.count("Traceback")) == (0, 0), rebuilt.stderr
+    assert _tables_that_name(line.login("reviewer"), hidden) == set()
+    assert _tables_that_name(line.login("reviewer"), seen) >= known
 
 
 def _tables_that_name(dsn: str, keys: Sequence[str]) -> set[str]:
