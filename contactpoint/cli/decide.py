@@ -30,6 +30,7 @@ from contactpoint.reviewing.deciding import (
     decide_shield,
     evidence_seen,
     later_decisions,
+    numbers_kept,
     read_state,
     records_of,
 )
@@ -188,8 +189,9 @@ def severed_command(
     old, new = list(map(record_key_of, former)), list(map(record_key_of, current))
 
     def _made(desk: Desk) -> Iterator[Made]:
-        desk.state([*old, *new])
-        yield decide_severed(old, new, desk.people), {}
+        child_of = desk.state([*old, *new]).child_of
+        kept = numbers_kept(desk.connection, old, map(child_of.get, new))
+        yield decide_severed(old, new, desk.people), {"numbers of before that lead to the new identity": kept}
 
     decided(said, _made)
 

@@ -101,13 +101,17 @@ def _a_correction_outlasts_the_feeds_until_it_is_retracted(line: Line, number: s
 def _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(
     line: Line, number: str, members: tuple[str, ...]
 ) -> None:
-    former, new = members[:1], members[1:]
+    own = [step for step in ask(line, "history", number)["identity"] if step["child_number"] == number]
+    founder = own[-1]["founder"]
+    former = [next(key for key in members if key != founder)]
+    new = [key for key in members if key not in former]
     sides = [*(word for key in former for word in ("--former", key)), *(w for key in new for w in ("--current", key))]
     two = ("--by", "ann", "--approved-by", "bob", "--wait", "--reason")
     severed = ask(line, "decide", "severed", *sides, *two, "adoption")
     numbers = {key: child for child, keys in line.outcome().memberships.items() for key in keys}
-    here, there = numbers[former[0]], numbers[new[0]]
+    here, there = numbers[former[0]], numbers[founder]
     assert here != there
+    assert severed["numbers of before that lead to the new identity"] == [number] == [there], "it goes with the founder"
     for one, other in ((here, there), (there, here)):
         assert other not in json.dumps(ask(line, "lineage", one))
     for question in (("explain", former[0], new[0]), ("explain", here, there, "--join"), ("history", number)):
