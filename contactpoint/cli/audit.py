@@ -18,7 +18,7 @@ import typer
 from connectors.postgres import act_as, connect
 from contactpoint.cli.environment import addresses, stack_config, stage_environment
 from contactpoint.cli.options import Acting, OutputOption, ReasonOption, grouped
-from contactpoint.cli.output import Output, show
+from contactpoint.cli.output import Output, console, show
 from contactpoint.running.audit_parts import AuditParts, audit_parts, make_parts
 from projections.access.deed import new_request
 from schemas.errors import ConfigurationError
@@ -110,7 +110,7 @@ def verify_command(
     copy: Annotated[Path | None, typer.Option(help="An older trail.jsonl, to find a fork to the leaf.")] = None,
 ) -> None:
     """Export the trail and verify it with the stand-alone verifier and the witness's word. Status 1: it is broken."""
-    from projections.access.export import export_trail, newest_checkpoint
+    from projections.access.export import export_trail, misindexed, newest_checkpoint
     from projections.access.note import checkpoint_of
 
     parts = _parts()
@@ -125,8 +125,12 @@ def verify_command(
         command += ["--log", str(parts.keys / "log.vkey"), "--witness", str(parts.keys / "witness.vkey")]
         command += [] if copy is None else ["--copy", str(copy)]
         done = subprocess.run(command, check=False)
+        leaf = misindexed(connection)
     if done.returncode:
         raise typer.Exit(done.returncode)
+    if leaf is not None:
+        console.print(f"FIRST BAD LEAF {leaf}: misindexed: the columns that searches go by are not what it says")
+        raise typer.Exit(1)
 
 
 @dataclass(frozen=True, kw_only=True)

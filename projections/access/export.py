@@ -51,6 +51,13 @@ def export_trail(connection: Connection, folder: Path) -> int:
     return count
 
 
+def misindexed(connection: Connection) -> int | None:
+    """Return the first leaf whose columns, which searches and reports go by, say other than its body; None if none."""
+    with wrap_errors():
+        row = connection.execute(QUERIES["misindexed"]).fetchone()
+    return None if row is None else row[0]
+
+
 def witnessed(connection: Connection) -> int:
     """Return how many entries the newest checkpoint covers that the witness has signed; 0 where there is none."""
     newest = _newest(connection)

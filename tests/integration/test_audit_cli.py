@@ -94,6 +94,9 @@ def test_the_trail_is_verified_and_an_edit_by_the_database_s_owner_is_named(
     assert run("verify").exit_code == 0
     assert "9 entries hold: 9 covered" in capfd.readouterr().out
     trail.execute("set session_replication_role = replica")
+    trail.execute("update audit.entry set user_id = 'somebody-else' where leaf = 6")
+    done = run("verify")
+    assert (done.exit_code, "FIRST BAD LEAF 6: misindexed" in done.stdout) == (1, True)
     trail.execute("update audit.entry set body = replace(body, '\"nurse\"', '\"clerk\"') where leaf = 4")
     assert run("verify").exit_code == 1
     assert "FIRST BAD LEAF 4: edited" in capfd.readouterr().out

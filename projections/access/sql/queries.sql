@@ -118,6 +118,14 @@ select leaf, body, signature from audit.entry order by leaf;
 select c.size, c.note || coalesce(string_agg(s.line, '' order by s.at), '')
 from audit.checkpoint c left join audit.cosignature s using (size) group by c.size order by c.size;
 
+-- What searches and reports find entries by has to say what the signed body says.
+-- name: misindexed
+select min(leaf) from audit.entry cross join lateral (select body::jsonb as said) as signed
+where (leaf, entry_id, at, user_id, mediator_id, action, decision, request, key_ref::text) is distinct from (
+    (said ->> 'leaf')::bigint, (said ->> 'entry')::bigint, (said ->> 'time')::timestamptz, said #>> '{who,user}',
+    said #>> '{mediator,user}', said ->> 'action', said ->> 'decision', said ->> 'request', said #>> '{sealed,key}'
+);
+
 -- name: export_stamps
 select s.size, c.note, s.response from audit.stamp s join audit.checkpoint c using (size) order by s.size;
 
