@@ -126,6 +126,26 @@ def test_events_become_an_entry_a_lineage_and_a_trail(
     ]
 
 
+def test_a_source_that_stalls_keeps_its_time_while_another_one_goes_on(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    def heard() -> dict[str, datetime | None]:
+        rows = connection.execute("select topic, max(advanced_at) from projection.position group by topic").fetchall()
+        return {topic: at for topic, at in rows if topic.startswith("source.")}
+
+    publish(kafka, [observed("school-1:1"), observed("health-1:1")])
+    fold_to_end(DIRECTORY, kafka, postgres)
+    before = heard()
+    publish(kafka, [observed("health-1:1", version=2)])
+    fold_to_end(DIRECTORY, kafka, postgres)
+    after = heard()
+    assert after["source.schools"] == before["source.schools"] is not None
+    assert after["source.health"] is not None
+    assert before["source.health"] is not None
+    assert after["source.health"] > before["source.health"]
+    assert after["source.yot"] is None
+
+
 def test_what_a_version_changed_is_worked_out_from_the_log(
     kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
 ) -> None:
