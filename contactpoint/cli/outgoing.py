@@ -72,7 +72,22 @@ def open_project(name: str, *, purpose: str, recipient: str, who: Acting) -> Non
 @release.command("request")
 @grouped
 def request(spec: Path, *, who: Acting) -> None:
-    """Check the release that the TOML file SPEC asks for; says why it is refused, or the reference to approve."""
+    """Check the release that the TOML file SPEC asks for; says why it is refused, or the reference to approve.
+
+    SPEC holds such lines:
+
+    project = "NAME"
+
+    kind = "counts"
+
+    columns = ["sex", "age_five_years"]
+
+    as_of = 2026-11-28
+
+    expires = 2027-02-28
+
+    The other kind is "records". Wrong columns are answered with those there are.
+    """
     from projections.exports.desk import ReleaseDesk
     from projections.exports.specification import ReleaseSpec
 

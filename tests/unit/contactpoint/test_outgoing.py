@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from connectors.toml_file import read_toml
 from contactpoint.cli.app import app
+from contactpoint.cli.outgoing import request
 from projections.exports.manifest import csv_bytes, signed_manifest
 from projections.exports.specification import ReleaseSpec, purpose_of
 from schemas.errors import ConfigurationError
@@ -64,3 +66,8 @@ def test_a_mistake_in_a_request_names_the_file_and_the_key(text: str, says: str,
 def test_a_purpose_that_is_not_listed_is_answered_with_those_that_are() -> None:
     with pytest.raises(ConfigurationError, match="statistics, research"):
         purpose_of("marketing")
+
+
+def test_the_help_of_a_release_shows_a_specification_that_is_accepted() -> None:
+    lines = [line.strip() for line in (request.__doc__ or "").splitlines() if " = " in line]
+    assert ReleaseSpec.model_validate(tomllib.loads("\n".join(lines))).kind == "counts"
