@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from contactpoint.cli.asking import Asking, asked
+from contactpoint.cli.asking import Asked, Asking, asked
 from contactpoint.cli.environment import model_files
 from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
@@ -79,7 +79,7 @@ def show_command(
     """Show one question: its records, the evidence in words, who owns it, how it was answered."""
     with asked(who, "unmasked", "evidence", conflict=conflict) as question:
         found = ReviewReader(question.connection, shielded=who.right).conflict(conflict, _day(on))
-        if found is None:
+        if found is None or _is_hidden(question, found):
             raise RejectedError("conflict_unknown", f"there is no conflict {conflict}")
         work = _work(question.connection, [found]).get(conflict, {}) | _answers(question.connection, found)
         question.showing(found.children)
@@ -93,6 +93,16 @@ def show_command(
     if found.state == "open" and "decide with" not in work:
         for line in ways_to_answer(found):
             console.print(line, soft_wrap=True, highlight=False)
+
+
+def _is_hidden(question: Asked, conflict: Conflict) -> bool:
+    """Tell whether a question is about a child that was shielded, or an identity severed, after it had closed."""
+    named = {pair[side] for pair in conflict.evidence for side in ("left", "right")}
+    try:
+        question.sight().demand_right(named.union(conflict.records))
+    except RejectedError:
+        return True
+    return False
 
 
 def ways_to_answer(conflict: Conflict) -> list[str]:

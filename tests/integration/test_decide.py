@@ -170,6 +170,9 @@ def _the_queue(line: Line, one: str, other: str) -> None:
     assert seen.subject in {each["conflict_id"] for each in found}
     assert hidden.subject not in json.dumps(ask(line, "conflicts", "list", "--state", "any"))
     assert ask(line, "conflicts", "show", seen.subject)["records"] == sorted((one, other))
-    unknown, denied = (run(line, "conflicts", "show", name) for name in ("0" * 32, hidden.subject))
-    assert str(unknown.exception).replace("0" * 32, "") == str(denied.exception).replace(hidden.subject, "")
+    ask(line, "decide", "shield", one, "--by", "ann", "--reason", "threat")
+    unknown = str(run(line, "conflicts", "show", "0" * 32).exception)
+    for name in (hidden.subject, seen.subject):  # the second was open to everybody before the shield
+        assert str(run(line, "conflicts", "show", name).exception).replace(name, "0" * 32) == unknown
+    assert ask(line, "conflicts", "show", seen.subject, "--with-right", "shielded")["records"]
     assert ask(line, "conflicts", "show", hidden.subject, "--with-right", "shielded")["shielded"]
