@@ -65,11 +65,11 @@ class Service:
 def policy(action: Action) -> Callable[[Handler], Handler]:
     """Say which action a route is, so that the decision function can judge it."""
 
-    def mark(handler: Handler) -> Handler:
+    def _mark(handler: Handler) -> Handler:
         handler.__dict__["policy"] = action
         return handler
 
-    return mark
+    return _mark
 
 
 def make_api(service: Service) -> FastAPI:
@@ -132,35 +132,35 @@ def _add_search(api: FastAPI, service: Service) -> None:
 
 
 def _add_records(api: FastAPI, service: Service) -> None:
-    def add(path: str, action: Action, model: type[Any]) -> Callable[[Handler], Handler]:
-        def register(handler: Handler) -> Handler:
+    def _add(path: str, action: Action, model: type[Any]) -> Callable[[Handler], Handler]:
+        def _register(handler: Handler) -> Handler:
             api.post(path, response_model=model, responses=ERRORS)(policy(action)(handler))
             return handler
 
-        return register
+        return _register
 
-    @add("/v1/open", Action.OPEN, RecordAnswer)
+    @_add("/v1/open", Action.OPEN, RecordAnswer)
     async def open_record(request: Request, body: ChildBody) -> Response:
         """Open a child's record."""
         return await service.answer(request, _asked(Action.OPEN, body), reads.OpenRecord())
 
-    @add("/v1/who-else", Action.WHO_ELSE, RecordAnswer)
+    @_add("/v1/who-else", Action.WHO_ELSE, RecordAnswer)
     async def who_else(request: Request, body: ChildBody) -> Response:
         """List who else works with a child, and how to reach them."""
         return await service.answer(request, _asked(Action.WHO_ELSE, body), reads.OpenRecord(reads.INVOLVED))
 
-    @add("/v1/changes", Action.CHANGES, ChangesAnswer)
+    @_add("/v1/changes", Action.CHANGES, ChangesAnswer)
     async def changes(request: Request, body: ChangesBody) -> Response:
         """Tell which parts of a child's record changed since a cursor."""
         read = reads.Changes(key=service.cursor_key, cursor=body.cursor)
         return await service.answer(request, _asked(Action.CHANGES, body), read)
 
-    @add("/v1/lineage", Action.LINEAGE, LineageAnswer)
+    @_add("/v1/lineage", Action.LINEAGE, LineageAnswer)
     async def lineage(request: Request, body: ChildBody) -> Response:
         """Tell what became of a child number: merged, split or retired, when and why."""
         return await service.answer(request, _asked(Action.LINEAGE, body), reads.Lineage())
 
-    @add("/v1/override", Action.OVERRIDE, RecordAnswer)
+    @_add("/v1/override", Action.OVERRIDE, RecordAnswer)
     async def override(request: Request, body: OverrideBody) -> Response:
         """See behind a child's shield, once. This opens an investigation at once."""
         return await service.answer(request, _asked(Action.OVERRIDE, body, body.ground), reads.Override())
@@ -171,7 +171,7 @@ def _asked(action: Action, body: ChildBody, ground: str | None = None) -> Asked:
 
 
 def _add_errors(api: FastAPI, service: Service) -> None:
-    async def malformed(request: Request, where: list[dict[str, str]] | None, message: str) -> Response:
+    async def _malformed(request: Request, where: list[dict[str, str]] | None, message: str) -> Response:
         if CALLER not in request.scope:
             return error(request, 422, "malformed", message)
         route = request.scope.get("route")
@@ -183,17 +183,17 @@ def _add_errors(api: FastAPI, service: Service) -> None:
     async def invalid(request: Request, problem: RequestValidationError) -> Response:
         """Say where and what, never with the value."""
         where = [{"where": _place(item["loc"]), "what": str(item["type"])} for item in problem.errors()]
-        return await malformed(request, where, "The request cannot be read.")
+        return await _malformed(request, where, "The request cannot be read.")
 
     @api.exception_handler(TermsError)
     async def terms(request: Request, problem: TermsError) -> Response:
         """Say what is missing."""
-        return await malformed(request, None, f"The search needs more: {problem}.")
+        return await _malformed(request, None, f"The search needs more: {problem}.")
 
     @api.exception_handler(CursorError)
     async def cursor(request: Request, problem: CursorError) -> Response:
         """Say what is wrong with the cursor."""
-        return await malformed(request, None, f"Start again without a cursor: {problem}.")
+        return await _malformed(request, None, f"Start again without a cursor: {problem}.")
 
     @api.exception_handler(Unavailable)
     async def unavailable(request: Request, _: Unavailable) -> Response:
@@ -210,7 +210,7 @@ def _add_errors(api: FastAPI, service: Service) -> None:
         """Answer what the framework refuses (no such path or method) in our form."""
         code = {404: "no_such_path", 405: "method_not_allowed"}.get(problem.status_code, "malformed")
         if problem.status_code == 400:
-            return await malformed(request, None, "The request cannot be read.")
+            return await _malformed(request, None, "The request cannot be read.")
         answer = error(request, problem.status_code, code, "There is no such path or method.")
         answer.headers.update(problem.headers or {})
         return answer

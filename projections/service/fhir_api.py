@@ -37,10 +37,10 @@ UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": dict[str, Any], "desc
 def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
     """Add the FHIR routes."""
 
-    def described(responses: dict[int | str, dict[str, Any]]) -> dict[str, Any]:
+    def _described(responses: dict[int | str, dict[str, Any]]) -> dict[str, Any]:
         return {"response_model": dict[str, Any], "response_class": FhirResponse, "responses": responses}
 
-    @api.get("/fhir/R4/metadata", **described(FHIR_ERRORS))
+    @api.get("/fhir/R4/metadata", **_described(FHIR_ERRORS))
     @policy(Action.CAPABILITIES)
     async def metadata(request: Request) -> Response:
         """Return the CapabilityStatement."""
@@ -49,7 +49,7 @@ def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
             return refused(request, found)
         return FhirResponse(fhir.capabilities(base_url, "2026-11-27"))
 
-    @api.get("/fhir/R4/Patient/{name}", **described(FHIR_ERRORS | UNKNOWN))
+    @api.get("/fhir/R4/Patient/{name}", **_described(FHIR_ERRORS | UNKNOWN))
     @policy(Action.OPEN)
     async def read(request: Request, name: PatientName, purpose: Purpose, reason: Reason) -> Response:
         """Open a record that a `$match` of the same person found in the last quarter of an hour."""
@@ -64,7 +64,7 @@ def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
             return error(request, 404, "unknown", "No match of yours gave this id in the last quarter of an hour.")
         return FhirResponse(fhir.patient(name, record))
 
-    @api.post("/fhir/R4/Patient/$match", **described(FHIR_ERRORS))
+    @api.post("/fhir/R4/Patient/$match", **_described(FHIR_ERRORS))
     @policy(Action.SEARCH)
     async def match(request: Request, body: dict[str, Any], purpose: Purpose, reason: Reason) -> Response:
         """Search with a Patient as the example: family name, and given name, birth date or postcode."""

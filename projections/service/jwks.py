@@ -97,9 +97,9 @@ def fetch_from(url: str) -> Fetch:
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}):
         raise ConfigurationError(f"the key set's address must begin with https:// ({parts.scheme}:// was given)")
 
-    def fetch() -> object:
+    def _fetch() -> object:
         with urllib.request.urlopen(url, timeout=_FETCH_TIMEOUT_SECONDS) as answer:  # noqa: S310  # nosec B310 - checked above
             found: object = json.loads(answer.read(_MAX_BYTES))
             return found
 
-    return fetch
+    return _fetch

@@ -111,11 +111,11 @@ class ClientProtocol(HttpToolsProtocol):
 
 
 def _with_certificate(app: Any, thumbprint: str) -> ASGIApp:
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+    async def _wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         scope[CERTIFICATE] = thumbprint
         await app(scope, receive, send)
 
-    return wrapped
+    return _wrapped
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -136,7 +136,7 @@ def serve(settings: ServeSettings, sock: socket.socket) -> None:
     workers = [context.Process(target=_worker, args=(settings, sock)) for _ in range(settings.workers)]
     stopped = False
 
-    def stop(*_: object) -> None:
+    def _stop(*_: object) -> None:
         nonlocal stopped
         stopped = True
         _end(workers)
@@ -144,7 +144,7 @@ def serve(settings: ServeSettings, sock: socket.socket) -> None:
     for worker in workers:
         worker.start()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+        signal.signal(number, _stop)
     wait([worker.sentinel for worker in workers])
     if not stopped:
         _end(workers)

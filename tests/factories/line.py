@@ -16,9 +16,11 @@ from typing import Any
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
+from typer.testing import CliRunner, Result
 
 from connectors.postgres import connect
 from connectors.vault import RecordKeys, record_keys
+from contactpoint.cli.app import app
 from contactpoint.model_tools.memberships import memberships
 from contactpoint.reviewing.walls import open_desks
 from contactpoint.running.audit_parts import AuditParts, make_parts
@@ -116,6 +118,21 @@ class Line:
         done = self.run(*arguments, "--output", "json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def run_here(self, *arguments: str, **overrides: str) -> Result:
+        """Run `contactpoint` in this process, which saves its start; an error is the result's `exception`."""
+        return CliRunner().invoke(app, arguments, env=self.env(**overrides))
+
+    def ask_here(self, *arguments: str, **overrides: str) -> Any:
+        """Like `ask`, in this process."""
+        done = self.run_here(*arguments, "--output", "json", **overrides)
+        assert done.exit_code == 0, (done.output, done.exception)
+        return json.loads(done.stdout)
+
+    def logs(self) -> str:
+        """Return the ends of what the stages and commands have said."""
+        files = sorted([*(self.folder / "logs").glob("*.log"), *self.folder.glob("*.log")])
+        return "\n".join(f"--- {each.name}\n{each.read_text(errors='replace')[-4000:]}" for each in files)
 
     def ingest(self, world: WorldSummary) -> None:
         """Ingest all feeds of a world, every record stamped with one time, so that two logs number children alike."""

@@ -4,6 +4,7 @@
 `kafka`         KafkaSettings; the topics of the manifest exist and are empty, there are no others and no groups
 `postgres`      PostgresSettings of a database made for this test
 `postgres_dsn`  its connection string
+`line`          the stages on these as processes, with the parameter "shared" linked by workers over shared tables
 `three_nodes`   a stack of three Kafka nodes (its own, a module; slow to start)
 
 CONTACTPOINT_PG_BIN chooses other PostgreSQL binaries. Addresses of running servers are never used by tests.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -24,6 +26,7 @@ from pydantic import SecretStr
 from connectors.kafka import create_topics
 from contactpoint.stack import LocalStack, StackConfig, temporary_stack
 from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.line import Line
 
 
 def stack_config(nodes: int = 1) -> StackConfig:
@@ -68,6 +71,15 @@ def postgres(stack: LocalStack) -> Iterator[PostgresSettings]:
     yield PostgresSettings(dsn=stack.postgres.config.dsn(name))
     stack.restore()
     run_as_owner(stack, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def line(
+    kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Line]:
+    made = Line(kafka, postgres, tmp_path, shared=getattr(request, "param", "owner") == "shared")
+    yield made
+    print(made.logs())
 
 
 @pytest.fixture(scope="module")

@@ -39,10 +39,6 @@ def hours_of(log: Path) -> list[str]:
     return re.findall(r"^(\d{4}-\d\d-\d\d[T ]\d\d):", log.read_text(), re.MULTILINE)
 
 
-def went_back(hours: list[str]) -> bool:
-    return hours != sorted(hours)
-
-
 @pytest.fixture
 def line(
     kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,20 +16,9 @@ from projections.access.log import set_limits
 from schemas.codec import encode
 from schemas.decisions import CannotLinkDecided, DecisionRetracted
 from schemas.errors import RejectedError
-from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import CONFLICTS
 from tests.factories.line import Line
 from tests.unit.projections.reviews import conflict
-
-
-@pytest.fixture(params=["owner", "shared"])
-def line(
-    kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Line]:
-    """The answers are the same whoever links: one owner, or workers over shared tables."""
-    yield Line(kafka, postgres, tmp_path, shared=request.param == "shared")
-    for log in sorted((tmp_path / "logs").glob("*.log")):
-        print(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}")
 
 
 def run(line: Line, *arguments: str) -> Result:
@@ -46,6 +33,7 @@ def ask(line: Line, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.parametrize("line", ["owner", "shared"], indirect=True)  # the answers are the same whoever links
 def test_a_decision_is_checked_published_with_what_was_seen_and_taken_back(line: Line) -> None:
     line.ingest(line.world(40))
     with line.stages():

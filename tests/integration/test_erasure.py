@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from psycopg import sql
 
 from connectors.kafka import EventProducer, ReadMessage, read_to_end
@@ -24,20 +22,13 @@ from schemas.codec import decode, encode
 from schemas.dead_letter import dead_letter, to_headers
 from schemas.errors import RejectedError
 from schemas.events import RecordObserved
-from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.settings import KafkaSettings
 from schemas.topics import SOURCE_TOPICS
 from tests.factories.line import DATABASE_SCHEMAS, Line
 
 SHORT = 6  # letters: shorter values are other children's too
 TWO = ("--by", "a", "--approved-by", "b")
 WHO = ("--by", "auditor-1", "--organisation", "LA-BOLTON", "--reason", "complaint 12")
-
-
-@pytest.fixture
-def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Line]:
-    yield Line(kafka, postgres, tmp_path)
-    for log in sorted((tmp_path / "logs").glob("*.log")):
-        print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
 
 
 def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_event_brings_it_back(line: Line) -> None:
@@ -53,15 +44,15 @@ def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_eve
         assert not any(place.startswith("topic") for place in places), "what is published is sealed"
         refused = line.run("retention", "erase", number, "--by", "a", "--approved-by", "b")
         assert "six years" in refused.stderr
-        (done,) = line.ask("retention", "erase", number, *TWO, "--reason", "court_order")
+        (done,) = line.ask_here("retention", "erase", number, *TWO, "--reason", "court_order")
         assert (done["done"], done["found in"]) == (True, [])
         assert done["values searched for"] >= 3
         assert found(line, values) == []
-        answer = line.ask("child", number)
+        answer = line.ask_here("child", number)
         assert (answer["entries"], [step["kind"] for step in answer["lineage"]]) == ([], ["retired"])
         assert opened(line, "decisions") == opened(line, "dead-letters") == []
-        assert line.ask("request", "list", "--closed") == []
-        assert {row["child"] for row in line.ask("audit", "search", *WHO)} >= {"(erased)"}
+        assert line.ask_here("request", "list", "--closed") == []
+        assert {row["child"] for row in line.ask_here("audit", "search", *WHO)} >= {"(erased)"}
     drop_all_tables_but_the_ledger_and_the_vault(line)
     with line.stages():
         line.drain()
@@ -87,7 +78,7 @@ def use(line: Line, number: str, record: str) -> list[str]:
         Sequencer(connection, read_log_keys(line.trail_keys), no_witness).number()
     items = line.folder / "right.toml"
     items.write_text('names = [{given = "Quenby", family = "Quillfeather"}]\n')
-    line.ask("decide", "correct", number, str(items), "--by", "a", "--reason", "certificate", "--wait")
+    line.ask_here("decide", "correct", number, str(items), "--by", "a", "--reason", "certificate", "--wait")
     ask = ("--gateway", "court_order", "--recipient", "court-7", "--item", "names", "--requested-by", "b")
     assert line.run("disclose", "authorise", number, *ask, "--proportionality", "ordered_items", *WHO[:4]).stdout
     what = line.folder / "asked.txt"
@@ -95,10 +86,10 @@ def use(line: Line, number: str, record: str) -> list[str]:
     asked = line.run("request", "open", number, "access", "--requester", "representative", "--by", "clerk-2",
                      "--received", "2026-01-31", "--details", str(what))  # fmt: skip
     assert "2026-02-28" in asked.stdout, asked.stderr
-    (late,) = line.ask("request", "list", "--on", "2026-03-01")
+    (late,) = line.ask_here("request", "list", "--on", "2026-03-01")
     assert (late["late"], late["days left"]) == (True, -1)
     assert line.run("request", "close", late["request"], "--by", "clerk-2").returncode == 65, "it was not answered"
-    assert "Quillfeather" in line.ask("request", "show", late["request"], *WHO[:4])["details"]
+    assert "Quillfeather" in line.ask_here("request", "show", late["request"], *WHO[:4])["details"]
     line.run("request", "refuse", late["request"], "--by", "clerk-2", "--reason", "no_authority")
     assert line.run("request", "list", "--overdue", "--on", "2026-03-01").returncode == 0
     error = RejectedError("row_invalid", "a column is missing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,23 +18,14 @@ from contactpoint.explaining.sight import WITHHELD
 from schemas.codec import encode
 from schemas.decisions import Shield, ShieldSet, decision_id
 from schemas.events import RecordWithdrawn, record_event_id
-from schemas.settings import KafkaSettings, PostgresSettings
+from schemas.settings import KafkaSettings
 from schemas.topics import source_topic
 from tests.factories.line import Line
 
 KIND_OF = {"school": "schools", "health": "health", "yot": "yot", "eborders": "eborders"}
 
 
-@pytest.fixture(params=["owner", "shared"])
-def line(
-    kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Line]:
-    """The answers are the same whoever links: one owner, or workers over shared tables."""
-    yield Line(kafka, postgres, tmp_path, shared=request.param == "shared")
-    for log in sorted((tmp_path / "logs").glob("*.log")):
-        print(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}")
-
-
+@pytest.mark.parametrize("line", ["owner", "shared"], indirect=True)  # the answers are the same whoever links
 def test_a_child_is_explained_now_and_as_of_then_and_every_number_leads_somewhere(line: Line, tmp_path: Path) -> None:
     line.ingest(line.world(60))
     with line.stages():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,6 @@ from contactpoint.stack.postgres import PostgresServer, find_binaries
 from schemas.codec import decode, encode
 from schemas.decisions import ClockAdvanced, ErasureOrdered
 from schemas.events import RecordWithdrawn, record_event_id
-from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.backup import copy_files, put_back
 from tests.factories.line import DATABASE_SCHEMAS, Line, kill
 from tests.factories.waiting import wait_until
@@ -31,14 +30,6 @@ pytestmark = pytest.mark.integration
 QUICK = {"CONTACTPOINT_RETENTION_EVERY_SECONDS": "0.2", "CONTACTPOINT_RETENTION_STANDBY_SECONDS": "0.2"}
 FAR = "2055-01-01"  # everybody has been in the archive for six years
 PLACES = ["log", "data_keys", "access_trail", "exports", "samples", "stages"]
-
-
-@pytest.fixture
-def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Line]:
-    yield Line(kafka, postgres, tmp_path)
-    for log in (*sorted((tmp_path / "logs").glob("*.log")), tmp_path / "retention.log"):
-        if log.exists():
-            print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
 
 
 def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Line) -> None:

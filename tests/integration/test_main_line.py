@@ -6,31 +6,20 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-
-import pytest
 
 from connectors.kafka import create_topics, end_offsets
 from connectors.postgres import connect
 from contactpoint.model_tools.memberships import measure_memberships
 from contactpoint.running.supervisor import Supervisor
 from contactpoint.world import WorldSummary
-from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import IDENTITIES
 from tests.factories.line import MATCHING, Line, Outcome, kill
 from tests.factories.waiting import wait_until
 from tests.integration.conftest import empty_kafka
 
 KILLS = 12
-
-
-@pytest.fixture
-def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Line]:
-    yield Line(kafka, postgres, tmp_path)
-    for log in sorted((tmp_path / "logs").glob("*.log")):
-        print(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}")
 
 
 def test_children_of_four_kinds_of_source_are_joined_and_explained_and_dropped_tables_come_back(line: Line) -> None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from connectors.kafka import end_offsets
-from contactpoint.cli.app import app
 from matching.linkage.model import LinkageModel
 from matching.linkage.model_json import dump_model
 from matching.stage.model_file import read_model
-from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import CONFLICTS, DECISIONS, IDENTITIES
 from tests.factories.line import Line
 
@@ -24,23 +19,8 @@ TOPICS = (IDENTITIES, CONFLICTS, DECISIONS)
 TWO = ("--by", "ann", "--approved-by", "bob")
 
 
-@pytest.fixture(params=["owner", "shared"])
-def line(
-    kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Line]:
-    """The answers are the same whoever links: one owner, or workers over shared tables."""
-    yield Line(kafka, postgres, tmp_path, shared=request.param == "shared")
-    for log in sorted((tmp_path / "logs").glob("*.log")):
-        print(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}")
-
-
 def ask(line: Line, *arguments: str) -> Any:
-    """Run a command in this process, which saves its start, and return what it says; it must succeed."""
-    done = CliRunner().invoke(
-        app, [*arguments, "--output", "json"], env=line.env(CONTACTPOINT_MATCHING_MODELS=str(line.folder))
-    )
-    assert done.exit_code == 0, (done.output, done.exception)
-    return json.loads(done.stdout)
+    return line.ask_here(*arguments, CONTACTPOINT_MATCHING_MODELS=str(line.folder))
 
 
 def written(folder: Path, model: LinkageModel) -> Path:
@@ -49,6 +29,7 @@ def written(folder: Path, model: LinkageModel) -> Path:
     return path
 
 
+@pytest.mark.parametrize("line", ["owner", "shared"], indirect=True)  # the answers are the same whoever links
 def test_what_if_foretells_what_the_new_model_then_does_keeps_decisions_and_publishes_nothing(
     line: Line, tmp_path: Path
 ) -> None:

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-from typer.testing import CliRunner
-
-from contactpoint.cli.app import app
 from matching.linkage.model_json import dump_model
 from matching.stage.model_file import read_model
-from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.line import Line
-
-
-@pytest.fixture
-def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> Iterator[Line]:
-    yield Line(kafka, postgres, tmp_path)
-    for log in sorted((tmp_path / "logs").glob("*.log")):
-        print(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}")
 
 
 def doubtful(folder: Path) -> Path:
@@ -36,12 +22,7 @@ def doubtful(folder: Path) -> Path:
 
 
 def ask(line: Line, *arguments: str) -> Any:
-    """Run a command in this process, which saves its start, and return what it says; it must succeed."""
-    done = CliRunner().invoke(
-        app, [*arguments, "--output", "json"], env=line.env(CONTACTPOINT_MATCHING_MODEL=str(doubtful(line.folder)))
-    )
-    assert done.exit_code == 0, (done.output, done.exception)
-    return json.loads(done.stdout)
+    return line.ask_here(*arguments, CONTACTPOINT_MATCHING_MODEL=str(doubtful(line.folder)))
 
 
 def test_a_question_that_a_person_answers_closes_and_comes_back_when_the_answer_is_taken_back(line: Line) -> None:

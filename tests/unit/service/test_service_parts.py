@@ -17,7 +17,6 @@ from projections.service.limits import Limits, Use, compare, judge_reason
 from projections.service.terms import Terms, TermsError
 
 LIMITS = Limits()
-OWN = ("shown_hour", "shown_day", "listed_day", "missed_day", "run")
 COUNTS = st.builds(Use, **{field.name: st.integers(0, 50_000) for field in fields(Use)})
 ORDER = [Pace.WITHIN, Pace.STEP_UP, Pace.BLOCKED]
 
