@@ -194,7 +194,7 @@ class _Judge:
 
     def _authority(self, clusters: Iterable[int]) -> str:
         rows = [row for founder in clusters for row in self.members[founder]]
-        return authority_of(rows, {row: self.live[row].authority for row in rows})
+        return authority_of(self.live[row].authority for row in rows)
 
 
 def _clashes(

@@ -44,13 +44,8 @@ def child_number(founder_key: str) -> str:
     value = int.from_bytes(hashed.digest()) >> 4
     # Written out: this runs for most records of every batch.
     return (
-        _PAIRS[value >> 50]
-        + _PAIRS[value >> 40 & 1023]
-        + _PAIRS[value >> 30 & 1023]
-        + _PAIRS[value >> 20 & 1023]
-        + _PAIRS[value >> 10 & 1023]
-        + _PAIRS[value & 1023]
-        + _CHECK_ALPHABET[value % 37]
+        f"{_PAIRS[value >> 50]}{_PAIRS[value >> 40 & 1023]}{_PAIRS[value >> 30 & 1023]}{_PAIRS[value >> 20 & 1023]}"
+        f"{_PAIRS[value >> 10 & 1023]}{_PAIRS[value & 1023]}{_CHECK_ALPHABET[value % 37]}"
     )
 
 

@@ -8,7 +8,8 @@ two clusters, the pairs between them and the decisions about their records.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -137,8 +138,7 @@ def contradicts(weight: int, *, must: bool, seen: tuple[int, ...], model: Linkag
     return weight >= model.link_threshold + MARGIN and all(weight >= each + MARGIN for each in seen)
 
 
-def authority_of(records: Iterable[int], authorities: Mapping[int, str] | list[str]) -> str:
-    """Return the responsible authority of some records: the one named most often, of several the first by name."""
-    named = [authorities[record] for record in records]
-    counts = {name: named.count(name) for name in named if name}
+def authority_of(named: Iterable[str]) -> str:
+    """Return the responsible authority of records that name these: the most frequent one, of several the first."""
+    counts = Counter(filter(None, named))
     return min(counts, key=lambda name: (-counts[name], name), default="")

@@ -69,7 +69,7 @@ def identity_changes(
     """Return one identity change for each child number that came, went or changed, in order of child number."""
     causes = _Causes(change)
     changes = [
-        _alone(founder, change, keys[founder], numbers(founder), batch)
+        _alone(founder, change, keys[founder], numbers[founder], batch)
         if len(members) == 1 and not change.origins[founder]
         else _present(founder, change, keys, numbers, (batch, causes))
         for founder, members in change.after.items()
@@ -97,11 +97,11 @@ def _present(
     kind: IdentityKind = "created" if founder not in before else "split" if moved else "changed"
     return IdentityChange(
         kind,
-        numbers(founder),
+        numbers[founder],
         context[0],
         keys[founder],
         _sorted_keys(members, keys),
-        tuple([FormerChild(numbers(origin), _sorted_keys(before[origin], keys)) for origin in origins]),
+        tuple([FormerChild(numbers[origin], _sorted_keys(before[origin], keys)) for origin in origins]),
         tuple(sorted(map(numbers, moved))) if moved else (),
         context[1].of(founder, members, origins),
         tuple(change.evidence.get(founder, ())),

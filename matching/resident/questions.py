@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -135,6 +136,7 @@ class QuestionBook:
         abouts = [tuple(sorted((keys[each.left], keys[each.right]))) for each in asked]
         names = [conflict_id(each.kind, about) for each, about in zip(asked, abouts, strict=True)]
         evidence_of = self._evidence(asked, names, compared, levels_of)
+        named = self._authorities({cluster for each in asked for cluster in (each.left_cluster, each.right_cluster)})
         for each, about, name in zip(asked, abouts, names, strict=True):
             clusters = sides[name] = tuple(sorted({each.left_cluster, each.right_cluster}))
             states[name] = ConflictState(
@@ -143,7 +145,7 @@ class QuestionBook:
                 tuple(sorted(map(numbers, clusters))),
                 tuple(map(evidence_of.__getitem__, each.evidence)),
                 each.decisions,
-                self._authority(clusters),
+                authority_of(name for cluster in clusters for name in named[cluster]),
                 any(map(records.shielded.item, clusters)),
                 "" if each.held == NOBODY else numbers(each.held),
             )
@@ -174,8 +176,13 @@ class QuestionBook:
         return found
 
     def _authority(self, clusters: Iterable[int]) -> str:
-        members = [rid for founder in clusters for rid in self._clusters.members_of(founder)]
-        return authority_of(members, dict(zip(members, self._records.authorities.of(members), strict=True)))
+        return authority_of(name for names in self._authorities(set(clusters)).values() for name in names)
+
+    def _authorities(self, clusters: set[int]) -> dict[int, list[str]]:
+        """Return the authorities that the members of clusters name, by cluster."""
+        members = self._clusters.members(np.array(sorted(clusters), np.int64))
+        names = iter(self._records.authorities.of([rid for rids in members.values() for rid in rids]))
+        return {founder: list(islice(names, len(rids))) for founder, rids in members.items()}
 
     def _oversize(self, touched: Touched, numbers: ChildNumbers) -> dict[str, ConflictState]:
         """Return a conflict for each component above the model's cap: about its first record, for all its children."""

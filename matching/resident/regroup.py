@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from matching.changes import EvidencePair
 from matching.linkage.components import Labels
-from matching.linkage.hashing import Indices
+from matching.linkage.hashing import Indices, sorted_unique
 from matching.linkage.scoring import Weights
 from matching.linkage.similarity import Levels
 from matching.resident.identities import Regrouping
@@ -64,13 +64,26 @@ class Clusters:
             rid = int(following[rid])
         return members
 
+    def members(self, founders: Indices) -> dict[int, list[int]]:
+        """Return the same of many (different) clusters by founder: all rings are gone round together."""
+        members = {founder: [founder] for founder in founders.tolist()}
+        current, following = founders, self._records.following
+        while len(founders):
+            current = following[current].astype(np.int64)
+            going = current != founders
+            founders, current = founders[going], current[going]
+            for founder, rid in zip(founders.tolist(), current.tolist(), strict=True):
+                members[founder].append(rid)
+        return members
+
     def memberships(self) -> dict[str, tuple[str, ...]]:
         """Return the sorted record keys of every cluster by child number."""
         keys = self._records.keys
         founders = self._records.founders[: len(self._records)]
+        clusters = self.members(np.unique(founders[founders != NO_CLUSTER]).astype(np.int64))
         return {
-            child_number(keys[founder]): tuple(sorted(keys[rid] for rid in self.members_of(founder)))
-            for founder in np.unique(founders[founders != NO_CLUSTER]).tolist()
+            child_number(keys[founder]): tuple(sorted(map(keys.__getitem__, rids)))
+            for founder, rids in clusters.items()
         }
 
     def regroup(self, region: Region, labels: Labels, ended: Indices, events: dict[int, tuple[str, ...]]) -> Regrouping:
@@ -82,7 +95,10 @@ class Clusters:
         founders, starts = groups.founders.tolist(), groups.starts.tolist()
         ends = [*starts[1:], len(groups.members)]
         members, former_list = groups.members.tolist(), former.tolist()
-        for i in np.flatnonzero(~_unchanged(groups, former, former_of_ended)).tolist():
+        unchanged = _unchanged(groups, former, former_of_ended)
+        touched = former[np.repeat(~unchanged, np.diff(groups.starts, append=len(former)))]
+        before = self.members(sorted_unique(touched[touched != NO_CLUSTER].astype(np.int64)))
+        for i in np.flatnonzero(~unchanged).tolist():
             founder, span = founders[i], slice(starts[i], ends[i])
             change.after[founder] = members[span]
             came_from = set(former_list[span])
@@ -90,7 +106,7 @@ class Clusters:
             origins = change.origins[founder] = sorted(came_from)
             for origin in origins:
                 if origin not in change.before:
-                    change.before[origin] = self.members_of(origin)
+                    change.before[origin] = before[origin]
                 if origin != founder:
                     change.moved.setdefault(origin, set()).add(founder)
         for origin in set(former_of_ended.tolist()) - change.before.keys():
