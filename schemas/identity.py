@@ -16,7 +16,7 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _BODY_LENGTH = 12  # 60 bits: for 11 million children the chance of any collision is about 5 in 100,000
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]  # two symbols at a time: half the work
 _HASH = blake2b(digest_size=8, person=b"child-number")  # to be copied, which is quicker than to be made
-_CHECK_ALPHABET = ALPHABET + "*~$=U"  # Crockford's check symbols for the values 32 to 36
+CHECK_ALPHABET = ALPHABET + "*~$=U"  # Crockford's check symbols for the values 32 to 36
 
 
 class RecordKey(NamedTuple):
@@ -37,15 +37,20 @@ class RecordKey(NamedTuple):
         return cls(source, source_id)
 
 
-def child_number(founder_key: str) -> str:
-    """Return the child number (13 symbols, the last a check symbol) of the cluster founded by this record."""
+def founder_hash(founder_key: str) -> bytes:
+    """Return the eight bytes of which a child number says the first 60 bits."""
     hashed = _HASH.copy()
     hashed.update(founder_key.encode())
-    value = int.from_bytes(hashed.digest()) >> 4
+    return hashed.digest()
+
+
+def child_number(founder_key: str) -> str:
+    """Return the child number (13 symbols, the last a check symbol) of the cluster founded by this record."""
+    value = int.from_bytes(founder_hash(founder_key)) >> 4
     # Written out: this runs for most records of every batch.
     return (
         f"{_PAIRS[value >> 50]}{_PAIRS[value >> 40 & 1023]}{_PAIRS[value >> 30 & 1023]}{_PAIRS[value >> 20 & 1023]}"
-        f"{_PAIRS[value >> 10 & 1023]}{_PAIRS[value & 1023]}{_CHECK_ALPHABET[value % 37]}"
+        f"{_PAIRS[value >> 10 & 1023]}{_PAIRS[value & 1023]}{CHECK_ALPHABET[value % 37]}"
     )
 
 
@@ -56,4 +61,4 @@ def is_child_number(text: str) -> bool:
     value = 0
     for symbol in text[:-1]:
         value = value * 32 + ALPHABET.index(symbol)
-    return text[-1] == _CHECK_ALPHABET[value % 37]
+    return text[-1] == CHECK_ALPHABET[value % 37]

@@ -101,6 +101,11 @@ class RecordColumns:
         """Return the value hashes of rows, shape (rows, fields)."""
         return self._hashes[rids]
 
+    def hashes_in(self, rids: Indices, field: int) -> Hashes:
+        """Return the value hashes of rows in one field."""
+        hashes: Hashes = self._hashes[rids, field]
+        return hashes
+
     def flags(self, rids: Indices) -> Flags:
         """Return the flags of rows; see `with_alternates` and `vague`."""
         return self._flags[rids]

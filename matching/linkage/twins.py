@@ -112,13 +112,15 @@ class Twins:
 
         Also on a 1st of January, which may stand for a year alone: then they are twins or siblings, two in any case.
         """
-        index, rows = self._model.field_index, (left[which], right[which])
-        first, second = columns.hashes(rows[0]), columns.hashes(rows[1])
-        at = np.flatnonzero(_equal(first, second, index[rule.birth_date]) & ~_equal(first, second, index[rule.given]))
-        if not len(at):
-            return which[at]
-        rows, hashes = (rows[0][at], rows[1][at]), (first[at], second[at])
-        return which[at[_overlap(columns, rows, hashes, index[rule.surname])]]
+        index = self._model.field_index
+        for name, same in ((rule.birth_date, True), (rule.given, False)):
+            first, second = (columns.hashes_in(rows[which], index[name]) for rows in (left, right))
+            which = which[((first == second) & (first != MISSING)) == same]
+        if not len(which):
+            return which
+        rows = left[which], right[which]
+        hashes = columns.hashes(rows[0]), columns.hashes(rows[1])
+        return which[_overlap(columns, rows, hashes, index[rule.surname])]
 
     def _told_apart(
         self, rule: TwinRule, columns: RecordColumns, left: Indices, right: Indices, forenames: LinkageModel

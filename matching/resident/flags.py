@@ -7,7 +7,8 @@ from operator import attrgetter
 from typing import Final
 
 from matching.changes import FormerChild, IdentityChange
-from matching.resident.identities import ChildNumbers, Regrouping
+from matching.resident.child_numbers import ChildNumbers
+from matching.resident.identities import Regrouping
 from matching.resident.records import NO_CLUSTER, RecordTable
 from matching.resident.regroup import Clusters
 

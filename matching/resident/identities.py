@@ -6,14 +6,14 @@ function of the founder's key, so a number follows the founder through merges an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from matching.changes import EvidencePair, FormerChild, IdentityChange, IdentityKind
-from schemas.identity import child_number
+from matching.resident.child_numbers import ChildNumbers
 
 
 @dataclass(slots=True)
@@ -45,22 +45,6 @@ class Regrouping:
             self.moved.get(origin, set()).discard(younger)
             if not self.moved.get(origin, {0}):
                 del self.moved[origin]
-
-
-class ChildNumbers(dict[int, str]):
-    """Child numbers by founder, each worked out once a batch."""
-
-    def __init__(self, key_of: Callable[[int], str]) -> None:
-        super().__init__()
-        self._key_of = key_of
-
-    def __missing__(self, founder: int) -> str:
-        number = self[founder] = child_number(self._key_of(founder))
-        return number
-
-    def __call__(self, founder: int) -> str:
-        """Return the child number of the cluster with this founder."""
-        return self[founder]
 
 
 def identity_changes(

@@ -29,9 +29,10 @@ from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
 from matching.linkage.scoring import Weights, score, total_weights
 from matching.linkage.similarity import Levels
 from matching.resident.asking import Touched
+from matching.resident.child_numbers import ChildNumbers
 from matching.resident.edges import EdgeTable
 from matching.resident.flags import Flags
-from matching.resident.identities import ChildNumbers, Regrouping, identity_changes
+from matching.resident.identities import Regrouping, identity_changes
 from matching.resident.index import BlockIndex
 from matching.resident.keys import KeyIndex
 from matching.resident.questions import QuestionBook, Renewed
@@ -138,6 +139,7 @@ class ResidentOwner:
         change = self.clusters.regroup(region, resolution.labels, np.array(fold.ended, np.int64), fold.events)
         collect_evidence(change, region, resolution.labels, records, lambda a, b: self._levels(found, a, b))
         numbers = ChildNumbers(records.keys.__getitem__)
+        numbers.work_out({**change.before, **change.after})
         renamed = self.clusters.adopt(change)
         touched = Touched(region, stated, resolution, former[former != NO_CLUSTER], np.array(fold.compared, np.int64))
         renewed = self._questions.renew(

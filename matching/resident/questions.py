@@ -26,7 +26,7 @@ from matching.linkage.model import LinkageModel
 from matching.linkage.scoring import total_weights
 from matching.linkage.similarity import Levels
 from matching.resident.asking import Asker, Touched
-from matching.resident.identities import ChildNumbers
+from matching.resident.child_numbers import ChildNumbers
 from matching.resident.records import NO_CLUSTER, RecordTable
 from matching.resident.regroup import Clusters
 from matching.resident.statements import Statements

@@ -13,8 +13,8 @@ from matching.linkage.edges import EDGE, edges_of_rows, make_edges
 from matching.linkage.hashing import Indices
 from matching.linkage.scoring import Weights
 from matching.linkage.similarity import Levels
+from matching.resident.child_numbers import ChildNumbers
 from matching.resident.edges import EdgeTable
-from matching.resident.identities import ChildNumbers
 from matching.resident.index import BlockIndex
 from matching.resident.records import NO_CLUSTER, NO_MERGE, RecordTable
 from matching.resident.regroup import Clusters
