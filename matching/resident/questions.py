@@ -239,9 +239,11 @@ class QuestionBook:
     ) -> Renewed:
         """Put fresh conflicts, with the clusters of each, in the place of stale ones; return what that changed."""
         renewed = Renewed()
+        kept = {name for name in fresh if (self.states.get(name), self._sides.get(name)) == (fresh[name], sides[name])}
+        stale, fresh = stale - kept, {name: state for name, state in fresh.items() if name not in kept}
         if not stale and not fresh:
             return renewed
-        clusters = {f for name in stale for f in self._sides[name]} | {f for each in sides.values() for f in each}
+        clusters = {f for name in stale for f in self._sides[name]} | {f for name in fresh for f in sides[name]}
         held = clusters & self.holds.keys()
         old = {name: self._take(name) for name in stale}
         for name, state in fresh.items():
