@@ -9,8 +9,9 @@ then taken as first received when it was erased, which does not depend on what h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -133,46 +134,53 @@ class RecordTable:
     def fold(self, changes: Sequence[SourceChange]) -> Fold:
         """Apply the newest-version rule to a batch. Versions, liveness and merges are updated; `columns` are not."""
         fold = Fold()
-        known: dict[str, _Touched] = {}
-        fresh: dict[str, _Touched] = {}
-        rid_of = self.keys.numbers([change.key for change in changes])
+        newest: dict[str, SourceChange] = {}
+        several: dict[str, _Touched] = {}
         for change in changes:
-            states = known if change.key in rid_of else fresh
-            state = states.get(change.key)
-            if state is None:
-                states[change.key] = _Touched(change)
-            else:
+            before = newest.setdefault(change.key, change)
+            if before is not change:
+                state = several.get(change.key) or several.setdefault(change.key, _Touched(before))
                 state.add(change)
-        self._insert(list(fresh.values()), fold)
-        rids = [rid_of[key] for key in known]
-        for stored, state in zip(self._stored(rids), known.values(), strict=True):
-            self._update(stored, state, fold)
+                newest[change.key] = state.newest
+        rid_of = self.keys.numbers(list(newest))
+        self._insert([change for key, change in newest.items() if key not in rid_of], several, fold)
+        known = [key for key in newest if key in rid_of]
+        for stored, key in zip(self._stored([rid_of[key] for key in known]), known, strict=True):
+            self._update(stored, several.get(key) or _Touched(newest[key]), fold)
         fold.ignored = len(changes) - len(fold.events)
         return fold
 
-    def _insert(self, fresh: list[_Touched], fold: Fold) -> None:
+    def _insert(self, fresh: list[SourceChange], several: Mapping[str, _Touched], fold: Fold) -> None:
+        """Add unknown records by the newest change of each; `several` has those of which there was more than one."""
+        if not fresh:
+            return
+        keys, sources, kinds, versions, fingerprints, ingested, events, *_, authorities, verified = zip(
+            *fresh, strict=True
+        )
         first = len(self)
-        newest = [state.newest for state in fresh]
-        self.append([c.key for c in newest], [c.fingerprint for c in newest])
-        fold.sources.extend([c.source for c in newest])
-        rids = range(first, len(self))
+        self.append(keys, fingerprints)
+        fold.sources.extend(sources)
+        rids, new = range(first, len(self)), slice(first, len(self))
         fold.inserted.extend(rids)
-        new = slice(first, len(self))
-        self.versions[new] = [c.version for c in newest]
-        self.ingested[new] = [state.first_ingested.ingested_at for state in fresh]
-        self.live[new] = live = [c.kind == "observed" for c in newest]
-        self.verified[new] = [c.verified if is_live else 0 for c, is_live in zip(newest, live, strict=True)]
-        self.authorities.put(first, [c.authority if is_live else "" for c, is_live in zip(newest, live, strict=True)])
-        for rid, state in zip(rids, fresh, strict=True):
-            change = state.newest
-            fold.events[rid] = (change.event_id,)
-            if change.kind == "observed":
-                fold.compared.append(rid)
-                fold.rows.append(SEPARATOR.join(change.values or ()))
-            if state.merge is not None:
-                fold.merges.append((rid, _merge(state.merge)))
-                if state.merge is not change:
-                    fold.events[rid] = (change.event_id, state.merge.event_id)
+        self.versions[new], self.ingested[new] = versions, ingested
+        self.live[new] = live = [kind == "observed" for kind in kinds]
+        self.verified[new] = np.where(live, verified, 0)
+        self.authorities.put(first, [text if is_live else "" for text, is_live in zip(authorities, live, strict=True)])
+        fold.events.update(zip(rids, zip(events, strict=True), strict=True))
+        fold.compared.extend(compress(rids, live))
+        fold.rows.extend([SEPARATOR.join(change.values or ()) for change in compress(fresh, live)])
+        if several or "merged" in kinds:
+            for rid, change in zip(rids, fresh, strict=True):
+                if change.key in several or change.kind == "merged":
+                    self._insert_more(rid, several.get(change.key) or _Touched(change), fold)
+
+    def _insert_more(self, rid: int, state: _Touched, fold: Fold) -> None:
+        """Add what only a merge or more than one change of a new record says."""
+        self.ingested[rid] = state.first_ingested.ingested_at
+        if state.merge is not None:
+            fold.merges.append((rid, _merge(state.merge)))
+            if state.merge is not state.newest:
+                fold.events[rid] = (state.newest.event_id, state.merge.event_id)
 
     def _stored(self, rids: list[int]) -> Iterator[_Stored]:
         """Yield what is known of records; read at once, because one by one takes four times as long."""
