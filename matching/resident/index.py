@@ -8,6 +8,7 @@ marked, and the index is made again when marks outnumber the rest.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,8 @@ _FULLEST: Final = 0.72  # share of the slots that are taken at most
 _HALF: Final = np.uint64(32)
 _NEIGHBOURS: Final = 8  # slots that a search looks at in its second step: 64 bytes, what memory gives at once
 _WIDEST: Final = 128
+
+_PART: Final = 1 << 18  # slots that are moved at a time
 
 Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
@@ -233,18 +236,27 @@ class BlockIndex:
         """Move all keys into more slots; the chains stay as they are, so this is quick even for millions.
 
         In order of their homes each key takes its home or, if that is taken, the slot after the key before it: what
-        linear probing would do one by one.
+        linear probing would do one by one. Homes never cross a free slot, so this goes part by part between free slots:
+        new arrays for all keys at once would cost more than the moving. Who went round the end is taken in last.
         """
-        taken = np.flatnonzero(self._keys != MISSING)
-        keys, heads = self._keys[taken], self._heads[taken]
+        keys, heads = self._keys, self._heads
         self._keys, self._heads = np.zeros(n_slots, np.uint64), np.empty(n_slots, np.int32)
-        home = self._home(keys)
-        order = np.argsort(home, kind="stable")
-        keys, heads, steps = keys[order], heads[order], np.arange(len(keys))
-        slots = np.maximum.accumulate(home[order] - steps) + steps
-        fit = self._used = int(np.searchsorted(slots, n_slots))
-        self._keys[slots[:fit]], self._heads[slots[:fit]] = keys[:fit], heads[:fit]
-        self._heads[self._take(keys[fit:], ~self._find(keys[fit:]))] = heads[fit:]
+        self._used, free = 0, 0
+        cuts = [_free_from(keys, start) for start in range(0, len(keys), _PART)]
+        left = [np.arange(cuts[0])]
+        for start, end in pairwise([*cuts, len(keys)]):
+            taken = start + np.flatnonzero(keys[start:end])
+            home, steps = self._home(keys[taken]), np.arange(len(taken))
+            order = np.argsort(home, kind="stable")
+            slots = np.maximum.accumulate(np.maximum(home[order] - steps, free)) + steps
+            fit = int(np.searchsorted(slots, n_slots))
+            from_, to = taken[order], slots[:fit]
+            self._keys[to], self._heads[to] = keys[from_[:fit]], heads[from_[:fit]]
+            self._used += fit
+            left.append(from_[fit:])
+            free = int(slots[-1]) + 1 if len(slots) else free
+        last = np.concatenate(left)
+        self._heads[self._take(keys[last], ~self._find(keys[last]))] = heads[last]
 
     def _compact(self) -> None:
         """Make the index again without the postings that are gone."""
@@ -259,3 +271,14 @@ class BlockIndex:
             more = max(n, len(self._rids) + len(self._rids) // 4) - len(self._rids)
             self._rids = np.concatenate([self._rids, np.zeros(more, np.int32)])
             self._next = np.concatenate([self._next, np.zeros(more, np.int32)])
+
+
+def _free_from(keys: Hashes, start: int) -> int:
+    """Return the first free slot from one on, or the number of slots if there is none."""
+    width = _WIDEST
+    while start < len(keys):
+        free = np.flatnonzero(keys[start : start + width] == MISSING)
+        if len(free):
+            return start + int(free[0])
+        start += width
+    return len(keys)
