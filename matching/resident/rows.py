@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -50,7 +51,7 @@ def whole_rows(
     # In the order of RecordRow's fields; zipped at once because this runs for every record of every batch.
     columns = zip(
         rids,
-        [records.keys[rid] for rid in rids],
+        map(records.keys.__getitem__, rids),
         [sources[code] for code in records.columns.sources[at].tolist()],
         records.versions[at].tolist(),
         records.fingerprints.of(rids),
@@ -58,14 +59,14 @@ def whole_rows(
         live,
         *zip(*merges, strict=True),
         records.content_versions[at].tolist(),
-        [None if founder == NO_CLUSTER else numbers(founder) for founder in records.founders[at].tolist()],
+        [None if founder == NO_CLUSTER else numbers[founder] for founder in records.founders[at].tolist()],
         [row if is_live else b"" for row, is_live in zip(records.columns.encoded(at), live, strict=True)],
         [edges.get(rid, b"") for rid in rids],
         records.authorities.of(rids),
         records.verified[at].tolist(),
         strict=True,
     )
-    return list(map(RecordRow._make, columns)) if rids else []
+    return list(map(partial(tuple.__new__, RecordRow), columns)) if rids else []
 
 
 def row_labels(rids: Iterable[int], records: RecordTable, numbers: ChildNumbers) -> list[RowLabel]:
