@@ -7,7 +7,7 @@ import gc
 from contextlib import suppress
 from typing import Final
 
-_RARELY: Final = (200_000, 20, 100)
+_RARELY: Final = (1_000_000, 20, 100)
 """Allocations before a collection: with Python's own 700 the collector takes a third of each batch (measured)."""
 
 
