@@ -365,5 +365,5 @@ def test_line_27_a_move_between_authorities_leaves_no_gap_and_no_second_owner(or
 
 def test_line_30_every_retention_rule_says_on_which_law_it_rests_and_from_when() -> None:
     assert {period.law for period in PERIODS} <= set(get_args(Law))
-    assert all(period.effective >= date(2007, 7, 24) and period.why for period in PERIODS)
+    assert all(period.effective == date(2007, 8, 1) and period.why for period in PERIODS)
     assert len({period.name for period in PERIODS}) == len(PERIODS)

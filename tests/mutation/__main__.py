@@ -1,7 +1,9 @@
-"""How many mutants of the decision function its tests notice: `make mutation`.
+"""How many mutants of the pure cores whose errors cost most their tests notice: `make mutation`.
 
-Each mutant is run in a fork of this process, in place of the module, with the tests of the decision until one fails. It
-fails when fewer than nine in ten are noticed (R10), or when one that is not is neither noticed nor explained.
+    python -m tests.mutation [decision twins retention visibility]
+
+Each mutant is run in a fork of this process, in place of its module, with the tests of its core until one fails. It
+fails when fewer than nine in ten of a core's are noticed (R10), or when one that is not is not explained either.
 """
 
 from __future__ import annotations
@@ -11,22 +13,52 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import cedarpy  # noqa: F401 - this and the next are imported once, before the forks
+import cedarpy  # noqa: F401 - these are imported once, before the forks
 import hypothesis  # noqa: F401
+import numpy  # noqa: F401, ICN001
 import pytest
+import rapidfuzz  # noqa: F401
 
+import schemas.catalogue
+import schemas.codec  # noqa: F401
 from tests.mutation.equivalent import EQUIVALENT
 from tests.mutation.mutants import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
-MODULES = ("projections.service.purposes", "projections.service.decision")
-TESTS = ROOT / "tests" / "unit" / "service" / "test_decision.py"
 LEAST = 0.9
-OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Modules that are mutated, and the files of tests that should notice."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+CORES: Mapping[str, Core] = {
+    "decision": Core(
+        ("projections.service.purposes", "projections.service.decision"), ("unit/service/test_decision.py",)
+    ),
+    "twins": Core(
+        ("matching.linkage.constraints", "matching.linkage.marks", "matching.linkage.twins"),
+        ("unit/matching/test_known_answers.py", "unit/matching/test_twins.py"),
+    ),
+    "retention": Core(
+        ("projections.directory.retention", "projections.erasures"),
+        ("unit/projections/test_retention.py", "acceptance/test_checklist_directory.py"),
+    ),
+    "visibility": Core(
+        ("projections.directory.authority", "projections.directory.rulings", "projections.directory.overlay"),
+        ("acceptance/test_checklist_directory.py", "unit/projections/test_directory_decisions.py"),
+    ),
+}
+OPTIONS = ("-x", "-q", "--assert=plain", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-m", "not soak")
 
 
 class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -45,7 +77,7 @@ class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.source, self.name, "exec"), module.__dict__)  # noqa: S102 - that is what a mutant is
 
 
-def start(module: str, source: str) -> int:
+def start(module: str, source: str, tests: Sequence[str]) -> int:
     """Fork a process that tests this source of the module; it ends with 0 when all tests pass."""
     process = os.fork()
     if process:
@@ -56,12 +88,12 @@ def start(module: str, source: str) -> int:
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
         sys.meta_path.insert(0, Instead(module, source))
-        status = int(pytest.main([*OPTIONS, str(TESTS)]))
+        status = int(pytest.main([*OPTIONS, *(str(ROOT / "tests" / each) for each in tests)]))
     finally:
         os._exit(status)
 
 
-def survivors(module: str, candidates: Sequence[Mutant]) -> Iterator[Mutant]:
+def survivors(module: str, candidates: Sequence[Mutant], tests: Sequence[str]) -> Iterator[Mutant]:
     """Yield the mutants with which every test passes."""
     running: dict[int, Mutant] = {}
     for mutant in [*candidates, None]:
@@ -71,27 +103,35 @@ def survivors(module: str, candidates: Sequence[Mutant]) -> Iterator[Mutant]:
             if status == 0:
                 yield found
         if mutant is not None:
-            running[start(module, mutant.source)] = mutant
+            running[start(module, mutant.source, tests)] = mutant
 
 
-def main() -> int:
-    """Test all mutants and say what came out."""
-    os.environ["CI"] = "1"  # hypothesis then draws the same examples each time and keeps none
+def measured(name: str, core: Core) -> bool:
+    """Test all mutants of a core and say what came out; tell whether it is enough."""
     made, lived, unexplained = 0, 0, 0
-    for module in MODULES:
+    for module in core.modules:
         source = (ROOT / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8")
         lines = ["", *(line.strip() for line in source.splitlines())]
-        assert list(survivors(module, [Mutant(0, "none", source)])), "the tests fail on the module as it is"
+        assert list(survivors(module, [Mutant(0, "none", source)], core.tests)), "the tests fail on the module as it is"
         candidates = list(mutants(source))
         made += len(candidates)
-        for mutant in survivors(module, candidates):
+        for mutant in survivors(module, candidates, core.tests):
             reason = EQUIVALENT.get((lines[mutant.line - 1], lines[mutant.line], mutant.change))
             lived += 1
             unexplained += reason is None
             print(f"{module}:{mutant.line}: {mutant.change}: {reason or 'NOT NOTICED'}", flush=True)
     score = (made - lived) / (made - lived + unexplained)
-    print(f"{made} mutants, {made - lived} noticed, {lived - unexplained} equivalent, {unexplained} not: {score:.1%}")
-    return 0 if score >= LEAST and not unexplained else 1
+    equivalent = lived - unexplained
+    print(f"{name}: {made} mutants, {made - lived} noticed, {equivalent} equivalent, {unexplained} not: {score:.1%}")
+    return score >= LEAST and not unexplained
+
+
+def main() -> int:
+    """Measure the cores that are named, or all; return 1 if one is not tested well enough."""
+    os.environ["CI"] = "1"  # hypothesis then draws the same examples each time and keeps none
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they cost more than most tests
+    results = [measured(name, CORES[name]) for name in sys.argv[1:] or CORES]
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 The operators are the usual ones (relation, connective, constant, arithmetic, a statement left out: DeMillo, Lipton and
 Sayward 1978) and two for closed lists: an element left out, and one member of an enumeration for another. Annotations,
-docstrings and decorators are left alone: they decide nothing.
+docstrings, decorators and names of types are left alone: they decide nothing.
 """
 
 from __future__ import annotations
@@ -89,13 +89,17 @@ def _enumerations(tree: ast.Module) -> dict[str, list[str]]:
 def _places(parent: ast.AST) -> Iterator[tuple[_Place, ast.stmt | ast.expr]]:
     """Yield every statement and expression that decides something, with its place."""
     for name, value in ast.iter_fields(parent):
-        if name in _UNTOUCHED:
+        if name in _UNTOUCHED or _names_a_type(parent):
             continue
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(child, ast.stmt | ast.expr):
                 yield _Place(parent, name, index), child
             if isinstance(child, ast.AST):
                 yield from _places(child)
+
+
+def _names_a_type(node: ast.AST) -> bool:
+    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "Literal"
 
 
 def _changes(node: ast.stmt | ast.expr, enumerations: dict[str, list[str]]) -> Iterator[ast.stmt | ast.expr]:
