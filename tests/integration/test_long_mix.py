@@ -126,8 +126,9 @@ def test_hours_of_everything_at_once_end_where_one_batch_does(line: Bench, stack
             mix.one_thing()
         line.drain()
         with connect(line.postgres, autocommit=True) as connection:
-            while any(row.lag for row in lags(connection, line.kafka, DIRECTORY)):
-                time.sleep(0.2)
+            line.wait_until(
+                lambda: not any(row.lag for row in lags(connection, line.kafka, DIRECTORY)), "the directory read all"
+            )
         print(f"{len(told)} events, {len(decided)} decisions, {mix.happened}")
         assert sum(end_offsets(line.kafka, [DEAD_LETTERS]).values()) >= mix.poison
         stands_as(line, one_batch(told, decided), decided)
