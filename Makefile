@@ -63,7 +63,7 @@ test-integration: install ## Tests on a real Kafka and PostgreSQL, which they st
 soak: install ## The long tests
 	@$(PYTEST) -m soak --timeout 0
 
-mutation: install ## How many small changes of the decision function its tests notice (at least nine in ten)
+mutation: install ## How many small changes of the pure cores that must not err their tests notice (at least nine in ten)
 	@$(BIN)/python -m tests.mutation
 
 ##@ Code

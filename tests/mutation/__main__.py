@@ -1,6 +1,6 @@
 """How many mutants of the pure cores whose errors cost most their tests notice: `make mutation`.
 
-    python -m tests.mutation [decision twins retention visibility]
+    python -m tests.mutation [decision constraints retention]
 
 Each mutant is run in a fork of this process, in place of its module, with the tests of its core until one fails. It
 fails when fewer than nine in ten of a core's are noticed (R10), or when one that is not is not explained either.
@@ -45,17 +45,10 @@ CORES: Mapping[str, Core] = {
     "decision": Core(
         ("projections.service.purposes", "projections.service.decision"), ("unit/service/test_decision.py",)
     ),
-    "twins": Core(
-        ("matching.linkage.constraints", "matching.linkage.marks", "matching.linkage.twins"),
-        ("unit/matching/test_known_answers.py", "unit/matching/test_twins.py"),
-    ),
+    "constraints": Core(("matching.linkage.constraints",), ("unit/matching/linkage/test_constraints.py",)),
     "retention": Core(
         ("projections.directory.retention", "projections.erasures"),
         ("unit/projections/test_retention.py", "acceptance/test_checklist_directory.py"),
-    ),
-    "visibility": Core(
-        ("projections.directory.authority", "projections.directory.rulings", "projections.directory.overlay"),
-        ("acceptance/test_checklist_directory.py", "unit/projections/test_directory_decisions.py"),
     ),
 }
 OPTIONS = ("-x", "-q", "--assert=plain", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-m", "not soak")

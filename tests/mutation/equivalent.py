@@ -1,7 +1,7 @@
-"""Mutants of the decision function that no test can tell from it: the line before, the line, the change, the reason.
+"""Mutants that no test can tell from the module: the line before, the line, the change, the reason.
 
-The first refusal is the answer, so a rule's later lines say nothing about a request that an earlier rule refused. What
-stands there all the same makes each rule whole in itself, and mypy asks for it.
+In the decision function the first refusal is the answer, so a rule's later lines say nothing about a request that an
+earlier rule refused. What stands there all the same makes each rule whole in itself, and mypy asks for it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,11 @@ _NO_CODE = "neither None nor '' is a code of the closed list, so both are refuse
 _UNKNOWN = "an unknown person was refused before"
 _UNLISTED = "a person unknown or of no listed category was refused before"
 _NO_REASON = "either is no reason given, and the decision does not tell the two apart"
+
+_ANY_NEGATIVE = "numpy takes any negative number for the size that is left over"
+_NOT_ITSELF = "no decision keeps a record apart from itself"
+_DEFAULT = "None and '' are both nothing said"
+_ALL_THREE = "whatever is said of a return, the record stays three years"
 
 _PERSON = "person = request.user.person"
 _GUARD = "if person is None or person.category not in _CATEGORIES:"
@@ -49,4 +54,26 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     (_GUARD, _FIRST, "yield Outcome.PURPOSE_NOT_PERMITTED  =>  pass"): _UNLISTED,
     (_FIRST, "return", "return  =>  pass"): _UNLISTED,
     (_PERSON, _OVERRIDER, f"{_WHO}  =>  Right.OVERRIDE_SHIELD not in person.rights or person.cate..."): _UNKNOWN,
+    (
+        "seen |= group",
+        "apart = [(a, b) for a in group for b in decisions.cannot.others(a) if b in group and a < b]",
+        "a < b  =>  a <= b",
+    ): _NOT_ITSELF,
+    ("for b in decisions.cannot.others(a)", "if a < b and b in position", "a < b  =>  a <= b"): _NOT_ITSELF,
+    (
+        "]",
+        "return Constraints(chain_pairs(must), np.array(cannot, np.int64).reshape(-1, 2)), overruled, shielded",
+        "1  =>  2",
+    ): _ANY_NEGATIVE,
+    (
+        "pairs = [pair for group in groups for pair in pairwise(sorted(group))]",
+        "return np.array(pairs, np.int64).reshape(-1, 2)",
+        "1  =>  2",
+    ): _ANY_NEGATIVE,
+    ("left: date | None = None", "intends_return: str | None = None", "None  =>  ''"): _DEFAULT,
+    (
+        "if facts.left is not None:",
+        "period = f\"left_england.{facts.intends_return or 'unknown'}\"",
+        "facts.intends_return or 'unknown'  =>  'unknown'",
+    ): _ALL_THREE,
 }

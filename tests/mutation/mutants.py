@@ -2,7 +2,7 @@
 
 The operators are the usual ones (relation, connective, constant, arithmetic, a statement left out: DeMillo, Lipton and
 Sayward 1978) and two for closed lists: an element left out, and one member of an enumeration for another. Annotations,
-docstrings, decorators and names of types are left alone: they decide nothing.
+docstrings, decorators, names of types and sentences for people are left alone: they decide nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _RELATIONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.NotIn: (ast.In,),
 }
 _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add}
+_TYPES = frozenset({"Literal", "tuple"})
+_SENTENCE = 4  # words from which on a text is for people
 _UNTOUCHED = frozenset({"annotation", "returns", "decorator_list", "bases", "ctx", "targets", "keywords"})
 Item = TypeVar("Item")
 Node = TypeVar("Node", bound=ast.AST)
@@ -99,7 +101,7 @@ def _places(parent: ast.AST) -> Iterator[tuple[_Place, ast.stmt | ast.expr]]:
 
 
 def _names_a_type(node: ast.AST) -> bool:
-    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "Literal"
+    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in _TYPES
 
 
 def _changes(node: ast.stmt | ast.expr, enumerations: dict[str, list[str]]) -> Iterator[ast.stmt | ast.expr]:
@@ -172,7 +174,7 @@ def _other_values(value: object) -> tuple[bool | int | str, ...]:
     if isinstance(value, int):
         return (value + 1, value - 1)
     if isinstance(value, str):
-        return (f"{value}_",)
+        return (f"{value}_",) if len(value.split()) < _SENTENCE else ()
     return ("",) if value is None else ()
 
 
