@@ -10,7 +10,15 @@ import psycopg
 import structlog
 from psycopg import errors
 
-from connectors.kafka import EventProducer, Partition, PartitionReader, Positions, ReadMessage, partitions_of
+from connectors.kafka import (
+    EventProducer,
+    Partition,
+    PartitionReader,
+    Positions,
+    ReadMessage,
+    ensure_held,
+    partitions_of,
+)
 from connectors.postgres import connect, wrap_errors
 from projections import checkpoint, schema
 from projections.base import Namespace, Projection, Refused, Rows
@@ -47,6 +55,7 @@ class Worker:
             with wrap_errors():
                 checkpoint.make_way(self._connection, application)
                 self._checkpoint = start(self._connection, projection, namespace, partitions)
+            ensure_held(kafka, self.positions)
             self._reader = PartitionReader(kafka, self.positions, group=f"projection.{namespace.projection}")
         except BaseException:
             self._connection.close()

@@ -9,6 +9,7 @@ from connectors.kafka.admin import (
     Watermarks,
     create_topics,
     end_offsets,
+    ensure_held,
     partitions_of,
     watermarks,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Watermarks",
     "create_topics",
     "end_offsets",
+    "ensure_held",
     "partitions_of",
     "read_places",
     "read_spans",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, TopicMetadata
 
-from connectors.kafka.errors import Trouble, translate
+from connectors.kafka.errors import Trouble, position_lost, translate
 from schemas.errors import ConfigurationError, RetriableError
 from schemas.settings import KafkaSettings
 from schemas.topics import TOPICS, TopicSpec, min_insync_replicas
@@ -95,6 +95,18 @@ def watermarks(settings: KafkaSettings, topics: Iterable[str]) -> dict[Partition
     low = _offsets(admin, settings, partitions, OffsetSpec.earliest())
     high = _offsets(admin, settings, partitions, OffsetSpec.latest())
     return {each: Watermarks(low[each], high[each]) for each in partitions}
+
+
+def ensure_held(settings: KafkaSettings, positions: Positions) -> None:
+    """Raise FatalError where the log does not hold what is to be read next.
+
+    A client tells of a gap when it comes to it, and may have read other partitions by then: readers of several ask first.
+    """
+    held = watermarks(settings, {topic for topic, _ in positions})
+    lost = [(*place, at) for place, at in positions.items() if not held[place].low <= at <= held[place].high]
+    if lost:
+        places = (f"partition {number} of topic {topic} from {at}" for topic, number, at in lost)
+        raise position_lost(f"reading {', '.join(places)}")
 
 
 def client_config(settings: KafkaSettings, trouble: Trouble) -> dict[str, Any]:

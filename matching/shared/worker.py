@@ -15,7 +15,17 @@ from typing import NamedTuple
 
 import structlog
 
-from connectors.kafka import Batches, GroupReader, Partition, PartitionReader, Positions, ReadMessage, watermarks
+from connectors.kafka import (
+    Batches,
+    GroupReader,
+    Partition,
+    PartitionReader,
+    Positions,
+    ReadMessage,
+    ensure_held,
+    partitions_of,
+    watermarks,
+)
 from connectors.postgres import connect, wrap_errors
 from matching.features import ChangeReader
 from matching.linkage.model import LinkageModel
@@ -78,6 +88,7 @@ class SharedWorker:
             model = self._claim(tables)
             ensure_index(tables, model)
             replaying.begin(tables, settings.kafka)
+            self._ensure_held(tables)
             linker = SharedLinker(tables, model, self.totals)
             silent = settings.silent_seconds
             relay = Relay(RelaySettings.of(settings.postgres, settings.kafka, shared=True, silent_seconds=silent))
@@ -117,6 +128,12 @@ class SharedWorker:
                 )
             replaying.relink(tables, self._settings.kafka, model.model_id)
         return model
+
+    def _ensure_held(self, tables: Tables) -> None:
+        """Raise FatalError where the log does not hold what is to be read next, by this worker or another."""
+        with wrap_errors():
+            positions = tables.positions(partitions_of(self._settings.kafka, MATCHING_TOPICS))
+        ensure_held(self._settings.kafka, positions)
 
     def _begin(self, tables: Tables, partitions: Sequence[Partition]) -> Positions:
         """Return where newly assigned partitions are to be read from on."""

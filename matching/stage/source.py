@@ -23,7 +23,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
-from connectors.kafka import ReadMessage, partitions_of
+from connectors.kafka import ReadMessage, ensure_held, partitions_of
 from connectors.kafka.aio import aiokafka_security
 from connectors.kafka.errors import position_lost
 from connectors.vault.opener import Opener
@@ -66,15 +66,19 @@ class SourceReader:
         )
 
     async def open(self, positions: Iterable[Position]) -> None:
-        """Connect and start reading at the positions; partitions without one from 0."""
+        """Connect and start reading at the positions; partitions without one from 0.
+
+        Raises FatalError where the log does not hold one of these: a log that has lost its beginning is no beginning.
+        """
         try:
             there = await asyncio.to_thread(partitions_of, self._settings.kafka, self._topics)
-            partitions = [TopicPartition(topic, number) for topic, number in there]
+            stored = {(p.topic, p.partition): p.next_offset for p in positions}
+            begins = {place: stored.get(place, 0) for place in there}
+            await asyncio.to_thread(ensure_held, self._settings.kafka, begins)
             await self._consumer.start()
-            stored = {TopicPartition(p.topic, p.partition): p.next_offset for p in positions}
-            self._consumer.assign(partitions)
-            for tp in partitions:
-                self._consumer.seek(tp, stored.get(tp, 0))  # a log that has lost its beginning is no beginning
+            self._consumer.assign([TopicPartition(*place) for place in begins])
+            for place, at in begins.items():
+                self._consumer.seek(TopicPartition(*place), at)
         except KafkaError as error:
             raise translate(error) from error
 
