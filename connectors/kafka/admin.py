@@ -100,7 +100,7 @@ def watermarks(settings: KafkaSettings, topics: Iterable[str]) -> dict[Partition
 def ensure_held(settings: KafkaSettings, positions: Positions) -> None:
     """Raise FatalError where the log does not hold what is to be read next.
 
-    A client tells of a gap when it comes to it, and may have read other partitions by then: readers of several ask first.
+    A client tells of a gap when it comes to it, and may have read other partitions by then: whoever reads several asks.
     """
     held = watermarks(settings, {topic for topic, _ in positions})
     lost = [(*place, at) for place, at in positions.items() if not held[place].low <= at <= held[place].high]
