@@ -55,9 +55,11 @@ def trained(labelled: LabelledSet) -> Any:
     linker = Linker(frame, settings, log_level=logging.ERROR)
     names = [name for name, kind in labelled.fields.items() if kind in {"given_name", "surname"}]
     dates = [name for name, kind in labelled.fields.items() if kind == "date"]
-    linker.training.estimate_probability_two_random_records_match([block_on(*names, *dates)], recall=0.6)
+    rules = [rule for rule in (names, dates) if rule] or labelled.blocking  # organisations have neither
+    sure = block_on(*dict.fromkeys(name for rule in rules for name in rule))
+    linker.training.estimate_probability_two_random_records_match([sure], recall=0.6)
     linker.training.estimate_u_using_random_sampling(max_pairs=5e6, seed=1)
-    for rule in (names, dates):
+    for rule in rules:
         linker.training.estimate_parameters_using_expectation_maximisation(block_on(*rule))
     return linker
 
