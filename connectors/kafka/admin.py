@@ -35,6 +35,10 @@ class Watermarks(NamedTuple):
     low: int
     high: int
 
+    def holds(self, position: int) -> bool:
+        """Tell whether reading can go on at this position: at a message that is there, or where the next will be."""
+        return self.low <= position <= self.high
+
 
 def create_topics(settings: KafkaSettings, topics: Sequence[TopicSpec] = TOPICS) -> tuple[str, ...]:
     """Create the topics that are missing and return their names once every partition of all has a leader.
@@ -103,7 +107,7 @@ def ensure_held(settings: KafkaSettings, positions: Positions) -> None:
     A client tells of a gap when it comes to it, and may have read other partitions by then: whoever reads several asks.
     """
     held = watermarks(settings, {topic for topic, _ in positions})
-    lost = [(*place, at) for place, at in positions.items() if not held[place].low <= at <= held[place].high]
+    lost = [(*place, at) for place, at in positions.items() if place not in held or not held[place].holds(at)]
     if lost:
         places = (f"partition {number} of topic {topic} from {at}" for topic, number, at in lost)
         raise position_lost(f"reading {', '.join(places)}")

@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from connectors.decisions import publish_decision, read_decisions
-from connectors.kafka import end_offsets
+from connectors.kafka import end_offsets, ensure_held
 from connectors.postgres import connect
 from contactpoint.erasing.keeper import day_begun
 from projections.digest import digest
@@ -108,6 +108,17 @@ def test_matching_does_not_begin_amid_a_log_that_has_lost_its_beginning(line: Be
     assert worker.process.wait(60) == STATUS
     assert said_at_last(worker.log), worker.log.read_text()
     assert line.children() == {}
+
+
+@pytest.mark.parametrize(("partition", "position"), [(99, 0), (0, 5)], ids=["a partition that is gone", "past the end"])
+def test_a_position_that_the_log_never_had_is_told_like_one_that_it_lost(
+    kafka: KafkaSettings, partition: int, position: int
+) -> None:
+    place = SOURCE_TOPICS[0], partition
+    with pytest.raises(
+        FatalError, match=rf"partition {partition} of topic {place[0]} from {position}: .*bring the topic back"
+    ):
+        ensure_held(kafka, {place: position})
 
 
 def test_who_needs_every_decision_does_not_take_the_rest_for_all(kafka: KafkaSettings) -> None:
