@@ -16,7 +16,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 from connectors.raw import Item, RawPerson, RawRecord, RejectedItem, SnapshotEnd
 from connectors.times import from_micros
 from ingest import partial
-from ingest.normalise import Policy, is_in_scope, normalise
+from ingest.normalise import is_in_scope, normalise
+from ingest.policy import Policy
 from ingest.store import StoredRecord
 from ingest.text import clean_birth_date
 from schemas.events import AnyRecordEvent, MergedInto, RecordMerged, RecordObserved, RecordWithdrawn, record_event_id

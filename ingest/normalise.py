@@ -25,7 +25,7 @@ from connectors.raw import (
     RawPrimaryCare,
     RawWhereabouts,
 )
-from ingest.suppliers import ALL_ITEMS
+from ingest.policy import Policy
 from ingest.text import (
     Cleaned,
     clean,
@@ -50,21 +50,6 @@ _TEST_NAME = re.compile(r"^(TEST|ZZ+TEST.*|XX+TEST.*)$", re.IGNORECASE)
 _NO_PRACTICE = frozenset({"V81997", "V81998", "V81999"})
 _TRUE, _FALSE = frozenset({"true", "1", "y", "yes"}), frozenset({"false", "0", "n", "no"})
 _LARGEST = {"names": 20, "identifiers": 20, "carers": 12, "education": 20, "involvements": 40}
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What a feed lets through: its age limit, its supplier's items, its placeholders, whether test ranges are real.
-
-    `authority` is responsible for a child of whom the record does not say who is.
-    """
-
-    under_age: int = 18
-    accept_synthetic: bool = False
-    needs_birth_date: bool = False
-    items: frozenset[str] = ALL_ITEMS
-    placeholders: frozenset[str] = frozenset()
-    authority: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import structlog
 from connectors.base import NOTHING_READ, Batch, advance
 from connectors.raw import Flaw, RawRecord, RejectedItem, SnapshotEnd
 from ingest.changes import ChangeDetector, Ledger
-from ingest.normalise import Policy
+from ingest.policy import Policy
 from ingest.report import FeedReport
 from ingest.seals import Seals
 from ingest.settings import FeedSettings

@@ -14,7 +14,8 @@ from connectors.postgres import sql_script
 from connectors.raw import RawAddress, RawEducation, RawName, RawPerson, RawPrimaryCare, RawWhereabouts
 from connectors.registry import FORMATS
 from contactpoint.cli.app import every_command
-from ingest.normalise import Policy, normalise
+from ingest.normalise import normalise
+from ingest.policy import Policy
 from ingest.settings import load_feed
 from ingest.suppliers import ALL_ITEMS, SUPPLIERS, USUAL
 from projections.exports.specification import RECIPIENTS, ReleaseSpec

@@ -20,7 +20,8 @@ from connectors.raw import RawPerson, RawRecord, RejectedItem
 from connectors.times import from_micros
 from contactpoint.world import Coverage, Delivery, LifeRates, MistakeRates, WorldSettings, WorldSummary, simulate
 from contactpoint.world.yot_files import layout_of
-from ingest.normalise import Policy, is_in_scope, normalise
+from ingest.normalise import is_in_scope, normalise
+from ingest.policy import Policy
 from ingest.settings import FeedSettings, load_feeds
 from schemas.errors import ConfigurationError
 

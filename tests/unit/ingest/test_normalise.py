@@ -20,7 +20,8 @@ from connectors.raw import (
     RawPrimaryCare,
     RawWhereabouts,
 )
-from ingest.normalise import Policy, is_in_scope, normalise
+from ingest.normalise import is_in_scope, normalise
+from ingest.policy import Policy
 from schemas.errors import RejectedError
 from schemas.records import (
     Address,
