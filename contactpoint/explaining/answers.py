@@ -9,17 +9,12 @@ from typing import Any
 from contactpoint.explaining.records import Known
 from contactpoint.explaining.sight import WITHHELD, Sight, aliases
 from matching.linkage.counterfactual import MOST_TRIES, Counterfactual, Piece, what_would_join, what_would_split
-from matching.linkage.evidence import SOURCE_RULE, TWINS_RULE
+from matching.linkage.evidence import RULE_WORDS
 from matching.linkage.merge_tree import merge_tree
 from matching.linkage.model import CENTIBITS
 from schemas.errors import RejectedError
 
 Answer = dict[str, Any]
-
-RULE_WORDS = {
-    SOURCE_RULE: "the source holds each person once",
-    TWINS_RULE: "the twins rule: born together, or birth orders or verified numbers of their own",
-}
 
 
 def tree_answer(known: Known, sight: Sight, at: datetime | None = None) -> Answer:

@@ -14,7 +14,7 @@ from contactpoint.table_link.repeats import Repeats
 from matching.estimation.training import Trained
 from matching.linkage.batch import LinkedTable
 from matching.linkage.columns import RecordColumns
-from matching.linkage.evidence import SOURCE_RULE, TWINS_RULE, Evidence, connected_as, evidence_among
+from matching.linkage.evidence import RULE_WORDS, Evidence, connected_as, evidence_among
 from matching.linkage.explain import Explanation, explain_pair
 from matching.linkage.marks import Marks
 from matching.linkage.merge_tree import MergeTree, merge_tree
@@ -23,11 +23,6 @@ from schemas.errors import ConfigurationError
 
 MOST_RECORDS: Final = 200
 """Records of both clusters together up to which every pair of them is compared, to say how clustering went."""
-
-_BARRIERS: Final = {
-    SOURCE_RULE: "their source holds each person once",
-    TWINS_RULE: "the twins rule: born together, or birth orders of their own",
-}
 
 Pair = tuple[str, str]
 
@@ -182,7 +177,7 @@ def _how(evidence: Evidence, tree: MergeTree, place: Sequence[int], *, together:
         if any(a in each.left and b in each.right for a, b in (place, place[::-1])):
             mean = f"Between their groups the mean weight is {each.mean / CENTIBITS:+.2f}, threshold {threshold:+.2f}"
             if each.barrier:
-                return f"{mean}; a rule keeps them apart: {_BARRIERS[each.barrier]}."
+                return f"{mean}; a rule keeps them apart: {RULE_WORDS[each.barrier]}."
             enough = each.mean >= evidence.model.mean_threshold
             return f"{mean}{', but no compared pair reaches the threshold' if enough else ''}."
     return "Their component was too large and was cut at its weakest links."

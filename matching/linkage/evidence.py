@@ -6,7 +6,7 @@ explanation, in a form from which single pieces can be taken away to see what fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Final
@@ -34,7 +34,11 @@ SOURCE_RULE: Final = "source"
 TWINS_RULE: Final = "twins"
 """Likewise: they are children born together, or have verified NHS numbers of their own (`twins.Twins`)."""
 
-RULES: Final = frozenset((SOURCE_RULE, TWINS_RULE))
+RULE_WORDS: Final[Mapping[str, str]] = {
+    SOURCE_RULE: "the source holds each person once",
+    TWINS_RULE: "the twins rule: born together, or birth orders or verified numbers of their own",
+}
+RULES: Final = frozenset(RULE_WORDS)
 
 Compared = tuple[str, str, Sequence[str], int]
 """A record: its key, its source, its values in field order, and which of its numbers are verified (`marks`)."""

@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 from connectors.decisions import publish_decision, read_decisions
 from connectors.kafka import EventProducer
 from contactpoint.cli.app import app
-from contactpoint.explaining.answers import RULE_WORDS
 from contactpoint.explaining.sight import WITHHELD
+from matching.linkage.evidence import RULE_WORDS
 from schemas.codec import encode
 from schemas.decisions import Shield, ShieldSet, decision_id
 from schemas.events import RecordWithdrawn, record_event_id
