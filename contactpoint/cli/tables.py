@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from contactpoint.cli.options import OutputOption
+from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, progress, show
 
 
@@ -18,6 +18,32 @@ def register(root: typer.Typer) -> None:
     root.command("demo")(demo_command)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What `link` writes and says beside the clusters."""
+
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the scored pairs: weight in bits, probability, whether together, each comparison.",
+            show_default=False,
+        ),
+    ] = None
+    save_config: Annotated[
+        Path | None, typer.Option(help="Write the LINK.toml that was used, to look at and change.", show_default=False)
+    ] = None
+    save_model: Annotated[
+        Path | None, typer.Option(help="Write the trained model, for --model of another run.", show_default=False)
+    ] = None
+    explain: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B", help="Also say why these two rows (record ids) are together or apart.", show_default=False
+        ),
+    ] = None
+
+
+@grouped
 def link_command(
     source: Annotated[
         list[Path],
@@ -35,26 +61,9 @@ def link_command(
         Path | None,
         typer.Option(help="Link with this model file instead of training.", show_default=False),
     ] = None,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(
-            help="Also write the scored pairs: weight in bits, probability, whether together, each comparison.",
-            show_default=False,
-        ),
-    ] = None,
-    save_config: Annotated[
-        Path | None, typer.Option(help="Write the LINK.toml that was used, to look at and change.", show_default=False)
-    ] = None,
-    save_model: Annotated[
-        Path | None, typer.Option(help="Write the trained model, for --model of another run.", show_default=False)
-    ] = None,
-    explain: Annotated[
-        tuple[str, str] | None,
-        typer.Option(
-            metavar="A B", help="Also say why these two rows (record ids) are together or apart.", show_default=False
-        ),
-    ] = None,
     output: OutputOption = Output.TABLE,
+    *,
+    beside: Beside,
 ) -> None:
     """Link the records of one or more tables with the core that runs live, to try an extract before it goes live.
 
@@ -68,9 +77,8 @@ def link_command(
     from contactpoint.table_link import Outputs, run_link
 
     with progress("link") as shown:
-        report = run_link(
-            source, config, Outputs(out, pairs, save_model, save_config), shown, model=model, explain=explain
-        )
+        outputs = Outputs(out, beside.pairs, beside.save_model, beside.save_config)
+        report = run_link(source, config, outputs, shown, model=model, explain=beside.explain)
     if output is Output.JSON:
         show(output, report.as_dict())
         return
