@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -74,6 +75,18 @@ def test_asking_for_a_hidden_field_equals_asking_for_nothing(desk: Desk) -> None
                 assert hit == miss
                 assert hit[1] == b'{"children" : [], "matched" : "none"}'
                 assert [entry["results"] for entry in desk.entries()[before:]] == [0, 0]
+    fhir_hit, fhir_miss = matched(desk, HIDDEN), matched(desk, NOBODYS)
+    assert fhir_hit == fhir_miss
+    assert (fhir_hit[0], json.loads(fhir_hit[1])["total"]) == (200, 0)
+
+
+def matched(desk: Desk, postcode: str) -> tuple[Any, ...]:
+    """Return all that FHIR's search tells of the shielded child with this postcode."""
+    patient = {"resourceType": "Patient", "name": [{"family": "Hargreaves", "given": ["Jodie"]}]}
+    example = patient | {"birthDate": "2011-03-09", "address": [{"postalCode": postcode}]}
+    body = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": example}]}
+    why = {"x-purpose-of-use": "safeguarding", "x-reason": "Attended A&E tonight with an injured wrist"}
+    return told(desk.request("POST", "/fhir/R4/Patient/$match", desk.token("nurse"), body, why))
 
 
 def test_a_child_that_is_not_shielded_is_found_by_the_same_terms(desk: Desk) -> None:
