@@ -7,10 +7,9 @@ that says nothing and ends after a quarter of an hour; the child number is an id
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
-from projections.service.terms import Terms, TermsError
+from projections.service.terms import Terms, TermsError, whole_day
 
 NUMBER_SYSTEM = "https://contactpoint.example/fhir/child-number"
 _USES = {"legal": "official", "preferred": "usual", "former": "old", "alias": "nickname", "temporary": "temp"}
@@ -78,7 +77,7 @@ def match_terms(parameters: Mapping[str, Any]) -> Terms:
     return Terms(
         surname=_text(name.get("family")),
         forename=_text(forenames[0] if isinstance(forenames, list) and forenames else None),
-        birth_date=_date(given.get("birthDate")),
+        birth_date=None if given.get("birthDate") is None else whole_day(given["birthDate"]),
         postcode=_text(_first(addresses).get("postalCode")),
         child_number=_text(number.get("value")),
     )
@@ -119,15 +118,6 @@ def _text(value: Any) -> str | None:
     if not isinstance(value, str) or not 0 < len(value.strip()) <= 100 or not value.isprintable():
         raise TermsError("a term is not a text of 1 to 100 characters")
     return value.strip()
-
-
-def _date(value: Any) -> date | None:
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise TermsError("give the whole date of birth, as YYYY-MM-DD") from None
 
 
 def _value(item: Any) -> Any:

@@ -56,7 +56,7 @@ def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
         caller = request.scope[CALLER]
         number = await service.desk.child_named(caller, name)
         asked = Asked(Action.OPEN, purpose, reason, child=number)
-        found = await service.desk.answer(caller, asked, reads.OpenRecord() if number else reads.Nothing())
+        found = await service.desk.answer(caller, asked, reads.OpenRecord() if number else reads.Unnamed())
         if isinstance(found, Refusal):
             return refused(request, found)
         record = json.loads(found).get("record") if found else None

@@ -137,13 +137,14 @@ class Guard:
         if not text:
             raise TokenError("missing")
         token = self._tokens.check(text)
-        if scheme.lower() == "dpop":
-            held = self._proofs.check(proof, method=scope["method"], path=scope["path"], token_text=text, token=token)
-            return token, held.digest
-        if scheme.lower() != "bearer" or token.key is not None:
+        if scheme.lower() not in {"dpop", "bearer"} or (scheme.lower() == "dpop") != (token.key is not None):
             raise TokenError("scheme")  # a token of a DPoP key is not a bearer token (RFC 9449 §7.2)
-        check_certificate(token, scope.get(CERTIFICATE))
-        return token, None
+        if token.certificate is not None:
+            check_certificate(token, scope.get(CERTIFICATE))
+        if token.key is None:
+            return token, None
+        held = self._proofs.check(proof, method=scope["method"], path=scope["path"], token_text=text, token=token)
+        return token, held.digest
 
 
 def _single(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from projections.service.decision import STEP_UP_SECONDS
+from projections.service.terms import whole_day
 
+Day = Annotated[date, BeforeValidator(whole_day)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
 _NO_CONTROL = r"^[^\x00-\x1f]*$"
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=_NO_CONTROL)]
@@ -30,7 +32,7 @@ class SearchBody(Body):
 
     surname: Name | None = None
     forename: Name | None = None
-    birth_date: date | None = None
+    birth_date: Day | None = None
     postcode: Annotated[str, StringConstraints(max_length=10)] | None = None
     child_number: Annotated[str, StringConstraints(max_length=20)] | None = None
 

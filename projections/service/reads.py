@@ -117,6 +117,14 @@ class Sources:
         return f'{{"sources":{found}}}'
 
 
+class Unnamed(AsFound):
+    """Opens nothing, since the address names no child; the attempt is entered."""
+
+    def statement(self, case: Case, context: Jsonb) -> Statement:
+        """Return the refusal."""
+        return Statement("refuse", (ACTS[case.asked.action], "id_unknown", context, None, None))
+
+
 class Nothing(AsFound):
     """Reads nothing: the request was only to be decided."""
 

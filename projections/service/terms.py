@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -10,11 +11,20 @@ from projections.directory.entry import fold_name
 from schemas.identity import is_child_number
 
 MIN_WILDCARD_LETTERS = 3
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _POSTCODE = re.compile(r"([A-Z]{1,2}[0-9][A-Z0-9]?) ?([0-9][A-Z]{2})")
 
 
 class TermsError(ValueError):
     """The terms do not suffice for a search; the message says what is missing and quotes nothing."""
+
+
+def whole_day(value: object) -> date:
+    """Return the day that YYYY-MM-DD names; raise TermsError for anything else, such as a year, a week or seconds."""
+    with contextlib.suppress(ValueError):
+        if isinstance(value, str) and _DAY.fullmatch(value):
+            return date.fromisoformat(value)
+    raise TermsError("give the whole date of birth, as YYYY-MM-DD")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ _KEYS_IN_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64"})
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
 _NAME = re.compile(r"[A-Za-z0-9:/_.@|-]{1,100}")  # what the audit trail can name
 _CODE = re.compile(r"[A-Za-z0-9/_.-]{1,40}")
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{43}")  # SHA-256 in base64url, as RFC 7638 and RFC 8705 write it
 _OPTIONS = Options(require=_REQUIRED, strict_aud=True, verify_signature=True)
 
 
@@ -174,7 +175,8 @@ def _token(claims: Mapping[str, Any]) -> Token:
     if not all(map(_NAME.fullmatch, words)) or not all(map(_CODE.fullmatch, methods)) or len(methods) > 10:
         raise TokenError("claims")
     certificate, key = confirmation.get("x5t#S256"), confirmation.get("jkt")
-    if not isinstance(certificate or key, str):
+    bound = [each for each in (certificate, key) if each is not None]
+    if not bound or not all(isinstance(each, str) and _DIGEST.fullmatch(each) for each in bound):
         raise TokenError("not_bound")
     return Token(
         subject=words[0],

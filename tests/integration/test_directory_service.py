@@ -162,6 +162,8 @@ def test_a_token_is_of_no_use_to_another_client_and_a_proof_only_once(desk: Desk
     assert desk.request("POST", "/v1/open", body=body, headers=stolen).status_code == 401
     bearer = {"authorization": f"Bearer {token}"}
     assert desk.request("POST", "/v1/open", body=body, headers=bearer).status_code == 401
+    both = desk.issuer.token("nurse", desk.client.confirmation | {"x5t#S256": "A" * 43})
+    assert desk.request("POST", "/v1/open", both, body).status_code == 401  # the certificate is missing
     sent = desk.client.headers("POST", BASE_URL + "/v1/open", token)
     assert desk.request("POST", "/v1/open", body=body, headers=sent).status_code == 200
     again = desk.request("POST", "/v1/open", body=body, headers=sent)
@@ -243,6 +245,7 @@ TERMS: list[tuple[dict[str, str], Any]] = [
     ({"surname": "Moss", "forename": "Ann", "postcode": "BL9 9ZZ"}, ["none", 0]),
     ({"child_number": UNKNOWN}, ["none", 0]),
     ({"surname": "Moss"}, 422),
+    ({"surname": "Moss", "birth_date": "1341360000"}, 422),
     ({"forename": "Ann", "birth_date": "2012-07-04"}, 422),
     ({"surname": "Mo*", "forename": "Ann"}, 422),
     ({"surname": "M*ss", "forename": "Ann"}, 422),
@@ -370,6 +373,7 @@ def test_fhir_reads_and_matches_patients_that_another_library_accepts(desk: Desk
     for who, name in ((other, found.id), (token, "0" * 32)):
         unknown = desk.request("GET", f"/fhir/R4/Patient/{name}", who, headers=WHY)
         assert (unknown.status_code, unknown.json()["resourceType"]) == (404, "OperationOutcome")
+        assert (desk.entries()[-1]["action"], desk.entries()[-1]["refusal"]) == ("opened", "id_unknown")
     capabilities = desk.request("GET", "/fhir/R4/metadata", token)
     statement: Any = CapabilityStatement.model_validate(capabilities.json())
     assert statement.fhirVersion == "4.0.1"

@@ -52,7 +52,8 @@ select directory_api.forget();
 -- The API must not start with an account that could read a table by itself.
 select exists (
     select from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-    where nspname in ('directory', 'projection', 'audit', 'vault', 'service', 'matching')
+    where nspname in ('directory', 'projection', 'audit', 'vault', 'service', 'matching', 'archive', 'sealed', 'review',
+                      'reviewing', 'retention', 'ingest', 'export', 'disclosure')
       and relkind in ('r', 'p', 'v', 'm')
       and has_table_privilege(current_user, pg_class.oid, 'select, insert, update, delete, truncate'))
     or (select rolsuper or rolbypassrls from pg_roles where rolname = current_user);

@@ -144,7 +144,8 @@ begin
             'fields', '["name", "sex", "birth_date"]'::jsonb)) from unnest(hits) as child);
     end if;
     perform audit.append(entries);
-    perform service.count_use(context, client, 0, shown, 0, null, null);
+    perform service.count_use(context, client, 0, shown,
+        case when cardinality(hits) = 0 and terms ? 'child_number' then 1 else 0 end, null, null);
     if cardinality(hits) > ceiling then
         return '{"refine":true}';
     end if;
