@@ -14,7 +14,7 @@ Every step may be repeated: what was done stays done. The last one that fails le
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,15 +216,17 @@ class _Work:
     def _prove(self, begun: Sequence[Begun]) -> None:
         """Search every place once for what was only theirs; an erasure of which nothing is found is finished."""
         wanted = only_theirs(self.connection, {each.event: state.values_to_find(self.vault, each) for each in begun})
-        every = sorted({value for values in wanted.values() for value in values})
-        found: dict[str, set[str]] = {}
+        every = [*{forms for values in wanted.values() for forms in values}]
+        found: dict[frozenset[str], set[str]] = {}
         around = self.around
         for place, number in traces(around.kafka, around.postgres, every, pg_dump=around.pg_dump) if every else ():
             found.setdefault(every[number], set()).add(place)
         for each in begun:
             self._end(each, wanted[each.event], found)
 
-    def _end(self, begun: Begun, values: Sequence[str], found: dict[str, set[str]]) -> None:
+    def _end(
+        self, begun: Begun, values: Sequence[frozenset[str]], found: Mapping[frozenset[str], Collection[str]]
+    ) -> None:
         event = begun.event
         places = sorted({place for value in values for place in found.get(value, ())})
         row = {"event": event.event_id, "searched": None if begun.sealed_values is None else len(values)}

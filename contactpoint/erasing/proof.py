@@ -19,6 +19,7 @@ from psycopg.rows import TupleRow
 
 from connectors.kafka import ReadMessage, read_to_end
 from connectors.postgres import connect, sql_blocks, wrap_errors
+from contactpoint.erasing.forms import SHORTEST, forms_of
 from contactpoint.erasing.needles import Needles
 from schemas.errors import ConfigurationError
 from schemas.settings import KafkaSettings, PostgresSettings
@@ -36,9 +37,12 @@ class Trace(NamedTuple):
 
 
 def traces(
-    kafka: KafkaSettings, postgres: PostgresSettings, values: Sequence[str], *, pg_dump: Path | None = None
+    kafka: KafkaSettings, postgres: PostgresSettings, values: Sequence[frozenset[str]], *, pg_dump: Path | None = None
 ) -> list[Trace]:
-    """Return every place that holds any of these values; none is the proof. `pg_dump`: also dump the database."""
+    """Return every place that holds a form of any of these values; none is the proof.
+
+    `pg_dump`: also dump the database.
+    """
     needles = Needles(values)
     messages = ((f"topic {each.topic}", _bytes(each)) for each in _messages(kafka))
     found = _search(needles, messages)
@@ -98,6 +102,12 @@ def _dump(postgres: PostgresSettings, pg_dump: Path) -> bytes:
     return done.stdout
 
 
-def read_values(lines: Iterable[str]) -> list[str]:
-    """Return the values of a file that holds one a line."""
-    return [line.strip() for line in lines if line.strip()]
+def read_values(lines: Iterable[str]) -> list[frozenset[str]]:
+    """Return the forms of the values of a file that holds one a line; raise ConfigurationError for too short a one."""
+    values = [value for line in lines if (value := line.strip())]
+    forms = [forms_of(value) for value in values]
+    if not all(forms) or not forms:
+        short = [place for place, each in enumerate(forms, 1) if not each]
+        message = f"give values of {SHORTEST} characters or more; too short: {short or 'there is none'}"
+        raise ConfigurationError(message)
+    return forms

@@ -1,4 +1,4 @@
-"""What the proof of an erasure looks for: values of the child that are nobody else's.
+"""What the proof of an erasure looks for: values of the child, in the forms that are nobody else's.
 
 They are taken before the erasure and kept, sealed, until the proof is done; whose they are is asked when they are
 looked for, since another child may have come to share one.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from connectors.postgres import wrap_errors
+from contactpoint.erasing.forms import forms_of, kept_of
 from contactpoint.erasing.needles import Needles
 from contactpoint.erasing.order import QUERIES
 from schemas.decisions import ErasureOrdered
@@ -38,24 +39,41 @@ def values_of(connection: Connection[TupleRow], event: ErasureOrdered) -> list[s
 
 def only_theirs(
     connection: Connection[TupleRow], values: Mapping[ErasureOrdered, Collection[str]]
-) -> dict[ErasureOrdered, list[str]]:
-    """Return of the values of each erasure those that nothing says which is not erased by it.
+) -> dict[ErasureOrdered, list[frozenset[str]]]:
+    """Return of the values of each erasure those forms in which nothing keeps them that is not erased by it.
 
-    Every record and decision is looked at once, however many erasures there are.
+    A value of which every form is somebody else's too is left out. Every record and decision is looked at once, however
+    many erasures there are.
     """
-    every = sorted({value for each in values.values() for value in each})
-    if not every:
-        return {event: [] for event in values}
-    needles, said = Needles(every), dict[str, set[str]]()
+    wanted = {event: [forms_of(value) for value in each] for event, each in values.items()}
+    every = sorted({form for each in wanted.values() for forms in each for form in forms})
+    said = said_by(every, _statements(connection)) if every else {}
+    own = {event: {key for names in _names(event) for key in names} for event in values}
+    return {
+        event: [left for forms in each if (left := frozenset(form for form in forms if said[form] <= own[event]))]
+        for event, each in wanted.items()
+    }
+
+
+def said_by(forms: Sequence[str], statements: Iterable[Sequence[tuple[str, str]]]) -> dict[str, set[str]]:
+    """Return by which of the statements each of these forms is kept, of many only some more than an erasure can name.
+
+    `statements` come in lots: who says it, and what, as JSON.
+    """
+    needles, said = Needles([frozenset([form]) for form in forms]), {form: set[str]() for form in forms}
+    for lot in statements:
+        for at, number in needles.found_in([kept_of(document.encode()) for _, document in lot]):
+            of = said[forms[number]]
+            if len(of) <= _MOST:
+                of.add(lot[at][0])
+    return said
+
+
+def _statements(connection: Connection[TupleRow]) -> Iterator[Sequence[tuple[str, str]]]:
     with wrap_errors(), connection.transaction(), connection.cursor(name="statements_of_all") as cursor:
         cursor.execute(QUERIES["statements_of_all"])
         while rows := cursor.fetchmany(_ROWS):
-            for at, number in needles.found_in([document.encode() for _, document in rows]):
-                of = said.setdefault(every[number], set())
-                if len(of) <= _MOST:
-                    of.add(rows[at][0])
-    own = {event: {key for names in _names(event) for key in names} for event in values}
-    return {event: [value for value in each if said.get(value, set()) <= own[event]] for event, each in values.items()}
+            yield rows
 
 
 def _names(event: ErasureOrdered) -> tuple[list[str], list[str]]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from schemas.access import Leaf
 from schemas.errors import ConfigurationError
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.trail import entry, make_keys, open_trail, run_verifier
-from tests.factories.waiting import wait_until
+from tests.factories.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,7 +85,11 @@ class Stage:
         """Kill a writer some time after so many answers; return the requests whose answers have left."""
         with ended(self.start("-m", "tests.factories.audit_writer", self.dsn, name)) as writer:
             assert writer.stdout is not None
+            silent = threading.Timer(PATIENCE, writer.kill)
+            silent.start()
             lines = [writer.stdout.readline() for _ in range(answers)]
+            silent.cancel()
+            assert all(lines), f"{name} has not answered {answers} requests in {PATIENCE:.0f} s"
             writer.kill()
             lines += writer.stdout
         return [line.decode().strip() for line in lines if line.endswith(b"\n")]
@@ -98,12 +103,13 @@ def kill_now_and_then(stage: Stage, writers: int, seed: int) -> list[str]:
         for turn in range(writers // 2):
             answered.extend(stage.write_and_be_killed(f"w{lane}-{turn}", dice.randint(20, 90)))
 
-    lanes = [threading.Thread(target=one_after_the_other, args=(lane,)) for lane in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        lanes = [pool.submit(one_after_the_other, lane) for lane in range(2)]
+        while not all(lane.done() for lane in lanes):
+            with ended(stage.witness()), ended(stage.keeper()):
+                time.sleep(dice.uniform(1.0, 3.0))
     for lane in lanes:
-        lane.start()
-    while any(lane.is_alive() for lane in lanes):
-        with ended(stage.witness()), ended(stage.keeper()):
-            time.sleep(dice.uniform(1.0, 3.0))
+        lane.result()
     return answered
 
 

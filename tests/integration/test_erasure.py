@@ -11,12 +11,14 @@ from psycopg import sql
 
 from connectors.kafka import EventProducer, ReadMessage, read_to_end
 from connectors.postgres import connect
+from contactpoint.erasing.forms import forms_of
 from contactpoint.erasing.proof import Trace, traces
 from contactpoint.stack.postgres import find_binaries
 from ingest.seals import Seals
 from projections.access.keys import read_log_keys
 from projections.access.log import append, create_tables
 from projections.access.sequencer import Sequencer
+from projections.directory.entry import fold_name
 from schemas.access import AccessEntry, Person
 from schemas.codec import decode, encode
 from schemas.dead_letter import dead_letter, to_headers
@@ -117,9 +119,9 @@ def values_of(line: Line, members: tuple[str, ...]) -> tuple[list[str], list[Rec
     """Return what the log says of these records and of no others, and the events."""
     events = [decode(message.value) for message in read(line.kafka)]
     theirs = [each for each in events if each.subject in members and isinstance(each, RecordObserved)]
-    others = "\n".join(each.model_dump_json() for each in events if each.subject not in members).casefold()
+    others = fold_name("\n".join(each.model_dump_json() for each in events if each.subject not in members))
     said = {text for each in theirs for text in texts(each) if len(text) >= SHORT}
-    values = sorted(text for text in said if text.casefold() not in others)  # matching folds case
+    values = sorted(text for text in said if fold_name(text) not in others)
     assert len(values) >= 3
     assert any(value.isalnum() and any(map(str.isdigit, value)) for value in values), "a supplier's number among them"
     return values, theirs
@@ -143,7 +145,8 @@ def read(kafka: KafkaSettings, topics: Sequence[str] = SOURCE_TOPICS) -> list[Re
 
 def found(line: Line, values: list[str]) -> list[Trace]:
     """Search everywhere."""
-    return traces(line.kafka, line.postgres, values, pg_dump=find_binaries(None) / "pg_dump")
+    wanted = [*map(forms_of, values)]
+    return traces(line.kafka, line.postgres, wanted, pg_dump=find_binaries(None) / "pg_dump")
 
 
 def drop_all_tables_but_the_ledger_and_the_vault(line: Line) -> None:
