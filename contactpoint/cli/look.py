@@ -13,7 +13,7 @@ import typer
 from connectors.postgres import connect
 from contactpoint.cli.asking import Asking, asked
 from contactpoint.cli.environment import addresses
-from contactpoint.cli.options import OutputOption, grouped
+from contactpoint.cli.options import TIMES, OutputOption, grouped, utc
 from contactpoint.cli.output import Output, console, show
 from contactpoint.erasing.keeper import KeeperSettings
 from contactpoint.erasing.letters import DESTROYED, read_dead_letters
@@ -46,11 +46,22 @@ def child_command(
     archived: Annotated[
         bool, typer.Option("--archived", help="Read it in the archive, a year long: needs --with-right shielded.")
     ] = False,
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            help="As it was shown then (UTC unless it says otherwise), made again from the log.", formats=TIMES
+        ),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Look a child up: the entry, each field with its source; a retired number leads to its successors."""
+    if archived and at:
+        raise typer.BadParameter("--archived and --at exclude each other")
     if archived:
         _show_archived(child, who, output)
+        return
+    if at:
+        _show_then(child, utc(at), who, output)
         return
     with asked(who, "opened", "entry", child=child) as question:
         answer = DirectoryReader(question.connection).entry(question.number(child))
@@ -64,6 +75,18 @@ def child_command(
     for entry in answer.entries:
         show(output, entry_lines(entry), f"child {entry['child_number']}")
     show(output, steps, "lineage")
+
+
+def _show_then(child: str, at: datetime, who: Asking, output: Output) -> None:
+    """Show the entry as the directory had it at a past time."""
+    from contactpoint.explaining.past import entry_at
+
+    with asked(who, "opened", "entry", child=child, at=at) as question:
+        found = entry_at(question.connection, question.kafka, question.sight(), question.number(child), at)
+    if output is Output.JSON:
+        show(output, {"asked": child, "at": at, "entries": [found]})
+        return
+    show(output, entry_lines(found), f"child {found['child_number']} at {at.isoformat()}")
 
 
 def _show_archived(child: str, who: Asking, output: Output) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -28,6 +29,12 @@ ReasonOption = Annotated[
         "--reason", envvar="CONTACTPOINT_REASON", help="Why you look: kept, sealed, with your name.", show_default=False
     ),
 ]
+TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
+
+
+def utc(time: datetime) -> datetime:
+    """Return a time that was given; without a zone it is in UTC."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

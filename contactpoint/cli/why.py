@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -13,12 +13,11 @@ import typer
 from connectors.decisions import read_decisions
 from contactpoint.cli.asking import Asked, Asking, asked
 from contactpoint.cli.environment import model_files, model_in_use, record_key_of
-from contactpoint.cli.options import OutputOption, grouped
+from contactpoint.cli.options import TIMES, OutputOption, grouped, utc
 from contactpoint.cli.output import Output, console, messages, show
 from projections.audit_trail.reader import AuditReader
 
 Answer = dict[str, Any]
-TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 SvgOption = Annotated[
     Path | None, typer.Option("--svg", help="Also draw a picture into this file.", show_default=False)
 ]
@@ -185,7 +184,7 @@ def _explain_then(question: Asked, who: str, at: datetime) -> _Told:
     from contactpoint.explaining.drawn import draw_tree
     from contactpoint.explaining.records import known_at
 
-    then, decisions = _utc(at), read_decisions(question.kafka)
+    then, decisions = utc(at), read_decisions(question.kafka)
     known = known_at(question.connection, question.kafka, model_files(), decisions, (question.number(who), then))
     return _Told(tree_answer(known, question.sight(decisions), then), draw_tree, _tell_tree)
 
@@ -207,7 +206,7 @@ def _explain_change(question: Asked, who: str, other: str | None, at: datetime |
     seen = question.sight(decisions)
     children = [question.number(each) for each in (who, other) if each is not None]
     if at is not None:
-        known = known_at(connection, question.kafka, model_files(), decisions, (children[0], _utc(at)))
+        known = known_at(connection, question.kafka, model_files(), decisions, (children[0], utc(at)))
     else:
         known = known_now(connection, model_in_use(connection), decisions, list(dict.fromkeys(children)))
     if other is None:
@@ -235,7 +234,3 @@ def _draw(path: Path | None, draw: Callable[[Answer], str], found: Answer) -> No
     if path is not None:
         path.write_text(draw(found), encoding="utf-8")
         messages.print(f"drawn into {path}", highlight=False)
-
-
-def _utc(time: datetime) -> datetime:
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -87,10 +87,10 @@ def known_at(
     """
     child, at = when
     history = AuditReader(connection).history(child)
-    step = _membership(history, child, at)
+    step = membership_at(history, child, at)
     model = models.of(step.model)
     held = list(decisions)
-    newest = _newest(history.records, at)
+    newest = newest_at(history.records, at)
     live = [newest[key] for key in step.members if key in newest and newest[key].kind == "observed"]
     reader = ChangeReader(model)
     places = [(each.topic, each.part, each.log_offset) for each in live]
@@ -123,7 +123,8 @@ def merges_of(connection: Connection[TupleRow], members: Sequence[str]) -> list[
     return sorted(found.items())
 
 
-def _membership(history: History, child: str, at: datetime) -> IdentityStep:
+def membership_at(history: History, child: str, at: datetime) -> IdentityStep:
+    """Return the step that decided who belonged to the child then; raise RejectedError if its number was not in use."""
     own = [step for step in history.identity if step.child_number == child]
     if not own:
         raise RejectedError("child_unknown", f"the audit trail does not know the child number {child}")
@@ -140,7 +141,7 @@ def _membership(history: History, child: str, at: datetime) -> IdentityStep:
     return last
 
 
-def _newest(steps: Iterable[RecordStep], at: datetime) -> dict[str, RecordStep]:
+def newest_at(steps: Iterable[RecordStep], at: datetime) -> dict[str, RecordStep]:
     """Return the newest version of each record among those received by then: the order that matching has."""
     newest: dict[str, RecordStep] = {}
     for step in steps:

@@ -31,10 +31,11 @@ def test_a_child_is_explained_now_and_as_of_then_and_every_number_leads_somewher
     with line.stages():
         line.drain()
         number, members = max(line.outcome().memberships.items(), key=lambda child: len(child[1]))
-        then = datetime.now(UTC)
+        shown, then = ask(line, "child", number)["entries"], datetime.now(UTC)
         founder = ask(line, "history", number)["identity"][-1]["founder"]
         withdraw(line.kafka, founder)
         line.drain()
+    _the_entry_as_of_then(line, number, shown, then)
     _the_tree_as_of_then(line, number, members, then, tmp_path)
     found = ask(line, "lineage", number)
     assert found["asked"] == number
@@ -43,6 +44,16 @@ def test_a_child_is_explained_now_and_as_of_then_and_every_number_leads_somewher
     assert line.run("lineage", "0000000000000").returncode == 65
     assert f"contactpoint lineage {number}" in str(run(line, "explain", number).exception)
     _what_would_split_and_join(line, found["current"][0], tmp_path)
+
+
+def _the_entry_as_of_then(line: Line, number: str, shown: list[Any], then: datetime) -> None:
+    """What an account saw on a day: the trail says which child and items, the log what they were."""
+    now = ask(line, "child", number)
+    assert now["entries"] != shown
+    assert ask(line, "child", number, "--at", then.isoformat())["entries"] == shown
+    current = now["entries"][0]["child_number"] if now["entries"] else min(line.outcome().memberships)
+    assert ask(line, "child", current, "--at", "2099-01-01")["entries"] == ask(line, "child", current)["entries"]
+    assert "came into use at" in str(run(line, "child", number, "--at", "2020-01-01").exception)
 
 
 def _the_tree_as_of_then(line: Line, number: str, members: tuple[str, ...], then: datetime, folder: Path) -> None:
@@ -75,6 +86,7 @@ def _what_would_split_and_join(line: Line, number: str, folder: Path) -> None:
 
 def _a_shield_withholds(line: Line, child: str, other: str) -> None:
     members = line.outcome().memberships
+    open_then, before = ask(line, "child", child)["entries"], datetime.now(UTC)
     shield(line.kafka, members[child][0])
     assert len(read_decisions(line.kafka)) == 1
     left, right = members[child][0], members[child][1]
@@ -85,10 +97,11 @@ def _a_shield_withholds(line: Line, child: str, other: str) -> None:
     assert (pair["weight"], pair["probability"], pair["kept apart by"]) == (WITHHELD, WITHHELD, WITHHELD)
     told = line.run("explain", child, "--output", "json").stdout
     assert not any(key in told for key in members[child])
-    for question in (("explain", child, "--split"), ("explain", child, other, "--join"), ("history", child)):
-        refused = line.run(*question)
-        assert (refused.returncode, "shielded" in refused.stderr) == (65, True)
+    then = ("child", child, "--at", "2099-01-01")
+    for question in (("explain", child, "--split"), ("explain", child, other, "--join"), ("history", child), then):
+        assert "shielded" in str(run(line, *question).exception)
     assert ask(line, "history", child, "--with-right", "shielded")["records"]
+    assert ask(line, "child", child, "--at", before.isoformat(), "--with-right", "shielded")["entries"] == open_then
     whole = ask(line, "explain", left, right, "--with-right", "shielded")
     assert WITHHELD not in {row["finding"] for row in whole["findings"]}
 
