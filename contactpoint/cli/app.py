@@ -47,6 +47,7 @@ class Root(LateGroup):
                 "Show what one refused input holds. It may be about any child, so this needs --with-right shielded."
             ),
             "digest": "Show the digest of each table of the projections at their present positions.",
+            "figures": "Count records, children, shields, questions, accounts and findings, each at a stated position.",
         },
         "why": {
             "explain": (

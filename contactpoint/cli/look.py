@@ -21,6 +21,7 @@ from contactpoint.explaining.entry import entry_lines
 from contactpoint.running.drain import outbox_rows, stage_lags
 from projections.digest import digest
 from projections.directory.reader import DirectoryReader
+from projections.figures import figures
 from projections.registry import PROJECTIONS
 from schemas.errors import RejectedError
 
@@ -37,6 +38,7 @@ def register(root: typer.Typer) -> None:
     root.command("rejects")(rejects_command)
     root.command("unmask")(unmask_command)
     root.command("digest")(digest_command)
+    root.command("figures")(figures_command)
 
 
 @grouped
@@ -208,3 +210,9 @@ def digest_command(output: OutputOption = Output.TABLE) -> None:
         for table in one.tables
     ]
     show(output, rows, "digests")
+
+
+def figures_command(output: OutputOption = Output.TABLE) -> None:
+    """Count records, children, shields, questions, accounts and findings, each at a stated position."""
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        show(output, [each._asdict() for each in figures(connection)], "figures")

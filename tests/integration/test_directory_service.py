@@ -15,6 +15,7 @@ from fhir.resources.R4B.patient import Patient
 
 from connectors.postgres import connect
 from contactpoint.issuer import DpopClient
+from projections.figures import figures
 from projections.service.api import check_policies, route_policy
 from projections.service.http import HEADERS, MAX_BODY_BYTES
 from projections.service.users import Eligibility, Users
@@ -338,6 +339,24 @@ def test_every_change_of_an_account_is_entered_with_who_changed_what(desk: Desk)
     rights = [("changed_rights", "nurse-9")] * 4
     undone = [("suspended_account", "nurse-9"), ("restored_account", "nurse-9")]
     assert made == [("changed_rights", None), *rights, *undone]
+
+
+def test_figures_count_children_shields_accounts_and_entries_and_say_as_of_which_entry(desk: Desk) -> None:
+    desk.directory.add(teenager(), {"school:F2": pupil("Moss", "Ann", BORN)})
+    desk.directory.shield("school:P1")
+    desk.employ("left")
+    desk.sql("update service.person set active = false")
+    desk.post("/v1/open", desk.employ("nurse"), child_number=UNKNOWN)
+    desk.post("/v1/open", "left", child_number=UNKNOWN)
+    with connect(desk.postgres, autocommit=True) as connection:
+        found = figures(connection)
+    counted = {each.what: each.number for each in found}
+    ((entries,),) = desk.sql("select count(*) from audit.pending")
+    assert (counted["records"], counted["children shown"], counted["children shown, shielded"]) == (3, 2, 1)
+    assert (counted["accounts"], counted["accounts active"], counted["entries of refusals"]) == (2, 1, 1)
+    assert {each.position for each in found if each.part in {"access", "service"}} == {
+        f"entry {entries} of the trail of access"
+    }
 
 
 def test_sources_tell_how_fresh_they_are(desk: Desk) -> None:

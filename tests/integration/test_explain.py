@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from connectors.decisions import publish_decision, read_decisions
 from connectors.kafka import EventProducer
-from contactpoint.cli.app import app
 from contactpoint.explaining.sight import WITHHELD
 from matching.linkage.evidence import RULE_WORDS
 from schemas.codec import encode
@@ -31,33 +28,35 @@ def test_a_child_is_explained_now_and_as_of_then_and_every_number_leads_somewher
     with line.stages():
         line.drain()
         number, members = max(line.outcome().memberships.items(), key=lambda child: len(child[1]))
-        shown, then = ask(line, "child", number)["entries"], datetime.now(UTC)
-        founder = ask(line, "history", number)["identity"][-1]["founder"]
+        shown, then = line.ask_here("child", number)["entries"], datetime.now(UTC)
+        founder = line.ask_here("history", number)["identity"][-1]["founder"]
         withdraw(line.kafka, founder)
         line.drain()
     _the_entry_as_of_then(line, number, shown, then)
     _the_tree_as_of_then(line, number, members, then, tmp_path)
-    found = ask(line, "lineage", number)
+    found = line.ask_here("lineage", number)
     assert found["asked"] == number
     assert found["current"] == [new for new, keys in line.outcome().memberships.items() if set(keys) & set(members)]
     assert found["steps"][0]["causes"][0].endswith("record.withdrawn")
     assert line.run("lineage", "0000000000000").returncode == 65
-    assert f"contactpoint lineage {number}" in str(run(line, "explain", number).exception)
+    assert f"contactpoint lineage {number}" in str(line.run_here("explain", number).exception)
     _what_would_split_and_join(line, found["current"][0], tmp_path)
 
 
 def _the_entry_as_of_then(line: Line, number: str, shown: list[Any], then: datetime) -> None:
     """What an account saw on a day: the trail says which child and items, the log what they were."""
-    now = ask(line, "child", number)
+    now = line.ask_here("child", number)
     assert now["entries"] != shown
-    assert ask(line, "child", number, "--at", then.isoformat())["entries"] == shown
+    assert line.ask_here("child", number, "--at", then.isoformat())["entries"] == shown
     current = now["entries"][0]["child_number"] if now["entries"] else min(line.outcome().memberships)
-    assert ask(line, "child", current, "--at", "2099-01-01")["entries"] == ask(line, "child", current)["entries"]
-    assert "came into use at" in str(run(line, "child", number, "--at", "2020-01-01").exception)
+    assert (
+        line.ask_here("child", current, "--at", "2099-01-01")["entries"] == line.ask_here("child", current)["entries"]
+    )
+    assert "came into use at" in str(line.run_here("child", number, "--at", "2020-01-01").exception)
 
 
 def _the_tree_as_of_then(line: Line, number: str, members: tuple[str, ...], then: datetime, folder: Path) -> None:
-    tree = ask(line, "explain", number, "--at", f"{then:%Y-%m-%dT%H:%M:%S.%f%z}", "--svg", str(folder / "tree.svg"))
+    tree = line.ask_here("explain", number, "--at", f"{then:%Y-%m-%dT%H:%M:%S.%f%z}", "--svg", str(folder / "tree.svg"))
     assert {row["record"] for row in tree["records"]} == set(members), "the record that was withdrawn since is there"
     assert len(tree["steps"]) == len(members) - 1
     assert tree["agrees"]
@@ -71,14 +70,14 @@ def _the_tree_as_of_then(line: Line, number: str, members: tuple[str, ...], then
 
 def _what_would_split_and_join(line: Line, number: str, folder: Path) -> None:
     others = [child for child, keys in line.outcome().memberships.items() if child != number and len(keys) > 1]
-    assert ask(line, "field", others[0], "names")["statements"][0]["value"]["family"]
+    assert line.ask_here("field", others[0], "names")["statements"][0]["value"]["family"]
     for two in (("explain", *others[:2]), ("decide", "must-link", *others[:2], "--by", "ann", "--reason", "moved")):
-        assert f"contactpoint history {others[0]}" in str(run(line, *two).exception)
-    split = ask(line, "explain", others[0], "--split", "--svg", str(folder / "split.svg"))
+        assert f"contactpoint history {others[0]}" in str(line.run_here(*two).exception)
+    split = line.ask_here("explain", others[0], "--split", "--svg", str(folder / "split.svg"))
     assert split["possible"]
     assert split["pieces"]
     assert len(split["then"]) > 1
-    join = ask(line, "explain", others[0], others[1], "--join", "--svg", str(folder / "join.svg"))
+    join = line.ask_here("explain", others[0], others[1], "--join", "--svg", str(folder / "join.svg"))
     assert join["possible"]
     assert {piece["what"] for piece in join["pieces"]} <= {"agreement", *RULE_WORDS.values()}
     _a_shield_withholds(line, others[0], others[1])
@@ -86,11 +85,11 @@ def _what_would_split_and_join(line: Line, number: str, folder: Path) -> None:
 
 def _a_shield_withholds(line: Line, child: str, other: str) -> None:
     members = line.outcome().memberships
-    open_then, before = ask(line, "child", child)["entries"], datetime.now(UTC)
+    open_then, before = line.ask_here("child", child)["entries"], datetime.now(UTC)
     shield(line.kafka, members[child][0])
     assert len(read_decisions(line.kafka)) == 1
     left, right = members[child][0], members[child][1]
-    pair = ask(line, "explain", left, right)
+    pair = line.ask_here("explain", left, right)
     by_name = {row["comparison"]: row["finding"] for row in pair["findings"]}
     hidden = {"postcode", "address", "nhs", "upn", "uln"}
     assert {name for name, finding in by_name.items() if finding == WITHHELD} == hidden
@@ -99,23 +98,11 @@ def _a_shield_withholds(line: Line, child: str, other: str) -> None:
     assert not any(key in told for key in members[child])
     then = ("child", child, "--at", "2099-01-01")
     for question in (("explain", child, "--split"), ("explain", child, other, "--join"), ("history", child), then):
-        assert "shielded" in str(run(line, *question).exception)
-    assert ask(line, "history", child, "--with-right", "shielded")["records"]
-    assert ask(line, "child", child, "--at", before.isoformat(), "--with-right", "shielded")["entries"] == open_then
-    whole = ask(line, "explain", left, right, "--with-right", "shielded")
+        assert "shielded" in str(line.run_here(*question).exception)
+    assert line.ask_here("history", child, "--with-right", "shielded")["records"]
+    assert line.ask_here("child", child, "--at", before.isoformat(), "--with-right", "shielded")["entries"] == open_then
+    whole = line.ask_here("explain", left, right, "--with-right", "shielded")
     assert WITHHELD not in {row["finding"] for row in whole["findings"]}
-
-
-def run(line: Line, *arguments: str) -> Result:
-    """Run a command in this process, which saves its start."""
-    return CliRunner().invoke(app, arguments, env=line.env())
-
-
-def ask(line: Line, *arguments: str) -> Any:
-    """Return what a command says; it must succeed."""
-    done = run(line, *arguments, "--output", "json")
-    assert done.exit_code == 0, (done.output, done.exception)
-    return json.loads(done.stdout)
 
 
 def withdraw(kafka: KafkaSettings, key: str) -> None:

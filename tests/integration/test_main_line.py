@@ -8,12 +8,15 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from connectors.kafka import create_topics, end_offsets
 from connectors.postgres import connect
 from contactpoint.model_tools.memberships import measure_memberships
 from contactpoint.running.supervisor import Supervisor
 from contactpoint.world import WorldSummary
+from matching.stage.replay import read_published
+from projections.directory.projection import DirectoryProjection
 from schemas.topics import IDENTITIES
 from tests.factories.line import MATCHING, Line, Outcome, kill
 from tests.factories.waiting import wait_until
@@ -55,13 +58,16 @@ def _a_child_can_be_looked_up_and_explained(line: Line) -> None:
 
 
 def _replaying_gives_the_same_tables(line: Line) -> None:
-    live = line.outcome()
+    live, figures = line.outcome(), _figures_are_those_of_the_log(line)
     published = end_offsets(line.kafka, [IDENTITIES])
 
     line.drop_every_table()
     with line.stages(CONTACTPOINT_MATCHING_BATCH_RECORDS="37"):
         line.drain()
     assert line.outcome() == live
+    assert _figures_are_those_of_the_log(line) == figures, (
+        "every figure is a function of the log up to the position that it states"
+    )
 
     line.drop_every_table()
     standby = line.start("matching", "run", CONTACTPOINT_MATCHING_BATCH_RECORDS="11")
@@ -76,6 +82,20 @@ def _replaying_gives_the_same_tables(line: Line) -> None:
         standby.wait(30)
     assert line.outcome() == live
     assert end_offsets(line.kafka, [IDENTITIES]) == published, "a replay that changes nothing publishes nothing"
+
+
+def _figures_are_those_of_the_log(line: Line) -> list[dict[str, Any]]:
+    """Count again what the figures say, from the log alone, up to the positions that they state."""
+    found: list[dict[str, Any]] = [each for each in line.ask("figures") if each["part"] in {"directory", "review"}]
+    numbers = {each["what"]: each["number"] for each in found}
+    children = {child: each.members for child, each in read_published(line.kafka).items() if each.members}
+    assert numbers["child numbers in use"] == len(children)
+    assert numbers["records"] == sum(map(len, children.values()))
+    assert numbers["children shown"] + numbers["children held"] == len(children)
+    ends = end_offsets(line.kafka, DirectoryProjection.topics)
+    stated = " ".join(f"{topic}/{part}@{offset}" for (topic, part), offset in sorted(ends.items()) if offset)
+    assert {each["position"] for each in found if each["part"] == "directory"} == {stated}
+    return found
 
 
 def test_kills_at_random_points_change_nothing(line: Line, tmp_path: Path) -> None:
