@@ -180,11 +180,12 @@ def apply_schema(
 ) -> None:
     """Run a whole SQL file in one transaction of its own. The file must be safe to run at every start.
 
-    Nothing is run where the table `unless` is there: so a login that may create nothing need not. Raises RetriableError
-    when another session keeps it waiting for longer than `wait_seconds`; None waits for ever.
+    Nothing is run where `unless` is there, a table or a `function(types)`: so a login that may create nothing need not.
+    Raises RetriableError when another session keeps it waiting for longer than `wait_seconds`; None waits for ever.
     """
     with connect(settings) as connection, wrap_errors(), connection.transaction():
-        if unless and connection.execute("select 1 where to_regclass(%s) is not null", [unless]).fetchone():
+        kind = "to_regprocedure" if unless and unless.endswith(")") else "to_regclass"
+        if unless and connection.execute(f"select 1 where {kind}(%s) is not null", [unless]).fetchone():
             return
         if wait_seconds is not None:
             connection.execute("select set_config('lock_timeout', %s, true)", [f"{1000 * wait_seconds:.0f}ms"])

@@ -44,10 +44,15 @@ def why_two(circumstances: Circumstances) -> tuple[str, ...]:
     return tuple(WORDS[each.name] for each in fields(circumstances) if getattr(circumstances, each.name))
 
 
+def same_person(one: str, other: str) -> bool:
+    """Tell whether two names of accounts are one person's: case and spaces around them tell nobody apart."""
+    return one.strip().casefold() == other.strip().casefold()
+
+
 def check_people(by: str, approved_by: str | None, circumstances: Circumstances) -> None:
     """Raise RejectedError where a second person is needed and missing, or is the first one again."""
     reasons = why_two(circumstances)
-    if approved_by == by:
+    if approved_by is not None and same_person(by, approved_by):
         raise RejectedError("second_person_is_first", f"--approved-by has to be another person than {by}")
     if reasons and approved_by is None:
         message = f"this needs a second person (--approved-by), because {' and '.join(reasons)}"

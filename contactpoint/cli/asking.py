@@ -11,8 +11,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from connectors.postgres import connect
-from contactpoint.cli.environment import addresses, number_of
-from contactpoint.cli.options import Acting, ReasonOption, RightOption
+from contactpoint.cli.environment import addresses, number_of, record_key_of, unknown_record
+from contactpoint.cli.options import Acting, ReasonOption, RightOption, sound_reason
 from projections.access.deed import Deed, Shown, demand_right, done, new_request
 from projections.access.log import create_where_missing
 from projections.directory.reader import DirectoryReader
@@ -57,8 +57,13 @@ class Asked:
         return sight(self.connection, self.kafka, with_right=self.right, decisions=decisions)
 
     def number(self, who: str) -> str:
-        """Return the child of a number or record key; the answer shows this child."""
+        """Return the child of a number or record key; the answer shows this child.
+
+        Raises RejectedError for a record key of a shielded child, as for one of nobody, unless the right is there.
+        """
         number = number_of(DirectoryReader(self.connection), who)
+        if ":" in who and self.sight().hides([record_key_of(who)]):
+            raise unknown_record(who)
         self.shown.children.add(number)
         return number
 
@@ -90,7 +95,7 @@ def asked(who: Asking, action: AccessAction, *fields: str, **query: Any) -> Iter
     kept sealed). Raises RejectedError for whoever has no right, RetriableError while the trail is not kept.
     """
     where = addresses()
-    deed = deed_at_desk(who, who.reason, action, fields, with_right=who.with_right, **query)
+    deed = deed_at_desk(who, sound_reason(who.reason), action, fields, with_right=who.with_right, **query)
     with at_desk(where.postgres_settings()) as connection, done(connection, deed) as shown:
         demand_right(connection, who.by, whole=who.right)
         yield Asked(connection, where.kafka_settings(), who.right, shown)

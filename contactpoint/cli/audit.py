@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from connectors.postgres import act_as, connect
-from contactpoint.cli.environment import addresses, stack_config, stage_environment
-from contactpoint.cli.options import Acting, OutputOption, ReasonOption, grouped
+from contactpoint.cli.environment import addresses, sound_number, stack_config, stage_environment
+from contactpoint.cli.options import Acting, OutputOption, ReasonOption, grouped, sound_reason
 from contactpoint.cli.output import Output, console, show
 from contactpoint.running.audit_parts import AuditParts, audit_parts, make_parts
 from projections.access.deed import new_request
@@ -110,10 +110,12 @@ def verify_command(
     copy: Annotated[Path | None, typer.Option(help="An older trail.jsonl, to find a fork to the leaf.")] = None,
 ) -> None:
     """Export the trail and verify it with the stand-alone verifier and the witness's word. Status 1: it is broken."""
-    from projections.access.export import export_trail, misindexed, newest_checkpoint
+    from projections.access.export import export_trail, misindexed, miskeyed, newest_checkpoint
     from projections.access.note import checkpoint_of
+    from projections.access.sealing import SealingKey
 
     parts = _parts()
+    sealing = SealingKey.read(parts.keys / "seal.key")
     with tempfile.TemporaryDirectory() as folder, connected() as connection:
         said = _seen(parts.witness)
         if not checkpoint_of(said).size:
@@ -125,12 +127,16 @@ def verify_command(
         command += ["--log", str(parts.keys / "log.vkey"), "--witness", str(parts.keys / "witness.vkey")]
         command += [] if copy is None else ["--copy", str(copy)]
         done = subprocess.run(command, check=False)
-        leaf = misindexed(connection)
+        wrong = {
+            "misindexed: the columns that searches go by are not what it says": misindexed(connection),
+            "miskeyed: the table of keys gives it to another child than it says": miskeyed(connection, sealing),
+        }
     if done.returncode:
         raise typer.Exit(done.returncode)
-    if leaf is not None:
-        console.print(f"FIRST BAD LEAF {leaf}: misindexed: the columns that searches go by are not what it says")
-        raise typer.Exit(1)
+    for how, leaf in wrong.items():
+        if leaf is not None:
+            console.print(f"FIRST BAD LEAF {leaf}: {how}")
+            raise typer.Exit(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +155,7 @@ class Sought:
         """Return them as the reader takes them."""
         from projections.access.reader import Wanted
 
-        children = tuple(self.child) if self.child else None
+        children = tuple(map(sound_number, self.child)) if self.child else None
         return Wanted(self.user, children, None, _utc(self.since), _utc(self.until), self.limit)
 
 
@@ -167,7 +173,7 @@ def search_command(
     from projections.access.fhir import audit_event
 
     with reading() as reader:
-        found = reader.search(sought.wanted(), who.person("auditor"), reason, new_request())
+        found = reader.search(sought.wanted(), who.person("auditor"), sound_reason(reason), new_request())
     if fhir:
         entries = [{"resource": audit_event(each.leaf, each.secret)} for each in found]
         show(Output.JSON, {"resourceType": "Bundle", "type": "collection", "entry": entries})
@@ -185,8 +191,9 @@ def report_command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Make the report for a child or parent: who looked, when, why. It gives no place and no sensitive service away."""
+    children = [sound_number(each) for each in numbers]
     with reading() as reader:
-        lines = reader.report(numbers, who.person("management_team"), reason, new_request())
+        lines = reader.report(children, who.person("management_team"), sound_reason(reason), new_request())
     show(output, [asdict(line) for line in lines], "who looked")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,7 +128,16 @@ def try_command(
             for path in ("/v1/open", "/v1/who-else", "/v1/lineage"):
                 typer.echo(service.curl(path, child_number=child))  # to be pasted: no wrapping, no colours
             console.print("a token lasts ten minutes; Enter prints the requests with a new one, Ctrl-C ends")
-            input()
+            if not sys.stdin.readline():  # nobody is there to press Enter: serve until told to stop
+                _until_told_to_stop()
+                return
+
+
+def _until_told_to_stop() -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
 
 
 @app.command("openapi")

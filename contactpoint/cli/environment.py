@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from contactpoint.stack import StackAddresses, StackConfig, running_addresses
@@ -77,7 +78,9 @@ def record_key_of(text: str) -> str:
     Raises RejectedError for what names no record, such as a child number.
     """
     if ":" not in text:
-        message = f"{text} is no record key source:id; `contactpoint history {text}` tells the records of a child"
+        message = (
+            f"{text} is no record key source:id; `contactpoint history {quote(text)}` tells the records of a child"
+        )
         raise RejectedError("record_key_needed", message)
     keys = record_keys_of(addresses())
     return keys.key(text) if keys else text
@@ -86,11 +89,21 @@ def record_key_of(text: str) -> str:
 def number_of(reader: DirectoryReader, who: str) -> str:
     """Return a child number as given, or the child of a record key; raise RejectedError for what is neither."""
     if ":" not in who:
-        number = who.upper()
-        if not is_child_number(number):
-            raise RejectedError("child_number_invalid", f"{who} is neither a child number nor a record key source:id")
-        return number
+        return sound_number(who, "neither a child number nor a record key source:id")
     found = reader.child_of(record_key_of(who))
     if not found:
-        raise RejectedError("record_unknown", f"record {who} belongs to no child here")
+        raise unknown_record(who)
     return found[0]
+
+
+def sound_number(text: str, otherwise: str = "no child number: its check symbol does not fit") -> str:
+    """Return a child number as it is written; raise RejectedError for what cannot be one."""
+    number = text.upper()
+    if not is_child_number(number):
+        raise RejectedError("child_number_invalid", f"{text} is {otherwise}")
+    return number
+
+
+def unknown_record(key: str) -> RejectedError:
+    """Return what is said of a record key that no child has, or none that this asker may hear of."""
+    return RejectedError("record_unknown", f"record {key} belongs to no child here")

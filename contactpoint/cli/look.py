@@ -13,7 +13,7 @@ import typer
 from connectors.postgres import connect
 from contactpoint.cli.asking import Asking, asked
 from contactpoint.cli.environment import addresses
-from contactpoint.cli.options import TIMES, OutputOption, grouped, utc
+from contactpoint.cli.options import TIMES, OutputOption, grouped, past
 from contactpoint.cli.output import Output, console, show
 from contactpoint.erasing.keeper import KeeperSettings
 from contactpoint.erasing.letters import DESTROYED, read_dead_letters
@@ -63,7 +63,7 @@ def child_command(
         _show_archived(child, who, output)
         return
     if at:
-        _show_then(child, utc(at), who, output)
+        _show_then(child, past(at), who, output)
         return
     with asked(who, "opened", "entry", child=child) as question:
         answer = DirectoryReader(question.connection).entry(question.number(child))

@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from contactpoint.cli.output import Output
+from projections.service.limits import MIN_REASON_LENGTH, normal_reason
 from schemas.access import Person
 from schemas.errors import ConfigurationError
 from schemas.settings import explain_validation
@@ -32,9 +33,19 @@ ReasonOption = Annotated[
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
 
-def utc(time: datetime) -> datetime:
-    """Return a time that was given; without a zone it is in UTC."""
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+def past(time: datetime) -> datetime:
+    """Return a time that was given, in UTC unless it says otherwise; raise BadParameter for one that is to come."""
+    then = time if time.tzinfo else time.replace(tzinfo=UTC)
+    if then > datetime.now(UTC):
+        raise typer.BadParameter("that is in the future: leave it out for what is known now", param_hint="--at")
+    return then
+
+
+def sound_reason(words: str) -> str:
+    """Return the words given as a reason; raise ConfigurationError when they are none, such as an empty variable."""
+    if len(normal_reason(words)) < MIN_REASON_LENGTH:
+        raise ConfigurationError(f"--reason: say why you look, in at least {MIN_REASON_LENGTH} characters")
+    return words
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

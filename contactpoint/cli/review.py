@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from contactpoint.cli.asking import Asked, Asking, asked
+from contactpoint.cli.asking import Asking, asked
 from contactpoint.cli.environment import model_files
 from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
@@ -18,6 +19,9 @@ from projections.review.reader import Conflict, ReviewReader
 from projections.reviewing.desk import Item, ReviewDesk
 from projections.reviewing.rules import decision_of, verdict
 from schemas.errors import ConfigurationError, RejectedError
+
+if TYPE_CHECKING:
+    from contactpoint.explaining.sight import Sight
 
 app = typer.Typer(no_args_is_help=True)
 _BY, _BY_TWO = (
@@ -56,7 +60,9 @@ def list_command(
     with asked(who, "unmasked", "questions", authority=authority, kind=kind, state=state) as question:
         reader = ReviewReader(question.connection, shielded=who.right)
         counts = [asdict(each) for each in reader.counts(day)]
-        found = reader.conflicts(day, authority=authority, kind=kind, state=None if state == "any" else state)
+        listed = reader.conflicts(day, authority=authority, kind=kind, state=None if state == "any" else state)
+        seen = question.sight()
+        found = [each for each in listed if not _is_hidden(seen, each)]
         work = _work(question.connection, found)
         question.showing((), len(found))
     if output is Output.JSON:
@@ -79,7 +85,7 @@ def show_command(
     """Show one question: its records, the evidence in words, who owns it, how it was answered."""
     with asked(who, "unmasked", "evidence", conflict=conflict) as question:
         found = ReviewReader(question.connection, shielded=who.right).conflict(conflict, _day(on))
-        if found is None or _is_hidden(question, found):
+        if found is None or _is_hidden(question.sight(), found):
             raise RejectedError("conflict_unknown", f"there is no conflict {conflict}")
         work = _work(question.connection, [found]).get(conflict, {}) | _answers(question.connection, found)
         question.showing(found.children)
@@ -95,11 +101,11 @@ def show_command(
             console.print(line, soft_wrap=True, highlight=False)
 
 
-def _is_hidden(question: Asked, conflict: Conflict) -> bool:
+def _is_hidden(seen: Sight, conflict: Conflict) -> bool:
     """Tell whether a question is about a child that was shielded, or an identity severed, after it had closed."""
     named = {pair[side] for pair in conflict.evidence for side in ("left", "right")}
     try:
-        question.sight().demand_right(named.union(conflict.records))
+        seen.demand_right(named.union(conflict.records))
     except RejectedError:
         return True
     return False
@@ -111,7 +117,7 @@ def ways_to_answer(conflict: Conflict) -> list[str]:
         return ["these decisions contradict each other: none of the must-links counts until one side is taken back"] + [
             f"  contactpoint decide retract {decision} {_BY_TWO}" for decision in conflict.decisions
         ]
-    between = " ".join(conflict.records[:2])
+    between = shlex.join(conflict.records[:2])
     must, cannot = (_BY_TWO, _BY) if len(conflict.children) > 1 else (_BY, _BY_TWO)
     return [
         f"which rule, decision or weight decides now: contactpoint explain {between}",
@@ -145,7 +151,7 @@ def _answers(connection: Rows, conflict: Conflict) -> dict[str, Any]:
     found = decision_of(given)
     if found is not None and conflict.evidence:
         kind, first, second = found
-        pair = f"{conflict.evidence[0]['left']} {conflict.evidence[0]['right']}"
+        pair = shlex.join([conflict.evidence[0]["left"], conflict.evidence[0]["right"]])
         told["decide with"] = f"contactpoint decide {kind} {pair} --by {first.by} --approved-by {second.by}"
         told["decide with"] += f" --reason {first.reason}"
     return told

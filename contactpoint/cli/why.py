@@ -13,7 +13,7 @@ import typer
 from connectors.decisions import read_decisions
 from contactpoint.cli.asking import Asked, Asking, asked
 from contactpoint.cli.environment import model_files, model_in_use, record_key_of
-from contactpoint.cli.options import TIMES, OutputOption, grouped, utc
+from contactpoint.cli.options import TIMES, OutputOption, grouped, past
 from contactpoint.cli.output import Output, console, messages, show
 from projections.audit_trail.reader import AuditReader
 
@@ -52,6 +52,7 @@ def explain_command(
     """
     if join != (other is not None) and (join or split or at):
         raise typer.BadParameter("--join takes two, --split and --at take one")
+    at = None if at is None else past(at)
     with asked(who, "unmasked", "evidence", first=child, second=other) as question:
         if split or join:
             told = _explain_change(question, child, other, at)
@@ -184,9 +185,9 @@ def _explain_then(question: Asked, who: str, at: datetime) -> _Told:
     from contactpoint.explaining.drawn import draw_tree
     from contactpoint.explaining.records import known_at
 
-    then, decisions = utc(at), read_decisions(question.kafka)
-    known = known_at(question.connection, question.kafka, model_files(), decisions, (question.number(who), then))
-    return _Told(tree_answer(known, question.sight(decisions), then), draw_tree, _tell_tree)
+    decisions = read_decisions(question.kafka)
+    known = known_at(question.connection, question.kafka, model_files(), decisions, (question.number(who), at))
+    return _Told(tree_answer(known, question.sight(decisions), at), draw_tree, _tell_tree)
 
 
 def _tell_tree(found: Answer) -> None:
@@ -206,7 +207,7 @@ def _explain_change(question: Asked, who: str, other: str | None, at: datetime |
     seen = question.sight(decisions)
     children = [question.number(each) for each in (who, other) if each is not None]
     if at is not None:
-        known = known_at(connection, question.kafka, model_files(), decisions, (children[0], utc(at)))
+        known = known_at(connection, question.kafka, model_files(), decisions, (children[0], at))
     else:
         known = known_now(connection, model_in_use(connection), decisions, list(dict.fromkeys(children)))
     if other is None:

@@ -12,6 +12,7 @@ from connectors.postgres import sql_blocks, wrap_errors
 from schemas.decisions import ErasedRecord, Erasure, ErasureOrdered
 from schemas.errors import RejectedError
 from schemas.events import event_id
+from schemas.two_people import same_person
 
 QUERIES = sql_blocks("contactpoint.erasing.sql", "order")
 ERASURE = "erasure.ordered"
@@ -72,5 +73,5 @@ def _check(approval: Approval) -> None:
         raise RejectedError("reason_unknown", f"give one of these reasons: {', '.join(REASONS)}")
     if approval == TIME_IS_OVER:
         return  # whether it is over is looked up
-    if approval.approved_by is None or approval.by == approval.approved_by:
+    if approval.approved_by is None or same_person(approval.by, approval.approved_by):
         raise RejectedError("second_person_needed", "an erasure needs two different people")

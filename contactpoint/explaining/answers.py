@@ -44,7 +44,9 @@ def tree_answer(known: Known, sight: Sight, at: datetime | None = None) -> Answe
         "model": evidence.model.model_id,
         "threshold": evidence.model.mean_threshold / CENTIBITS,
         "records": [
-            {"record": name[each.record], "version": each.version, "received": each.received} for each in known.records
+            {"record": name[each.record]}
+            | ({} if hidden else {"version": each.version, "received": each.received})  # they are times of its sources
+            for each in known.records
         ],
         "decisions in force": sorted({each.decision for each in (*evidence.must, *evidence.cannot)}),
         "steps": steps,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 from typing import Final
 
 from psycopg import Connection
@@ -60,7 +61,7 @@ def known_now(
             found = connection.execute(QUERIES["rows_of_child"], {"child_number": child}).fetchall()
         if not found:
             raise RejectedError(
-                "child_unknown", f"child number {child} is not in use: see `contactpoint lineage {child}`"
+                "child_unknown", f"child number {child} is not in use: see `contactpoint lineage {quote(child)}`"
             )
         rows += map(RecordRow._make, found)
     held = list(decisions)
@@ -134,10 +135,8 @@ def membership_at(history: History, child: str, at: datetime) -> IdentityStep:
         raise RejectedError("not_in_use_then", f"child number {child} came into use at {first.isoformat()}")
     last = max(then, key=lambda step: (step.version, step.kind))
     if not last.members:
-        raise RejectedError(
-            "not_in_use_then",
-            f"child number {child} was {last.kind} at {last.decided_at.isoformat()}: see contactpoint lineage",
-        )
+        became = f"{last.kind} at {last.decided_at.isoformat()}: see `contactpoint lineage {quote(child)}`"
+        raise RejectedError("not_in_use_then", f"child number {child} was {became}")
     return last
 
 

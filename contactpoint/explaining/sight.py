@@ -1,8 +1,9 @@
 """What whoever asks for an explanation may see: of a shielded child only what regulation 6(6) leaves.
 
 A level of a hidden comparison tells about a hidden field (the address agrees with one that the asker knows), and so do
-sums with it in them: the total, the probability, the mean weight of a step, what Fellegi and Sunter's rule says. All of
-these are withheld, and record keys, which name schools, become "record 1", "record 2".
+sums with it in them: the total, the mean weight of a step. All of these are withheld, and record keys, which name
+schools, become "record 1", "record 2". Who comes with such a key hears that nobody has it: that it is the child's would
+tell the school.
 """
 
 from __future__ import annotations
@@ -43,9 +44,14 @@ class Sight:
     with_right: bool = False
     severances: tuple[Severance, ...] = ()
 
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The records that are not known to this asker."""
+        return frozenset() if self.with_right else self.shielded
+
     def hides(self, records: Iterable[str]) -> bool:
         """Tell whether anything about these records has to be withheld."""
-        return not self.with_right and not self.shielded.isdisjoint(records)
+        return not self.hidden.isdisjoint(records)
 
     def demand_right(self, records: Iterable[str]) -> None:
         """Raise RejectedError when the answer would be about hidden fields of a shielded child."""
@@ -84,22 +90,8 @@ def aliases(keys: Sequence[str]) -> dict[str, str]:
     return {key: f"record {place}" for place, key in enumerate(sorted(keys), 1)}
 
 
-def withhold_pair(found: dict[str, Any], model: LinkageModel) -> dict[str, Any]:
-    """Return a pair's explanation without what tells about hidden fields."""
-    hidden = hidden_comparisons(model, VISIBLE_UNDER_SHIELD)
-    findings = [
-        {"comparison": row["comparison"], "finding": WITHHELD, "weight": None} if row["comparison"] in hidden else row
-        for row in found["findings"]
-        if row["comparison"] not in {each.name for each in model.adjustments} or row["comparison"] not in hidden
-    ]
-    names = aliases([found["left"], found["right"]])
-    sums = ("weight", "probability", "decision of this pair alone", "held together by", "kept apart by")
-    withheld = dict.fromkeys(sums, WITHHELD)
-    return found | withheld | {"left": names[found["left"]], "right": names[found["right"]], "findings": findings}
-
-
 def withhold_link(link: dict[str, Any], model: LinkageModel, names: dict[str, str]) -> dict[str, Any]:
-    """Return one link of a child's explanation likewise; of another model's levels nothing is told."""
+    """Return one link of a child without what tells about hidden fields; of another model's levels nothing is told."""
     hidden = hidden_comparisons(model, VISIBLE_UNDER_SHIELD)
     known = {comparison.name for comparison in model.comparisons} | {"prior"}
     findings = [

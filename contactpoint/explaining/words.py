@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from shlex import join, quote
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from contactpoint.explaining.records import merges_of
-from contactpoint.explaining.sight import EVERYTHING, WITHHELD, Sight, aliases, withhold_link, withhold_pair
+from contactpoint.explaining.sight import EVERYTHING, WITHHELD, Sight, aliases, withhold_link
 from contactpoint.explaining.statements import SOURCE_MERGE, decision_book, stated
 from matching.linkage.explain import Explanation, explain_levels
 from matching.linkage.model import CENTIBITS, LinkageModel
@@ -57,7 +58,8 @@ def explain_child(
     if found is None:
         raise RejectedError("child_unknown", f"the audit trail does not know the child number {child_number}")
     if not found.members:
-        raise RejectedError("not_in_use", f"{child_number} is not in use: see `contactpoint lineage {child_number}`")
+        see = f"see `contactpoint lineage {quote(child_number)}`"
+        raise RejectedError("not_in_use", f"{child_number} is not in use: {see}")
     threshold = {"threshold": model.link_threshold / CENTIBITS}
     plain = asdict(found) | threshold | {"stated": _statements(connection, decisions, found.members)}
     if not sight.hides(found.members):
@@ -80,18 +82,19 @@ def explain_pair(
 ) -> dict[str, Any]:
     """Compare two records as they stand: each comparison's level and weight in bits, the total, and what decides.
 
-    What people or a source state about the two outranks the weight.
+    What people or a source state about the two outranks the weight. A record of a shielded child is unknown.
     """
     left, right = pair
     sight.keep_apart(pair)
-    found = explain_link(connection, model, left, right)
+    found = explain_link(connection, model, pair, sight.hidden)
     compared = found.explanation
     said = _statements(connection, decisions, pair)
     apart = [] if found.apart is None else [f"the twins rule: {found.apart}"]
     apart += [row["because of"] for row in said if row["says"] != ONE_CHILD]
     if compared.decision == "link" and not found.together and not apart:
-        apart = [f"other records of the two: see `contactpoint explain {found.left_child} {found.right_child} --join`"]
-    told = {
+        both = join([found.left_child, found.right_child])
+        apart = [f"other records of the two: see `contactpoint explain {both} --join`"]
+    return {
         "left": left,
         "right": right,
         "children": [found.left_child, found.right_child],
@@ -105,7 +108,6 @@ def explain_pair(
         "kept apart by": apart,
         "model": compared.model_id,
     }
-    return withhold_pair(told, model) if sight.hides(pair) else told
 
 
 def _statements(

@@ -14,6 +14,7 @@ from matching.linkage.model_json import load_model
 from schemas.decisions import Activation, ModelActivated, decision_id
 from schemas.errors import ConfigurationError, RejectedError
 from schemas.reasons import check_reason
+from schemas.two_people import same_person
 
 SUBJECT = "model"
 """What every activation is about, so its Kafka key."""
@@ -49,7 +50,7 @@ def activation(
     Raises RejectedError unless they are two, and for an unknown reason.
     """
     by, approved_by = people
-    if by == approved_by:
+    if same_person(by, approved_by):
         raise RejectedError("second_person_needed", "a model is activated by two people: --approved-by names another")
     data = Activation(model=model.model_id, sha256=digest)
     return ModelActivated(

@@ -216,7 +216,7 @@ def records_of(event: DecisionEvent) -> tuple[str, ...]:
 def evidence_seen(connection: Connection[TupleRow], model: LinkageModel, left: str, right: str) -> EvidenceSeen | None:
     """Return what `explain` shows of two records, to be kept with the decision; None when one is not live."""
     try:
-        pair = explain_link(connection, model, left, right).explanation
+        pair = explain_link(connection, model, (left, right)).explanation
     except RejectedError:
         return None
     return EvidenceSeen(model=pair.model_id, weight=pair.total, levels=tuple(row.level_code for row in pair.rows))

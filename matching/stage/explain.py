@@ -50,13 +50,19 @@ class ChildExplanation:
     pairs: tuple[LinkExplanation, ...]
 
 
-def explain_link(connection: psycopg.Connection, model: LinkageModel, left: str, right: str) -> LinkExplanation:
-    """Explain two records by their keys; raise RejectedError when one is not known or has been withdrawn."""
+def explain_link(
+    connection: psycopg.Connection, model: LinkageModel, pair: tuple[str, str], hidden: frozenset[str] = frozenset()
+) -> LinkExplanation:
+    """Explain two records by their keys; raise RejectedError when one is not known or has been withdrawn.
+
+    What is `hidden` is not known to whoever asks.
+    """
+    left, right = pair
     with wrap_errors():
         found = connection.execute(QUERIES["rows_by_key"], {"keys": [left, right]}).fetchall()
     rows = {row.key: row for row in map(RecordRow._make, found)}
     for key in (left, right):
-        if key not in rows:
+        if key not in rows or key in hidden:
             raise RejectedError("record_unknown", f"no record {key} has been received")
         if not rows[key].live:
             raise RejectedError("record_not_live", f"record {key} was withdrawn or merged: it is with no child now")

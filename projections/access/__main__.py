@@ -45,6 +45,7 @@ class Keeper:
         self._sequencer = Sequencer(self._connection, read_log_keys(settings.keys), HttpWitness(settings.witness))
         self._next_checkpoint = 0.0
         self._next_stamp = 0.0
+        self._patient_until = time.monotonic() + settings.checkpoint_seconds  # a witness may start beside us
 
     def step(self) -> None:
         """Do what is due. Who refuses to sign is asked again at the next checkpoint, who is away sooner."""
@@ -60,6 +61,8 @@ class Keeper:
             except (RetriableError, RejectedError) as error:
                 if isinstance(error, RetriableError):
                     self._next_checkpoint = now + min(_RETRY_SECONDS, self._settings.checkpoint_seconds)
+                    if now < self._patient_until:
+                        return
                 log.warning("checkpoint_not_witnessed", reason=str(error), count=checkpoint.size)
 
     def close(self) -> None:

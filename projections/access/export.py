@@ -11,10 +11,11 @@ import orjson
 from connectors.postgres import wrap_errors
 from projections.access.merkle import inclusion_proof
 from projections.access.note import checkpoint_of, format_proof
+from projections.access.sealing import SealingKey, unseal
 from projections.access.sql import QUERIES
 from projections.access.stamps import stamped
 from projections.access.store import Connection, stored_hashes
-from schemas.errors import RejectedError, RetriableError
+from schemas.errors import ConfigurationError, RejectedError, RetriableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,23 @@ def misindexed(connection: Connection) -> int | None:
     with wrap_errors():
         row = connection.execute(QUERIES["misindexed"]).fetchone()
     return None if row is None else row[0]
+
+
+def miskeyed(connection: Connection, sealing: SealingKey) -> int | None:
+    """Return the first leaf that the table of keys gives to another child than its sealed part does; None if none.
+
+    A search or report by child goes by that table. A key that is gone is not told from one that an erasure destroyed.
+    """
+    with wrap_errors():
+        rows = connection.execute(QUERIES["first_of_each_key"]).fetchall()
+    return min((leaf for leaf, *one in rows if not _is_of(sealing, *one)), default=None)
+
+
+def _is_of(sealing: SealingKey, entry_id: int, box: str, child: str | None, wrapped: bytes) -> bool:
+    try:
+        return unseal(sealing.unwrap(bytes(wrapped)), entry_id, box).get("child") == child
+    except (RejectedError, ConfigurationError):
+        return False
 
 
 def witnessed(connection: Connection) -> int:

@@ -2,7 +2,8 @@
 
 It must not tell where a shielded child or the other parent lives, nor who provides a sensitive service. Which
 organisation looked can give that away (a school, a clinic), so for such a child (`guarded`) a line holds the kind of
-practitioner, the day and the reason only. Accounts are never named: a complaint quotes the line's number.
+practitioner, the day and the reason only, and an override of a shield is an opening as any other: whoever is shielded
+from would learn that there is a shield. Accounts are never named: a complaint quotes the line's number.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _line(leaf: Leaf, *, guarded: bool) -> ReportLine:
     return ReportLine(
         number=leaf.leaf,
         when=leaf.time.strftime("%Y-%m-%d" if guarded else "%Y-%m-%d %H:%M"),
-        what=WHAT[leaf.action],
+        what=WHAT["opened" if guarded and leaf.action == "overrode_shield" else leaf.action],
         by=" through ".join(_by(person, guarded=guarded) for person in people),
         why=(leaf.purpose or "not stated").replace("_", " "),
         items=() if guarded else tuple(item.replace("_", " ") for item in leaf.fields),

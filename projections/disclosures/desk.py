@@ -16,6 +16,7 @@ from schemas.access import Person
 from schemas.errors import RejectedError
 from schemas.identity import is_child_number
 from schemas.settings import PostgresSettings
+from schemas.two_people import same_person
 
 _SQL = sql_blocks("projections.disclosures.sql")
 
@@ -27,7 +28,7 @@ REVIEWER: Final = "contactpoint_disclosure_reviewer"
 
 def prepare(settings: PostgresSettings) -> None:
     """Create the tables where they are missing."""
-    apply_schema(settings, "projections.disclosures.sql", unless="disclosure.notice")
+    apply_schema(settings, "projections.disclosures.sql", unless="disclosure.is_published(text)")
 
 
 class DisclosureDesk:
@@ -45,10 +46,13 @@ class DisclosureDesk:
         child = ask.child_number if is_child_number(ask.child_number) else None
         with done(self._connection, Deed("authorised_disclosure", who, _POLICY, reference, child)):
             check(ask)
-            if who.user == ask.requested_by:
+            if same_person(who.user, ask.requested_by):
                 raise RejectedError("own_request", "whoever asks for a disclosure cannot authorise it")
             if not now < expires <= now + LONGEST:
                 raise RejectedError("expiry_not_allowed", f"it must expire within {LONGEST.days} days from now")
+            published = self._connection.execute(_SQL["published"], (ask.child_number,)).fetchone()
+            if published is None or not published[0]:
+                raise RejectedError("no_entry", "the directory publishes no child with this number")
             self._connection.execute(
                 _SQL["authorise"],
                 (

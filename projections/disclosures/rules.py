@@ -50,6 +50,8 @@ def check(ask: Ask) -> None:
     """Raise RejectedError that says which part of a request is not allowed, and what is."""
     if not is_child_number(ask.child_number):
         raise RejectedError("one_child_only", "a disclosure names one child by its number: no list, query or file")
+    if not (ask.requested_by.strip() and ask.recipient.strip()):
+        raise RejectedError("not_named", "name the person who asks and who is to get it")
     if ask.gateway not in GATEWAYS:
         raise RejectedError("gateway_not_listed", f"the gateways are: {', '.join(sorted(GATEWAYS))}")
     if ask.proportionality not in PROPORTIONALITY:

@@ -22,6 +22,7 @@ from projections.exports.specification import RECIPIENTS, Purpose, ReleaseSpec
 from schemas.access import AccessAction, Person
 from schemas.errors import RejectedError
 from schemas.settings import PostgresSettings
+from schemas.two_people import same_person
 
 _SQL = sql_blocks("projections.exports.sql")
 _BLOCK: Final = 64  # bytes: SHA-256's block
@@ -74,10 +75,12 @@ class ReleaseDesk:
         """Note one person's approval; return how many there are. The one who asked cannot approve."""
         with self._done("approved_release", who, release_id):
             asked = self._request(release_id)
-            if who.user == asked.requested_by:
+            if same_person(who.user, asked.requested_by):
                 raise RejectedError("own_request", "whoever asked for a release cannot approve it")
+            if any(same_person(who.user, each) for each in asked.approved_by):
+                return len(asked.approved_by)
             self._connection.execute(_SQL["approve"], (release_id, who.user))
-        return len({*asked.approved_by, who.user})
+        return len(asked.approved_by) + 1
 
     def release(self, release_id: str, who: Person, today: date, key: Ed25519PrivateKey) -> Release:
         """Check again, note what leaves, and return it; the caller hands it over after this has returned.

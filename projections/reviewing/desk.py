@@ -14,6 +14,7 @@ from projections.reviewing.rules import CLAIM, LONGEST_CLAIM, Opinion, Verdict, 
 from schemas.access import Person
 from schemas.errors import RejectedError
 from schemas.settings import PostgresSettings
+from schemas.two_people import same_person
 
 SQL = sql_blocks("projections.reviewing.sql")
 POLICY: Final = "review-1"
@@ -63,7 +64,7 @@ class ReviewDesk:
         if not timedelta() < lasting <= LONGEST_CLAIM:
             raise RejectedError("claim_too_long", f"a claim lasts at most {LONGEST_CLAIM.days} days")
         before = self.opinions(item)
-        if holder in {each.by for each in before}:
+        if any(same_person(holder, each.by) for each in before):
             raise RejectedError("answered_before", f"{holder} has answered this: another person has to")
         if not verdict([each.answer for each in before]).is_open:
             raise RejectedError("question_answered", "enough people have answered this")

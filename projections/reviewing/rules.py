@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from schemas.errors import RejectedError
 from schemas.reasons import REASONS
+from schemas.two_people import same_person
 
 Answer = Literal["same", "different", "cannot_tell"]
 Standing = Literal["unanswered", "one_answer", "disputed", "settled", "unresolved"]
@@ -80,7 +81,7 @@ def decision_of(opinions: Sequence[Opinion]) -> tuple[Literal["must-link", "cann
 
 def check_answer(answer: str, reason: str, by: str, before: Sequence[Opinion]) -> Answer:
     """Return the answer as one of the listed; raise RejectedError when this person may not give it for this reason."""
-    if by in {each.by for each in before}:
+    if any(same_person(by, each.by) for each in before):
         raise RejectedError("answered_before", "you have answered this: another person has to")
     if not verdict([each.answer for each in before]).is_open:
         raise RejectedError("question_answered", "enough people have answered this")

@@ -9,8 +9,10 @@ import orjson
 import psycopg
 import psycopg.sql
 import pytest
+from structlog.testing import capture_logs
 
 from connectors.postgres import connect
+from projections.access.__main__ import Keeper
 from projections.access.export import export_trail, prove_entry
 from projections.access.leaves import Pending, make_leaf
 from projections.access.log import require_healthy
@@ -18,10 +20,11 @@ from projections.access.merkle import Frontier, leaf_hash
 from projections.access.note import Checkpoint, sign_checkpoint
 from projections.access.sealing import unseal
 from projections.access.sequencer import Sequencer
+from projections.access.settings import AuditSettings
 from projections.access.store import add_leaves, erase_keys, read_tree
 from schemas.access import Leaf
 from schemas.errors import FatalError, RejectedError, RetriableError
-from schemas.settings import PostgresSettings
+from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.trail import Trail, entry, in_process, open_trail, run_verifier
 
 MOSS, REED = "1P363AQQSXXVB", "0000000000000"
@@ -285,6 +288,20 @@ def test_reads_stop_while_a_part_is_away_and_go_on_when_it_is_back(trail: Trail)
                 require_healthy(trail.connection)
         trail.checkpoint()
         require_healthy(trail.connection)
+
+
+@pytest.mark.parametrize(("checkpoint_seconds", "told"), [(10.0, []), (1e-9, ["checkpoint_not_witnessed"])])
+def test_a_witness_that_may_be_starting_beside_the_keeper_is_no_warning_and_one_that_stays_away_is(
+    trail: Trail, checkpoint_seconds: float, told: list[str]
+) -> None:
+    keeper = Keeper(AuditSettings(
+        kafka=KafkaSettings(bootstrap_servers="none:1"), postgres=trail.settings, keys=trail.folder / "log",
+        witness="http://127.0.0.1:9", checkpoint_seconds=checkpoint_seconds,
+    ))  # fmt: skip
+    with capture_logs() as logs:
+        keeper.step()
+    keeper.close()
+    assert [each["event"] for each in logs if each["log_level"] == "warning"] == told
 
 
 def test_stamps_are_exported_beside_the_checkpoint_that_they_are_over(trail: Trail) -> None:

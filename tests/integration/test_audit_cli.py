@@ -97,6 +97,10 @@ def test_the_trail_is_verified_and_an_edit_by_the_database_s_owner_is_named(
     trail.execute("update audit.entry set user_id = 'somebody-else' where leaf = 6")
     done = run("verify")
     assert (done.exit_code, "FIRST BAD LEAF 6: misindexed" in done.stdout) == (1, True)
+    trail.execute("update audit.entry set user_id = 'u-1' where leaf = 6")
+    trail.execute("update vault.audit_key set child_number = '0000000000000' where child_number is not null")
+    done = run("verify")
+    assert (done.exit_code, "FIRST BAD LEAF 0: miskeyed" in done.stdout) == (1, True)
     trail.execute("update audit.entry set body = replace(body, '\"nurse\"', '\"clerk\"') where leaf = 4")
     assert run("verify").exit_code == 1
     assert "FIRST BAD LEAF 4: edited" in capfd.readouterr().out
@@ -133,6 +137,17 @@ def test_an_auditor_searches_and_gets_tables_json_or_fhir(trail: psycopg.Connect
     assert [each["resource"]["id"] for each in bundle["entry"]] == ["leaf-8", "leaf-7"]
     looks = trail.execute("select count(*) from audit.pending where entry ->> 'action' = 'viewed_audit'").fetchone()
     assert looks == (2,)
+
+
+def test_a_misspelt_number_is_refused_and_not_reported_as_a_child_at_whom_nobody_looked(
+    trail: psycopg.Connection,
+) -> None:
+    for command in (("report", "1P363AQQSXXVC"), ("search", "--child", "1P363AQQSXXVC")):
+        with pytest.raises(RejectedError, match="check symbol"):
+            run(*command, *WHO)
+    with pytest.raises(ConfigurationError, match="why you look"):
+        run("report", "1P363AQQSXXVB", *WHO, "--reason", "  ")
+    assert trail.execute("select count(*) from audit.pending").fetchone() == (0,)
 
 
 def test_an_erased_child_is_unreadable_in_the_trail_and_the_trail_still_verifies(

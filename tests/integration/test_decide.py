@@ -162,5 +162,6 @@ def _the_queue(line: Line, one: str, other: str) -> None:
     unknown = str(run(line, "conflicts", "show", "0" * 32).exception)
     for name in (hidden.subject, seen.subject):  # the second was open to everybody before the shield
         assert str(run(line, "conflicts", "show", name).exception).replace(name, "0" * 32) == unknown
+    assert seen.subject not in json.dumps(ask(line, "conflicts", "list", "--state", "any"))
     assert ask(line, "conflicts", "show", seen.subject, "--with-right", "shielded")["records"]
     assert ask(line, "conflicts", "show", hidden.subject, "--with-right", "shielded")["shielded"]

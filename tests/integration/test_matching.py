@@ -84,9 +84,9 @@ def test_links_and_children_are_explained_from_the_tables(line: Bench) -> None:
     model = hand_made_model()
     with psycopg.connect(line.postgres.dsn.get_secret_value()) as connection:
         child = explain_child(connection, model, number)
-        link = explain_link(connection, model, members[0], members[1])
+        link = explain_link(connection, model, (members[0], members[1]))
         with pytest.raises(RejectedError, match="no record nowhere-1:0"):
-            explain_link(connection, model, members[0], "nowhere-1:0")
+            explain_link(connection, model, (members[0], "nowhere-1:0"))
     assert child.members == members
     assert len(child.pairs) == len(members) * (len(members) - 1) // 2
     assert link in child.pairs

@@ -110,8 +110,8 @@ def exporter(database: Connection[TupleRow]) -> ReleaseDesk:
 
 def released(desk: ReleaseDesk, asked: ReleaseSpec) -> Release:
     reference = desk.request(asked, ANA)
-    desk.approve(reference, BEN)
-    desk.approve(reference, CLEO)
+    assert desk.approve(reference, BEN) == desk.approve(reference, BEN.model_copy(update={"user": "Ben"})) == 1
+    assert desk.approve(reference, CLEO) == 2
     return desk.release(reference, ANA, TODAY, KEY)
 
 
@@ -242,6 +242,9 @@ def test_one_child_is_disclosed_once_to_the_items_that_somebody_else_authorised(
         ({"items": ("identifiers",)}, "items_not_listed"),
         ({"items": ()}, "items_not_listed"),
         ({"requested_by": "ben"}, "own_request"),
+        ({"requested_by": " Ben"}, "own_request"),
+        ({"recipient": " "}, "not_named"),
+        ({"child_number": child_number("nobody:1")}, "no_entry"),
     ],
 )
 def test_a_request_for_more_than_the_law_lists_is_refused(

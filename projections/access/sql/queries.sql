@@ -126,6 +126,11 @@ where (leaf, entry_id, at, user_id, mediator_id, action, decision, request, key_
     said #>> '{mediator,user}', said ->> 'action', said ->> 'decision', said ->> 'request', said #>> '{sealed,key}'
 );
 
+-- One entry of each key tells whose it is, under the key itself.
+-- name: first_of_each_key
+select distinct on (e.key_ref) e.leaf, e.entry_id, e.body::jsonb #>> '{sealed,box}', k.child_number, k.wrapped
+from audit.entry e join vault.audit_key k using (key_ref) order by e.key_ref, e.leaf;
+
 -- name: export_stamps
 select s.size, c.note, s.response from audit.stamp s join audit.checkpoint c using (size) order by s.size;
 

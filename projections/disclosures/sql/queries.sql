@@ -1,3 +1,6 @@
+-- name: published
+select disclosure.is_published(%s)
+
 -- name: authorise
 insert into disclosure.authorisation (id, child_number, gateway, recipient, proportionality, views_sought, items,
     requested_by, authorised_by, authorised_at, expires_at)

@@ -40,11 +40,20 @@ begin
 end
 $$;
 
+-- Whether there is anything of a child that could be disclosed; whoever authorises learns this and no more.
+create or replace function disclosure.is_published(number text) returns boolean
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    return exists (select from directory.entry where child_number = number);
+end
+$$;
+
 revoke all on schema disclosure from public;
 revoke all on all functions in schema disclosure from public;
 
 grant usage on schema disclosure to contactpoint_authoriser, contactpoint_discloser, contactpoint_disclosure_reviewer;
 grant insert on disclosure.authorisation to contactpoint_authoriser;
+grant execute on function disclosure.is_published(text) to contactpoint_authoriser;
 grant select (id, child_number, items, expires_at, used_at), update (used_at, used_by) on disclosure.authorisation
     to contactpoint_discloser;
 grant insert on disclosure.notice to contactpoint_discloser;

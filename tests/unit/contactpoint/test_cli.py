@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 
 from contactpoint.cli import output
 from contactpoint.cli.app import Root, app, every_command
+from contactpoint.cli.environment import record_key_of
 from contactpoint.cli.output import Output, show
 from contactpoint.cli.review import ways_to_answer
 from contactpoint.explaining.entry import entry_lines
@@ -171,6 +174,13 @@ def test_a_question_says_which_commands_answer_it_and_where_two_people_are_neede
     assert "cannot-link a:1 b:1 --by YOU --organisation" in merge[2]
     assert "must-link a:1 b:1 --by YOU --organisation" in split[1]
     assert "cannot-link a:1 b:1 --by YOU --approved-by ANOTHER" in split[2]
+
+
+def test_what_a_hint_names_can_be_pasted_whatever_symbols_are_in_it() -> None:
+    told = ways_to_answer(replace(question("possible_link", "C1"), records=("a b:$1", "c:2*")))
+    assert [shlex.split(line)[-2:] for line in told[:1]] == [["a b:$1", "c:2*"]]
+    with pytest.raises(RejectedError, match=r"`contactpoint history '4DX8GVSWE52P\*'`"):
+        record_key_of("4DX8GVSWE52P*")
 
 
 def test_a_clash_of_decisions_is_answered_by_taking_one_back_and_not_by_a_third() -> None:

@@ -51,6 +51,12 @@ def test_the_report_about_a_guarded_child_names_no_organisation_and_no_account(o
     assert not any(word in text for word in ("CLINIC-LEEDS", "LA-BOLTON", "u-77", "u-78", "20:30", "address"))
 
 
+def test_the_report_about_a_shielded_child_does_not_tell_that_there_is_a_shield() -> None:
+    lines = subject_report([leaf(action=action) for action in ("opened", "overrode_shield")], guarded=True)
+    assert lines[0] == lines[1]
+    assert "shield" not in str(lines)
+
+
 @given(leaves)
 def test_no_report_names_an_account(one: Leaf) -> None:
     text = str(subject_report([one], guarded=False))
