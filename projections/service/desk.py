@@ -35,6 +35,7 @@ from projections.service.rounds import Rounds
 _SQL = sql_blocks("projections.service.sql")
 _COMMIT = Statement("commit")
 _LARGEST_ROUND = 16
+_PATIENCE_SECONDS = 0.01
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
@@ -50,7 +51,9 @@ class Desk:
         self._clock = clock
         self._limits = limits
         self._reason_key = reason_key
-        self._rounds = Rounds[Case, Any](self._serve, largest=_LARGEST_ROUND, at_once=rounds)
+        self._rounds = Rounds[Case, Any](
+            self._serve, largest=_LARGEST_ROUND, at_once=rounds, patience=_PATIENCE_SECONDS
+        )
 
     async def answer(self, caller: Caller, asked: Asked, read: Read) -> Any | Refusal:
         """Return what `read` finds, or why nothing was read; raise Unavailable when nothing may be answered.

@@ -35,7 +35,7 @@ class Recorder:
 
 
 async def answers(recorder: Recorder, turns: Sequence[str]) -> list[int]:
-    rounds = Rounds[tuple[int, str], int](recorder.serve, largest=4, at_once=2)
+    rounds = Rounds[tuple[int, str], int](recorder.serve, largest=4, at_once=2, patience=0)
     return await asyncio.gather(*(rounds.answer((n, turn), turn) for n, turn in enumerate(turns)))
 
 
@@ -56,6 +56,31 @@ def test_requests_that_come_together_share_rounds() -> None:
     assert [len(each) for each in recorder.rounds] == [4, 4]
 
 
+def test_after_a_shared_round_the_next_waits_for_as_many() -> None:
+    async def ask() -> None:
+        rounds = Rounds[tuple[int, str], int](recorder.serve, largest=4, at_once=2, patience=3_600)
+        await asyncio.gather(*(rounds.answer((n, str(n)), str(n)) for n in range(2)))
+        early = asyncio.create_task(rounds.answer((2, "a"), "a"))
+        await asyncio.wait({early}, timeout=0.01)
+        assert len(recorder.rounds) == 1
+        await asyncio.gather(early, rounds.answer((3, "b"), "b"))
+
+    recorder = Recorder()
+    asyncio.run(ask())
+    assert [len(each) for each in recorder.rounds] == [2, 2]
+
+
+def test_one_that_waits_for_others_in_vain_goes_alone() -> None:
+    async def ask() -> None:
+        rounds = Rounds[tuple[int, str], int](recorder.serve, largest=4, at_once=1, patience=0.001)
+        await asyncio.gather(*(rounds.answer((n, str(n)), str(n)) for n in range(3)))
+        assert [await rounds.answer((n, "a"), "a") for n in range(3, 6)] == [3, 4, 5]
+
+    recorder = Recorder()
+    asyncio.run(ask())
+    assert [len(each) for each in recorder.rounds] == [3, 1, 1, 1]
+
+
 def test_what_fails_is_told_to_all_of_the_round_and_the_next_round_goes_on() -> None:
     fails = iter([True, False])
 
@@ -65,7 +90,7 @@ def test_what_fails_is_told_to_all_of_the_round_and_the_next_round_goes_on() -> 
         return list(cases)
 
     async def ask() -> None:
-        rounds = Rounds[int, int](serve, largest=4, at_once=1)
+        rounds = Rounds[int, int](serve, largest=4, at_once=1, patience=0)
         found = await asyncio.gather(rounds.answer(1, "a"), rounds.answer(2, "b"), return_exceptions=True)
         assert [type(each) for each in found] == [OSError, OSError]
         assert await rounds.answer(3, "a") == 3
@@ -75,7 +100,7 @@ def test_what_fails_is_told_to_all_of_the_round_and_the_next_round_goes_on() -> 
 
 def test_a_request_that_nobody_waits_for_any_more_is_left_out() -> None:
     async def ask() -> None:
-        rounds = Rounds[tuple[int, str], int](recorder.serve, largest=4, at_once=1)
+        rounds = Rounds[tuple[int, str], int](recorder.serve, largest=4, at_once=1, patience=0)
         left = asyncio.create_task(rounds.answer((1, "a"), "a"))
         await asyncio.sleep(0)
         left.cancel()
