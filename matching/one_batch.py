@@ -23,12 +23,13 @@ from matching.linkage.conflicts import Crossing, Question, authority_of, contrad
 from matching.linkage.constraints import SourceRules, constrain
 from matching.linkage.decisions import DecisionBook, connected
 from matching.linkage.hashing import Indices
+from matching.linkage.lives import new_identities, severed_from
 from matching.linkage.marks import Marks, VerifiedNumbers
 from matching.linkage.model import LinkageModel
 from matching.linkage.scoring import leave_doubt, score, total_weights
 from matching.linkage.twins import Twins
 from schemas.events import event_id
-from schemas.identity import child_number
+from schemas.identity import child_number, number_basis
 
 
 class LiveRecord(NamedTuple):
@@ -75,8 +76,8 @@ class _Judge:
         self.columns: RecordColumns = columns_of(model, [r.values for r in live], [r.source for r in live])
         self.marks: Marks = np.array([r.verified for r in live], np.uint8)
         self.pairs, _ = score_pairs(self.columns, model, verified=self.marks)
-        merged = _both_ways(merges)
-        constraints, self.overruled, shielded = constrain(self.row, lambda key: merged.get(key, ()), book)
+        self.merged = _both_ways(merges)
+        constraints, self.overruled, shielded, lives = constrain(self.row, lambda key: self.merged.get(key, ()), book)
         resolution = cluster_pairs(self.columns, self.pairs, model, constraints, self.keys, self.marks)
         self.oversize = resolution.oversize
         self.members: dict[int, list[int]] = {}
@@ -87,13 +88,14 @@ class _Judge:
         self.cluster = np.empty(len(live), np.int64)
         for founder, rows in self.members.items():
             self.cluster[rows] = founder
+        new = new_identities((int(self.cluster[row]), own) for row, own in lives.items())
+        self.number = {each: child_number(number_basis(self.keys[each], new.get(each, ()))) for each in self.members}
         self.shielded = np.zeros(len(live), dtype=bool)
         self.shielded[self.cluster[shielded]] = True
 
     def judgement(self) -> Judgement:
         """Return the identities and conflicts that follow from the clusters."""
-        number = {founder: child_number(self.keys[founder]) for founder in self.members}
-        states = {}
+        number, states = self.number, {}
         for each in [*self._questions(), *self._contradicted()]:
             state = self._state(each, number)
             states[event_id("conflict", each.kind, *state.records)] = state
@@ -130,10 +132,13 @@ class _Judge:
         answered = {
             (int(min(pair)), int(max(pair)))
             for a in self.row
-            for b in self.book.cannot.others(a)
+            for b in {*self.book.cannot.others(a), *severed_from(a, self._group, self.book.severed.others)}
             if b in self.row and (pair := (self.cluster[self.row[a]], self.cluster[self.row[b]]))
         }
         return questions(crossing, self.shielded, answered, self.model, self.keys.__getitem__)
+
+    def _group(self, key: str) -> set[str]:
+        return connected(key, lambda each: (*self.merged.get(each, ()), *self.book.must.others(each)))
 
     def _loose(self) -> Indices:
         """Return the pairs that only the looser blocking of shielded children finds, shape (2, pairs)."""

@@ -1,11 +1,13 @@
 """Record keys and child numbers: the two names by which everything is found.
 
-A record key is `<source>:<source_id>`. A child number is a function of the record key of the cluster's founder, so
-that every replay of one log gives the same numbers, whichever worker computes them.
+A record key is `<source>:<source_id>`. A child number is a function of the record key of the cluster's founder, and of
+the severances that made it a new identity, so that every replay of one log gives the same numbers, whichever worker
+computes them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -37,16 +39,24 @@ class RecordKey(NamedTuple):
         return cls(source, source_id)
 
 
-def founder_hash(founder_key: str) -> bytes:
+def number_basis(founder_key: str, severances: Iterable[str] = ()) -> str:
+    """Return what a cluster's child number is made from: its founder's key and, of a new identity, what severed it.
+
+    `severances` are the event ids, sorted. Nobody had this number before the newest of them, and nobody has it after.
+    """
+    return "\x1f".join((founder_key, *severances))
+
+
+def basis_hash(basis: str) -> bytes:
     """Return the eight bytes of which a child number says the first 60 bits."""
     hashed = _HASH.copy()
-    hashed.update(founder_key.encode())
+    hashed.update(basis.encode())
     return hashed.digest()
 
 
-def child_number(founder_key: str) -> str:
-    """Return the child number (13 symbols, the last a check symbol) of the cluster founded by this record."""
-    value = int.from_bytes(founder_hash(founder_key)) >> 4
+def child_number(basis: str) -> str:
+    """Return the child number (13 symbols, the last a check symbol) made from this: most often the founder's key."""
+    value = int.from_bytes(basis_hash(basis)) >> 4
     # Written out: this runs for most records of every batch.
     return (
         f"{_PAIRS[value >> 50]}{_PAIRS[value >> 40 & 1023]}{_PAIRS[value >> 30 & 1023]}{_PAIRS[value >> 20 & 1023]}"

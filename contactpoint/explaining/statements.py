@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from matching.decision_reader import read_decision
 from matching.linkage.decisions import DecisionBook, connected
+from matching.linkage.lives import Lives, lives_among, severed_pairs
 from schemas.codec import encode
 from schemas.decisions import DecisionEvent
 
@@ -36,6 +37,7 @@ def stated(book: DecisionBook, merges: Iterable[tuple[str, str]], members: Itera
     inside = frozenset(members)
     merged = _neighbours(merges)
     must: Between = []
+    lives: dict[str, Lives] = {}
     seen: set[str] = set()
     for key in sorted(inside):
         if key in seen:
@@ -46,13 +48,17 @@ def stated(book: DecisionBook, merges: Iterable[tuple[str, str]], members: Itera
         parts = {frozenset(connected(each, book.must_with)) for each in group} if apart else {frozenset(group)}
         for part in sorted(parts, key=sorted):
             must += _links(book, merged, sorted(part & inside))
-    cannot = [
-        (key, other, min(ids))
-        for key in sorted(inside)
-        for other, ids in sorted(book.cannot.others(key).items())
-        if key < other and other in inside
+            lives |= dict.fromkeys(part & inside, lives_among(part, book.lives))
+    said = [
+        *((key, other, by) for key in inside for other, ids in book.cannot.others(key).items() for by in ids),
+        *severed_pairs(lives),
     ]
-    return must, cannot
+    cannot: dict[tuple[str, str], str] = {}
+    for key, other, by in said:
+        if other in inside:
+            pair = min(key, other), max(key, other)
+            cannot[pair] = min(by, cannot.get(pair, by))
+    return must, [(*pair, by) for pair, by in sorted(cannot.items())]
 
 
 def _links(book: DecisionBook, merged: Mapping[str, set[str]], members: list[str]) -> Between:

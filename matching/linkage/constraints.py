@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from matching.linkage.decisions import DecisionBook, connected
 from matching.linkage.hashing import Indices
+from matching.linkage.lives import NO_LIVES, Lives, lives_among, severed_pairs
 from matching.linkage.model import LinkageModel
 from matching.linkage.scoring import Weights
 
@@ -65,11 +66,12 @@ class SourceRules:
 
 def constrain(
     position: Mapping[str, int], merged_with: Callable[[str], Iterable[str]], decisions: DecisionBook
-) -> tuple[Constraints, list[Pair], list[int]]:
+) -> tuple[Constraints, list[Pair], list[int], dict[int, Lives]]:
     """Return what merges and decisions ask of some live records.
 
-    That is the constraints, the cannot-links that overrule merges, and the rows that a shield protects: those that it
-    names, and those that merges and must-links say are the same child.
+    That is the constraints, the cannot-links that overrule merges, the rows that a shield protects: those that it
+    names, and those that merges and must-links say are the same child; and likewise the rows whose identity is severed
+    from another. What a severance keeps apart stays apart when a source merges a named record into another one.
 
     `position` is the row number of each record that either speaks of; `merged_with` gives the keys that merges connect
     a key with directly. Records that merges and must-links connect, directly or over records that are not live or were
@@ -80,6 +82,7 @@ def constrain(
     must: list[list[int]] = []
     overruled: list[Pair] = []
     shielded: list[int] = []
+    lives: dict[int, Lives] = {}
     seen: set[str] = set()
     for key in position:
         if key in seen:
@@ -94,13 +97,16 @@ def constrain(
             must.append(rows)
             if any(each in decisions.shields for each in part):
                 shielded += rows
+            if (own := lives_among(part, decisions.lives)) != NO_LIVES:
+                lives.update(dict.fromkeys(rows, own))
     cannot = [
         (position[a], position[b])
         for a in (position if decisions.cannot else ())
         for b in decisions.cannot.others(a)
         if a < b and b in position
     ]
-    return Constraints(chain_pairs(must), np.array(cannot, np.int64).reshape(-1, 2)), overruled, shielded
+    cannot += [(row, other) for row, other, _ in severed_pairs(lives)]
+    return Constraints(chain_pairs(must), np.array(cannot, np.int64).reshape(-1, 2)), overruled, shielded, lives
 
 
 def _parts(group: Iterable[str], decisions: DecisionBook) -> list[set[str]]:

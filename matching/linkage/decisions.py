@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from matching.linkage.lives import NO_LIVES, Lives, lives_named
+
 DecisionKind = Literal["must_link", "cannot_link", "severed", "retracted", "shield", "erasure", "model", "clock"]
 
 _STANDING: Final = frozenset(("must_link", "cannot_link", "severed", "shield", "model"))
@@ -109,6 +111,7 @@ class DecisionBook:
         self.must: Final = PairBook()
         self.cannot: Final = PairBook()
         self.severed: Final = PairBook()
+        self.lives: Final[dict[str, Lives]] = {}
         self.shields: Final[dict[str, set[str]]] = {}
         self.erased: Final[dict[str, tuple[int, int]]] = {}
         self.today = ""
@@ -122,7 +125,7 @@ class DecisionBook:
 
     def __contains__(self, key: str) -> bool:
         """Tell whether a decision in force about links or shields names this key."""
-        return key in self.must or key in self.cannot or key in self.shields
+        return key in self.must or key in self.cannot or key in self.shields or key in self.lives
 
     @property
     def model(self) -> Decision | None:
@@ -234,6 +237,12 @@ class DecisionBook:
         for book in books:
             for a, b in _pairs(decision):
                 act(book, a, b, decision.event_id)
+        if decision.kind == "severed":
+            for key, said in lives_named(decision.event_id, decision.left, decision.right).items():
+                known = self.lives.get(key, NO_LIVES)
+                self.lives[key] = known | said if act is PairBook.add else known.less(decision.event_id)
+                if self.lives[key] == NO_LIVES:
+                    del self.lives[key]
 
     def _find_clashes(self, judged: Judged) -> None:
         """Find the clashes among the touched records again; what is suspended by one, or was, is touched as well."""

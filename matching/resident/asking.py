@@ -75,7 +75,7 @@ class Asker:
         )
         wanted = worth_asking(crossing, records.shielded, model)
         crossing = Crossing(*(getattr(crossing, name)[wanted] for name in Crossing.__slots__))
-        answered = statements.between_clusters(statements.decisions.cannot, touched.region.nodes)
+        answered = statements.kept_apart(touched.region.nodes)
         return questions(crossing, records.shielded, answered, model, records.keys.__getitem__)
 
     def about_decisions(self, touched: Touched, statements: Statements) -> list[Question]:

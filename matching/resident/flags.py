@@ -42,7 +42,7 @@ class Flags:
                 changes[at] = each._replace(
                     held=bool(held), conflicts=tuple(sorted(held)), decisions=decided.get(founder, ())
                 )
-        only = [founder for founder in flipped if founder not in change.after and founder not in change.before]
+        only = [founder for founder in flipped if not change.is_about(founder)]
         changes.extend(
             self._flip(founder, flipped[founder], holds.get(founder, set()), batch)._replace(
                 decisions=decided.get(founder, ())

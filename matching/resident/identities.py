@@ -1,19 +1,48 @@
 """From clusters before and after to identity changes: what became of each child number.
 
 A cluster is known by its founder: the member with the earliest `ingested_at`, ties by record key. The child number is a
-function of the founder's key, so a number follows the founder through merges and splits.
+function of the founder's key, so a number follows the founder through merges and splits; but a severance gives the new
+identity a number of its own, and no step leads across it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
-import numpy.typing as npt
+from itertools import chain
 
 from matching.changes import EvidencePair, FormerChild, IdentityChange, IdentityKind
+from matching.linkage.lives import NO_LIVES, Lives
 from matching.resident.child_numbers import ChildNumbers
+from matching.resident.records import RecordTable
+from schemas.identity import child_number, number_basis
+
+
+@dataclass(frozen=True, slots=True)
+class Severed:
+    """What severances say in a batch.
+
+    `lives` of its live records, as of all that statements connect with them; `named` of any record by itself; `fresh`
+    are the severances that came with the batch.
+    """
+
+    lives: Mapping[int, Lives]
+    named: Callable[[int], Lives]
+    fresh: frozenset[str]
+
+    def now(self, rid: int) -> Lives:
+        """Return what is said of a live record now."""
+        return self.lives.get(rid, NO_LIVES)
+
+    def before(self, members: Iterable[int]) -> frozenset[str]:
+        """Return the severances that named a former cluster, on either side.
+
+        What a later must-link or merge connects with a new identity was not known as that child before.
+        """
+        found: set[str] = set()
+        for rid in members:
+            found.update(*self.named(rid), *(each & self.fresh for each in self.now(rid)))
+        return frozenset(found)
 
 
 @dataclass(slots=True)
@@ -21,30 +50,68 @@ class Regrouping:
     """How a batch changed clusters; clusters go by their founder's record number.
 
     `before` and `after` hold the members of every cluster that went, came or changed; a founder that stands in both
-    keeps its number. `moved` says for a former cluster which other clusters its members are in now. `evidence` is by
-    new cluster, `events` by record.
+    keeps its number, and a former cluster goes by the complement (~) of its founder if that has another one now:
+    `renamed` has the severances that it had then. `moved` says for a former cluster which other clusters its members
+    are in now. `evidence` is by new cluster, `events` by record.
     """
 
     before: dict[int, list[int]] = field(default_factory=dict)
     after: dict[int, list[int]] = field(default_factory=dict)
     origins: dict[int, list[int]] = field(default_factory=dict)
     moved: dict[int, set[int]] = field(default_factory=dict)
+    renamed: dict[int, tuple[str, ...]] = field(default_factory=dict)
     evidence: dict[int, list[EvidencePair]] = field(default_factory=dict)
     events: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
-    def sever(self, one: int, other: int, ingested: npt.NDArray[np.int64], keys: Mapping[int, str]) -> None:
-        """Say nothing of where these two clusters have a former cluster in common: a child has a new identity.
+    def rename(self, founder: int, severances: tuple[str, ...]) -> None:
+        """Tell a former cluster, which had these severances, from the one that has its founder now, if any."""
+        former = ~founder
+        self.renamed[former] = severances
+        self.before[former] = self.before.pop(founder)
+        moved = self.moved.pop(founder, set())
+        for each, origins in self.origins.items():
+            if founder in origins:
+                origins[origins.index(founder)] = former
+                moved.add(each)
+        if moved:
+            self.moved[former] = moved
 
-        The number stays with the founder's part, as ever; the other part, or of two the younger, came from nowhere.
+    def is_about(self, founder: int) -> bool:
+        """Tell whether this cluster, as it is now or was before, went, came or changed."""
+        return founder in self.after or founder in self.before or ~founder in self.before
+
+    def sever(self, said: Severed, adopted: Mapping[int, tuple[str, ...]]) -> None:
+        """Say nothing of where a number of a former identity, or of both together, has to do with a new one.
+
+        `adopted` are the severances that make clusters new identities. All numbers that a named child had before the
+        severance are the former identity's; the new one's came from nowhere.
         """
-        for origin in set(self.origins.get(one, ())) & set(self.origins.get(other, ())):
-            younger = max(one, other, key=lambda founder: (founder != origin, int(ingested[founder]), keys[founder]))
-            gone = set(self.after[younger])
-            self.before[origin] = [rid for rid in self.before[origin] if rid not in gone]
-            self.origins[younger] = [each for each in self.origins[younger] if each != origin]
-            self.moved.get(origin, set()).discard(younger)
-            if not self.moved.get(origin, {0}):
-                del self.moved[origin]
+        for origin, moved in [(each, tuple(moved)) for each, moved in self.moved.items()]:
+            own = frozenset(self.renamed[origin] if origin < 0 else adopted.get(origin, ()))
+            parts = {each: [said.now(rid).former for rid in self.after.get(each, ())] for each in {*moved, origin}}
+            former = said.before(self.before[origin]).union(*chain(*parts.values())) - own
+            for each in moved:
+                new = Lives(frozenset[str]().union(*parts[each]), frozenset(adopted.get(each, ())))
+                if new.are_apart(Lives(former, own)):
+                    self._cut(origin, each)
+
+    def _cut(self, origin: int, successor: int) -> None:
+        """Say nothing of the members that went from the one to the other."""
+        gone = set(self.after[successor])
+        self.before[origin] = [rid for rid in self.before[origin] if rid not in gone]
+        self.origins[successor].remove(origin)
+        self.moved[origin].discard(successor)
+        if not self.moved[origin]:
+            del self.moved[origin]
+
+
+def numbers_of(change: Regrouping, records: RecordTable) -> ChildNumbers:
+    """Return the child numbers of clusters, with those of a batch's former and present ones worked out."""
+    numbers = ChildNumbers(records.basis if records.adopted else records.keys.__getitem__)
+    for former, severances in change.renamed.items():
+        numbers[former] = child_number(number_basis(records.keys[~former], severances))
+    numbers.work_out({**change.before, **change.after})
+    return numbers
 
 
 def identity_changes(
@@ -104,7 +171,7 @@ def _gone(
         kind,
         number,
         context[0],
-        keys[founder],
+        keys[max(founder, ~founder)],
         (),
         (FormerChild(number, _sorted_keys(members, keys)),),
         tuple(sorted(map(numbers, successors))),

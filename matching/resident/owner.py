@@ -32,7 +32,7 @@ from matching.resident.asking import Touched
 from matching.resident.child_numbers import ChildNumbers
 from matching.resident.edges import EdgeTable
 from matching.resident.flags import Flags
-from matching.resident.identities import Regrouping, identity_changes
+from matching.resident.identities import Regrouping, Severed, identity_changes, numbers_of
 from matching.resident.index import BlockIndex
 from matching.resident.keys import KeyIndex
 from matching.resident.questions import QuestionBook, Renewed
@@ -43,6 +43,7 @@ from matching.resident.rows import (
     load_clusters,
     load_edges,
     load_index,
+    load_names,
     load_records,
     row_labels,
     whole_rows,
@@ -98,8 +99,8 @@ class ResidentOwner:
 
     def holds(self) -> dict[str, tuple[str, ...]]:
         """Return the ids of the conflicts that hold each child that is held, by child number."""
-        keys = self.records.keys
-        return {child_number(keys[founder]): tuple(sorted(ids)) for founder, ids in self._questions.holds.items()}
+        basis = self.records.basis
+        return {child_number(basis(founder)): tuple(sorted(ids)) for founder, ids in self._questions.holds.items()}
 
     def conflicts(self) -> dict[str, ConflictState]:
         """Return all open conflicts by id."""
@@ -121,6 +122,7 @@ class ResidentOwner:
         self._edges = load_edges(ordered, self.records, self._tag)
         load_clusters(ordered, self.clusters)
         self._statements.restore(decisions)
+        load_names(ordered, self.records, self._statements.lives())
         self._questions.restore(conflicts, self._statements)
 
     def apply(self, changes: Sequence[SourceChange], batch: int, decisions: Sequence[Decision] = ()) -> Delta:
@@ -136,15 +138,19 @@ class ResidentOwner:
         stated = self._statements.about(region.nodes)
         resolution = self._resolve(region, stated)
         former = records.founders[np.concatenate([region.nodes, np.array(fold.ended, np.int64)])]
-        change = self.clusters.regroup(region, resolution.labels, np.array(fold.ended, np.int64), fold.events)
+        change = Regrouping(events=fold.events)
+        ended = np.array(fold.ended, np.int64)
+        self.clusters.regroup(region.nodes, resolution.labels, ended, stated.lives, change)
         collect_evidence(change, region, resolution.labels, records, lambda a, b: self._levels(found, a, b))
-        numbers = ChildNumbers(records.keys.__getitem__)
-        numbers.work_out({**change.before, **change.after})
+        numbers = numbers_of(change, records)
         renamed = self.clusters.adopt(change)
         touched = Touched(region, stated, resolution, former[former != NO_CLUSTER], np.array(fold.compared, np.int64))
         renewed = self._questions.renew(
             touched, self._statements, self._rules, lambda a, b: self._levels(found, a, b), numbers, batch
         )
+        if self.decisions.lives:
+            fresh = frozenset(each.event_id for each in judged.new)
+            change.sever(Severed(stated.lives, self._statements.lives_of, fresh), records.adopted)
         edges = self._edge_bytes(found, fold)
         written = {*fold.inserted, *fold.rewritten}
         labels = [rid for rid in dict.fromkeys(fold.relabelled + renamed) if rid not in written]
@@ -262,8 +268,6 @@ class ResidentOwner:
         self, change: Regrouping, renewed: Renewed, nodes: Indices, numbers: ChildNumbers, batch: int
     ) -> list[IdentityChange]:
         """Return the identity changes: of memberships, and of who is held."""
-        for pair in self._statements.severed(nodes):
-            change.sever(*pair, self.records.ingested, self.records.keys)
         changes = identity_changes(change, self.records.keys, numbers, batch)
         flags, decided = Flags(self.clusters, self.records, numbers, change), self._statements.decided(nodes)
         return flags.apply(changes, self._questions.holds, decided, renewed.flipped, batch)

@@ -255,7 +255,7 @@ class QuestionBook:
             elif now is not None and now != was:
                 renewed.changes.append(ConflictChange("changed" if was else "opened", name, batch, now))
         for founder in sorted(held ^ (clusters & self.holds.keys())):
-            number = child_number(self._records.keys[founder])
+            number = child_number(self._records.basis(founder))
             states = [state for state in (*old.values(), *fresh.values()) if state.held == number]
             renewed.flipped[founder] = sorted({key for state in states for key in state.records})
         return renewed
@@ -265,7 +265,7 @@ class QuestionBook:
         for founder in sides:
             self._by_cluster.setdefault(founder, set()).add(name)
             self._records.questioned[founder] = True
-            if state.held and state.held == child_number(self._records.keys[founder]):
+            if state.held and state.held == child_number(self._records.basis(founder)):
                 self.holds.setdefault(founder, set()).add(name)
 
     def _take(self, name: str) -> ConflictState:

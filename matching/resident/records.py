@@ -23,6 +23,7 @@ from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
 from matching.resident.fingerprints import Fingerprints
 from matching.resident.record_keys import CodedTexts, KeyNumbers, RecordKeys
+from schemas.identity import number_basis
 
 NO_CLUSTER: Final = -1
 _FIRST: Final = 1 << 12
@@ -98,7 +99,8 @@ class RecordTable:
     """Keys, versions, liveness and cluster of every record, by record number. `columns` holds the compared values.
 
     `concerned` marks records that a merge or a decision speaks of; `shielded` and `questioned` mark clusters, by
-    founder: a shield protects them, an open conflict is about them. `following` is the next member of each record's
+    founder: a shield protects them, an open conflict is about them. `adopted` has the severances (event ids, sorted)
+    that make clusters new identities, by founder; most are none. `following` is the next member of each record's
     cluster, the record itself where it is alone.
     """
 
@@ -118,11 +120,16 @@ class RecordTable:
         self.questioned: npt.NDArray[np.bool_] = np.zeros(_FIRST, dtype=bool)
         self.verified: npt.NDArray[np.uint8] = np.zeros(_FIRST, np.uint8)
         self.authorities: Final = CodedTexts()
+        self.adopted: Final[dict[int, tuple[str, ...]]] = {}
         self.founders: npt.NDArray[np.int32] = np.full(_FIRST, NO_CLUSTER, np.int32)
         self.following: npt.NDArray[np.int32] = np.arange(_FIRST, dtype=np.int32)
 
     def __len__(self) -> int:
         return self.keys.count
+
+    def basis(self, founder: int) -> str:
+        """Return what the child number of the cluster with this founder is made from."""
+        return number_basis(self.keys[founder], self.adopted.get(founder, ()))
 
     def append(self, keys: Sequence[str], fingerprints: Sequence[str]) -> None:
         """Add records with nothing known of them yet but this. Their values are appended to `columns` by the caller."""

@@ -7,7 +7,7 @@ record where lists took 90.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from matching.changes import EvidencePair
 from matching.linkage.components import Labels
 from matching.linkage.hashing import Indices, sorted_unique
+from matching.linkage.lives import Lives, new_identities
 from matching.linkage.scoring import Weights
 from matching.linkage.similarity import Levels
 from matching.resident.identities import Regrouping
@@ -78,24 +79,29 @@ class Clusters:
 
     def memberships(self) -> dict[str, tuple[str, ...]]:
         """Return the sorted record keys of every cluster by child number."""
-        keys = self._records.keys
+        keys, basis = self._records.keys, self._records.basis
         founders = self._records.founders[: len(self._records)]
         clusters = self.members(np.unique(founders[founders != NO_CLUSTER]).astype(np.int64))
         return {
-            child_number(keys[founder]): tuple(sorted(map(keys.__getitem__, rids)))
+            child_number(basis(founder)): tuple(sorted(map(keys.__getitem__, rids)))
             for founder, rids in clusters.items()
         }
 
-    def regroup(self, region: Region, labels: Labels, ended: Indices, events: dict[int, tuple[str, ...]]) -> Regrouping:
-        """Return how clusters change when the region's records are grouped by label and `ended` ones are gone."""
-        groups = self._groups(region.nodes, labels)
+    def regroup(
+        self, nodes: Indices, labels: Labels, ended: Indices, lives: Mapping[int, Lives], change: Regrouping
+    ) -> None:
+        """Say how clusters change when a region's records are grouped by label and `ended` ones are gone.
+
+        `lives` are the former and new identities among the records.
+        """
+        groups = self._groups(nodes, labels)
         former = self._records.founders[groups.members]
         former_of_ended = self._records.founders[ended]
-        change = Regrouping(events=events)
+        renamed = self._rename(groups, lives, {*former.tolist(), *former_of_ended.tolist()})
         founders, starts = groups.founders.tolist(), groups.starts.tolist()
         ends = [*starts[1:], len(groups.members)]
         members, former_list = groups.members.tolist(), former.tolist()
-        unchanged = _unchanged(groups, former, former_of_ended)
+        unchanged = _unchanged(groups, former, former_of_ended) & ~np.isin(groups.founders, list(renamed))
         touched = former[np.repeat(~unchanged, np.diff(groups.starts, append=len(former)))]
         before = self.members(sorted_unique(touched[touched != NO_CLUSTER].astype(np.int64)))
         for i in np.flatnonzero(~unchanged).tolist():
@@ -111,16 +117,30 @@ class Clusters:
                     change.moved.setdefault(origin, set()).add(founder)
         for origin in set(former_of_ended.tolist()) - change.before.keys():
             change.before[origin] = self.members_of(origin)
-        return change
+        for origin in renamed.keys() & change.before.keys():
+            change.rename(origin, renamed[origin])
+
+    def _rename(self, groups: Groups, lives: Mapping[int, Lives], before: set[int]) -> dict[int, tuple[str, ...]]:
+        """Give the new clusters their severances; return what founders had `before` of which that changes."""
+        adopted = self._records.adopted
+        if not lives and not adopted:
+            return {}
+        sizes = np.diff(groups.starts, append=len(groups.members))
+        founder_of = dict(zip(groups.members.tolist(), np.repeat(groups.founders, sizes).tolist(), strict=True))
+        now = new_identities((founder_of[rid], own) for rid, own in lives.items())
+        was = {founder: adopted.pop(founder) for founder in before & adopted.keys()}
+        adopted.update(now)
+        return {each: was.get(each, ()) for each in {*was, *now} if was.get(each) != now.get(each)}
 
     def adopt(self, change: Regrouping) -> list[int]:
-        """Make the new clusters the current ones; return the records whose founder is another one than before."""
+        """Make the new clusters the current ones; return the records that have another child number than before."""
         records = self._records
         gone = np.array([rid for members in change.before.values() for rid in members], np.int64)
         came = np.array([rid for members in change.after.values() for rid in members], np.int64)
         sizes = [len(members) for members in change.after.values()]
         founders = np.repeat(np.fromiter(change.after, np.int32, len(change.after)), sizes)
-        renamed: list[int] = came[records.founders[came] != founders].tolist()
+        same = (records.founders[came] == founders) & ~np.isin(~founders, list(change.renamed))
+        renamed: list[int] = came[~same].tolist()
         records.founders[gone] = NO_CLUSTER
         records.following[gone] = gone
         records.founders[came] = founders

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Final
 
@@ -12,6 +12,7 @@ from matching.changes import RecordRow, RowLabel
 from matching.linkage.blocking import Blocker
 from matching.linkage.edges import EDGE, edges_of_rows, make_edges
 from matching.linkage.hashing import Indices
+from matching.linkage.lives import Lives, new_identities
 from matching.linkage.scoring import Weights
 from matching.linkage.similarity import Levels
 from matching.resident.child_numbers import ChildNumbers
@@ -20,6 +21,7 @@ from matching.resident.index import BlockIndex
 from matching.resident.records import NO_CLUSTER, NO_MERGE, RecordTable
 from matching.resident.regroup import Clusters
 from schemas.errors import ConfigurationError, FatalError
+from schemas.identity import child_number
 
 _INDEX_CHUNK: Final = 100_000
 _NEVER: Final = ("0" * 32, 0, False, *NO_MERGE, 0, None, b"", b"", "", 0)
@@ -157,3 +159,14 @@ def load_clusters(rows: list[RecordRow], clusters: Clusters) -> None:
         if row.child_number is not None:
             members.setdefault(row.child_number, []).append(row.rid)
     clusters.restore(members)
+
+
+def load_names(rows: list[RecordRow], records: RecordTable, lives: Mapping[int, Lives]) -> None:
+    """Give the clusters the severances that make them new identities; `lives` are the identities among the records.
+
+    Raises ConfigurationError where a new identity has a number of the former one, as an earlier release gave it.
+    """
+    founders = records.founders
+    records.adopted.update(new_identities((int(founders[rid]), own) for rid, own in lives.items()))
+    if any(rows[founder].child_number != child_number(records.basis(founder)) for founder in records.adopted):
+        raise ConfigurationError("an earlier release numbered severed identities: rebuild matching from the log")

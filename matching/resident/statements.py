@@ -6,7 +6,7 @@ whatever keys, are always looked at together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,8 +14,9 @@ import numpy as np
 
 from matching.changes import SourceChange
 from matching.linkage.constraints import Constraints, Pair, constrain
-from matching.linkage.decisions import Decision, DecisionBook, Judged, PairBook, connected
+from matching.linkage.decisions import Decision, DecisionBook, Judged, connected
 from matching.linkage.hashing import Indices
+from matching.linkage.lives import NO_LIVES, Lives, severed_from
 from matching.resident.merges import MergeLinks
 from matching.resident.records import ERASED, NO_MERGE, Fold, RecordTable
 
@@ -26,15 +27,17 @@ _NO_RIDS: Final = np.empty(0, np.int64)
 class Stated:
     """What is said of the nodes of a region.
 
-    Constraints on them by position, the cannot-links that overrule merges, the positions of shielded records.
+    Constraints on them by position, the cannot-links that overrule merges, the positions of shielded records; and by
+    record number whose former and whose new identity they are, where a severance speaks of them.
     """
 
     constraints: Constraints
     overruled: list[Pair]
     shielded: Indices
+    lives: Mapping[int, Lives]
 
 
-NOTHING_STATED: Final = Stated(Constraints(), [], _NO_RIDS)
+NOTHING_STATED: Final = Stated(Constraints(), [], _NO_RIDS, {})
 
 
 class Statements:
@@ -103,8 +106,21 @@ class Statements:
             return NOTHING_STATED
         keys = self._records.keys
         position = {keys[rid]: i for rid, i in zip(nodes[at].tolist(), at.tolist(), strict=True)}
-        constraints, overruled, shielded = constrain(position, self.merges.others, self.decisions)
-        return Stated(constraints, overruled, np.array(shielded, np.int64))
+        constraints, overruled, shielded, lives = constrain(position, self.merges.others, self.decisions)
+        of_rids = {int(nodes[at]): own for at, own in lives.items()}
+        return Stated(constraints, overruled, np.array(shielded, np.int64), of_rids)
+
+    def lives(self) -> Mapping[int, Lives]:
+        """Return whose former and whose new identity live records are, by record number."""
+        records = self._records
+        known = slice(len(records))
+        wanted = records.live[known] & records.concerned[known]
+        return self.about(np.flatnonzero(wanted)).lives if self.decisions.lives else {}
+
+    def lives_of(self, rid: int) -> Lives:
+        """Return whose former and whose new identity severances say that a record is, be it live or not."""
+        book = self.decisions
+        return book.lives.get(self._records.keys[rid], NO_LIVES) if book.lives else NO_LIVES
 
     def decided(self, nodes: Indices) -> dict[int, tuple[str, ...]]:
         """Return the ids of the decisions in force about links of these records, by founder; never a severance."""
@@ -118,17 +134,19 @@ class Statements:
                         found.setdefault(int(records.founders[rid]), set()).update(linking)
         return {founder: tuple(sorted(ids)) for founder, ids in found.items()}
 
-    def severed(self, nodes: Indices) -> set[tuple[int, int]]:
-        """Return the pairs of clusters (by founder), one of them with these records, that a severance keeps apart."""
-        return self.between_clusters(self.decisions.severed, nodes)
+    def kept_apart(self, nodes: Indices) -> set[tuple[int, int]]:
+        """Return the pairs of clusters (by founder), one of them with these records, that people keep apart.
 
-    def between_clusters(self, said: PairBook, nodes: Indices) -> set[tuple[int, int]]:
-        """Return the pairs of clusters (by founder), one of them with these records, between which that was said."""
-        records, pairs = self._records, set()
-        for rid in nodes[records.concerned[nodes]].tolist() if said else ():
-            for key in said.others(records.keys[rid]):
-                other = records.rid_of.get(key)
-                if other is not None and records.live[other]:
+        What a severance says of a record it also says of those with which merges and must-links connect that one.
+        """
+        records, book, pairs = self._records, self.decisions, set()
+        for rid in nodes[records.concerned[nodes]].tolist() if book.cannot else ():
+            key = records.keys[rid]
+            apart = set(book.cannot.others(key))
+            if book.severed:
+                apart.update(severed_from(key, self._group, book.severed.others))
+            for other in (records.rid_of[each] for each in apart if each in records.rid_of):
+                if records.live[other]:
                     pair = sorted((int(records.founders[rid]), int(records.founders[other])))
                     pairs.add((pair[0], pair[1]))
         return pairs

@@ -46,7 +46,7 @@ def random_decisions(rng: random.Random) -> list[Decision]:
         "shield",
         "retracted",
     ]
-    kinds: list[DecisionKind] = [*often, "severed", "erasure", "clock"]
+    kinds: list[DecisionKind] = [*often, "severed", "severed", "erasure", "clock"]
     count = rng.randrange(10)
     return [_decision(f"d{i}", rng.choice(kinds), rng, count) for i in range(count)]
 

@@ -142,16 +142,6 @@ def test_a_person_outranks_a_source_that_merges() -> None:
     assert story.asked == {("decision_contradicted", ("a:1", "b:1"))}
 
 
-def test_a_severed_identity_is_connected_nowhere() -> None:
-    story = Story().then(observed("a:1", ANNA, verified=1), observed("b:1", ANNA, verified=1))
-    assert story.children == {A: ("a:1", "b:1")}
-    story.then(Decision("severed", "severed", 1, ("a:1",), ("b:1",)))
-    assert (story.children, story.asked) == ({A: ("a:1",), B: ("b:1",)}, set())
-    assert story.last is not None
-    assert all(not change.successors and not change.decisions for change in story.last.identities)
-    assert all(former.members == ("a:1",) for change in story.last.identities for former in change.before)
-
-
 def test_a_decision_survives_a_change_of_model() -> None:
     events = (observed("a:1", ANNA), observed("b:1", ANNA), observed("c:1", BEN), cannot("a:1", "b:1"))
     for world in (WORLD, model(policies=(), prior=0.4), model(policies=(), link_threshold=900)):

@@ -66,6 +66,6 @@ def test_what_merges_and_decisions_ask_of_live_records(
 ) -> None:
     book = DecisionBook()
     book.add(decisions)
-    asked, overruled, shielded = constrain({"a": 0, "c": 1, "d": 2}, lambda key: merges.get(key, ()), book)
+    asked, overruled, shielded, _ = constrain({"a": 0, "c": 1, "d": 2}, lambda key: merges.get(key, ()), book)
     found = (sorted(asked.must_link.tolist()), sorted(asked.cannot_link.tolist()), overruled, sorted(shielded))
     assert found == expected, case
