@@ -30,7 +30,6 @@ from contactpoint.reviewing.deciding import (
     decide_shield,
     evidence_seen,
     later_decisions,
-    numbers_kept,
     read_state,
     records_of,
 )
@@ -185,13 +184,15 @@ def severed_command(
     former: Annotated[list[str], typer.Option("--former", help="A record of the former identity; once for each.")],
     current: Annotated[list[str], typer.Option("--current", help="A record of the new identity; once for each.")],
 ) -> None:
-    """Sever a former identity from the new one (adoption): nothing may connect the two. Needs two people."""
+    """Sever a former identity from the new one (adoption): nothing may connect the two. Needs two people.
+
+    The new identity gets a new child number, and no number of before leads to it.
+    """
     old, new = list(map(record_key_of, former)), list(map(record_key_of, current))
 
     def _made(desk: Desk) -> Iterator[Made]:
-        child_of = desk.state([*old, *new]).child_of
-        kept = numbers_kept(desk.connection, old, map(child_of.get, new))
-        yield decide_severed(old, new, desk.people), {"numbers of before that lead to the new identity": kept}
+        desk.state([*old, *new])
+        yield decide_severed(old, new, desk.people), {}
 
     decided(said, _made)
 

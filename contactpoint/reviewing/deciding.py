@@ -19,7 +19,6 @@ from contactpoint.explaining.sight import Sight
 from matching.linkage.model import LinkageModel
 from matching.sql import QUERIES
 from matching.stage.explain import explain_link
-from projections.audit_trail.reader import AuditReader
 from schemas.decisions import (
     AnyDecisionEvent,
     CannotLinkDecided,
@@ -148,20 +147,6 @@ def decide_severed(former: Sequence[str], current: Sequence[str], people: Decide
     return IdentitySevered(
         **_envelope("decision.severed", data.former[0], people, data, Circumstances(severs=True)), data=data
     )
-
-
-def numbers_kept(connection: Connection[TupleRow], former: Iterable[str], children: Iterable[str | None]) -> list[str]:
-    """Return which of these children's numbers the new identity keeps though the former one was known by them too.
-
-    A number goes with its founder, so whoever knows it from before finds the new identity under it.
-    """
-    old, kept = set(former), []
-    for number in sorted({child for child in children if child}):
-        own = [step for step in AuditReader(connection).history(number).identity if step.child_number == number]
-        ever = {key for step in own for keys in (step.members, *(keys for _, keys in step.before)) for key in keys}
-        if old & ever and own[-1].founder not in old:
-            kept.append(number)
-    return kept
 
 
 def decide_shield(records: Sequence[str], people: Deciders, review_on: date | None = None) -> ShieldSet:

@@ -56,6 +56,16 @@ def lives_among(part: Iterable[str], known: Mapping[str, Lives]) -> Lives:
     return reduce(or_, (known[each] for each in part if each in known), NO_LIVES) if known else NO_LIVES
 
 
+def across(origin: Lives, parts: Mapping[Name, Lives]) -> set[Name]:
+    """Return those of the present children with members of a former one that its number must not lead to, nor from it.
+
+    `origin` has the severances of which the number's child was the new identity, and as `former` those that named it
+    otherwise: all that a child was called before a severance belongs to its former identity.
+    """
+    former = origin.former | (frozenset[str]().union(*(each.former for each in parts.values())) - origin.new)
+    return {name for name, lives in parts.items() if lives.are_apart(Lives(former, origin.new))}
+
+
 def severed_from(
     key: str, group_of: Callable[[str], Iterable[str]], others: Callable[[str], Iterable[str]]
 ) -> set[str]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 
 from matching.changes import EvidencePair, FormerChild, IdentityChange, IdentityKind
-from matching.linkage.lives import NO_LIVES, Lives
+from matching.linkage.lives import NO_LIVES, Lives, across
 from matching.resident.child_numbers import ChildNumbers
 from matching.resident.records import RecordTable
 from schemas.identity import child_number, number_basis
@@ -88,12 +87,13 @@ class Regrouping:
         """
         for origin, moved in [(each, tuple(moved)) for each, moved in self.moved.items()]:
             own = frozenset(self.renamed[origin] if origin < 0 else adopted.get(origin, ()))
-            parts = {each: [said.now(rid).former for rid in self.after.get(each, ())] for each in {*moved, origin}}
-            former = said.before(self.before[origin]).union(*chain(*parts.values())) - own
-            for each in moved:
-                new = Lives(frozenset[str]().union(*parts[each]), frozenset(adopted.get(each, ())))
-                if new.are_apart(Lives(former, own)):
-                    self._cut(origin, each)
+            former = {each: (said.now(rid).former for rid in self.after.get(each, ())) for each in {*moved, origin}}
+            parts = {
+                each: Lives(frozenset[str]().union(*ids), frozenset(adopted.get(each, ())))
+                for each, ids in former.items()
+            }
+            for each in across(Lives(said.before(self.before[origin]) - own, own), parts).intersection(moved):
+                self._cut(origin, each)
 
     def _cut(self, origin: int, successor: int) -> None:
         """Say nothing of the members that went from the one to the other."""

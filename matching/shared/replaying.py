@@ -10,7 +10,7 @@ from __future__ import annotations
 import structlog
 
 from connectors.postgres import wrap_errors
-from matching.linkage.decisions import Decision
+from matching.linkage.decisions import Decision, DecisionBook
 from matching.shared.tables import Tables
 from matching.stage import replay, store
 from matching.stage.messages import Batch, Outgoing, now
@@ -72,8 +72,10 @@ def end_if_reached(tables: Tables, kafka: KafkaSettings, library: ModelLibrary, 
                 return True
             batch, conflicts = tables.next_batch(), dict(store.read_conflicts(tables.connection))
             children = replay.read_children(tables.connection)
-            activation = library.in_force(store.read_decisions(tables.connection))[1]
-            changes, questions = last_differences(published, children, conflicts, batch, activation)
+            decisions, book = store.read_decisions(tables.connection), DecisionBook()
+            book.add(decisions)
+            activation = library.in_force(decisions)[1]
+            changes, questions = last_differences(published, children, conflicts, batch, activation, book.lives)
             payload = Outgoing(changes, [], questions, model_id, now()).payload()
             store.write_changes(tables.connection, Batch(0, batch, payload))
             tables.close_replay()

@@ -237,7 +237,8 @@ class OwnerLoop:
             store.wait_for_outbox(connection, _DRAIN_SECONDS)
             children = replay.read_children(connection)
         published, present = read_published_state(self._settings.kafka), engine.owner.conflicts()
-        changes, conflicts = last_differences(published, children, present, engine.batch + 1, self._activation)
+        lives, version = engine.owner.decisions.lives, engine.batch + 1
+        changes, conflicts = last_differences(published, children, present, version, self._activation, lives)
         engine.publish(changes, conflicts, ends_replay=True)
         engine.publishing = True
         count = len(changes) + len(conflicts)

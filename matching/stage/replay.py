@@ -8,7 +8,7 @@ the tables or the model has changed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import psycopg
@@ -17,15 +17,18 @@ from connectors.kafka import end_offsets, read_to_end
 from matching.changes import FormerChild, IdentityChange, IdentityKind
 from matching.decision_reader import read_decision
 from matching.linkage.decisions import Decision
+from matching.linkage.lives import Lives, across, lives_among
 from matching.sql import QUERIES
 from matching.stage.decided_event import Stated, SubjectView, newest
 from matching.stage.messages import ReplayTarget
 from schemas.errors import RejectedError
+from schemas.identity import child_number, number_basis
 from schemas.settings import KafkaSettings
 from schemas.topics import DECISIONS, IDENTITIES, MATCHING_TOPICS
 
 Members = tuple[str, ...]
 _NOBODY_HELD: Mapping[str, tuple[str, ...]] = {}
+_NOBODY_SEVERED: Mapping[str, Lives] = {}
 
 
 class IdentityData(Stated, frozen=True, gc=False):
@@ -94,13 +97,17 @@ def differences(
     children: Mapping[str, Child],
     version: int,
     holds: Mapping[str, tuple[str, ...]] = _NOBODY_HELD,
+    lives: Mapping[str, Lives] = _NOBODY_SEVERED,
 ) -> list[IdentityChange]:
     """Return the changes that lead from what was published to the present children, in order of child number.
 
-    `holds` are the ids of the conflicts that hold a child, by child number.
+    `holds` are the ids of the conflicts that hold a child, by child number; `lives` the former and new identities by
+    record key, between which no change leads.
     """
     now_with = {key: number for number, child in children.items() for key in child.members}
     once_with = {key: number for number, child in published.items() for key in child.members}
+    steps = {(once_with[key], now_with[key]) for key in once_with.keys() & now_with.keys()} if lives else set()
+    cut = _severed_steps(steps, published, children, lives)
     changes = []
     for number in sorted({*published, *children}):
         members = children[number].members if number in children else ()
@@ -108,8 +115,9 @@ def differences(
         held = number in holds
         if members == before and held == (number in published and published[number].held):
             continue
-        successors = sorted({now_with[key] for key in before if key in now_with} - {number})
-        origins = sorted({once_with[key] for key in members if key in once_with} | ({number} if before else set()))
+        successors = sorted({now_with[key] for key in before if key in now_with} - {number} - cut.get(number, set()))
+        came_from = {once_with[key] for key in members if key in once_with} | ({number} if before else set())
+        origins = sorted(each for each in came_from if number not in cut.get(each, ()))
         changes.append(
             IdentityChange(
                 kind=("held" if held else "released")
@@ -119,7 +127,13 @@ def differences(
                 version=version,
                 founder=(children if number in children else published)[number].founder,
                 members=members,
-                before=tuple(FormerChild(origin, published[origin].members) for origin in origins),
+                before=tuple(
+                    FormerChild(
+                        origin,
+                        tuple(key for key in published[origin].members if now_with.get(key) not in cut.get(origin, ())),
+                    )
+                    for origin in origins
+                ),
                 successors=tuple(successors),
                 causes=(),
                 evidence=(),
@@ -128,6 +142,40 @@ def differences(
             )
         )
     return changes
+
+
+def _severed_steps(
+    steps: Iterable[tuple[str, str]],
+    published: Mapping[str, Published],
+    children: Mapping[str, Child],
+    lives: Mapping[str, Lives],
+) -> dict[str, set[str]]:
+    """Return, by published number, the present ones that it must not lead to, of the steps from one to another."""
+    parts: dict[str, dict[str, Lives]] = {}
+    for origin, number in steps:
+        parts.setdefault(origin, {})[number] = _lives_now(number, children[number], lives)
+    return {each: across(_lives_once(each, published[each], lives), there) for each, there in parts.items()}
+
+
+def _lives_once(number: str, child: Published, lives: Mapping[str, Lives]) -> Lives:
+    """Return of which severances a number was the new identity, and which other ones name its records.
+
+    Where severances came or went since, it cannot be told which of them it was made from: it is taken as either.
+    """
+    named = lives_among(child.members, lives)
+    everything = named.former | named.new
+    if number == child_number(child.founder):
+        return Lives(everything)
+    new = number == child_number(number_basis(child.founder, sorted(named.new)))
+    return Lives(everything - named.new, named.new) if new else Lives(everything, everything)
+
+
+def _lives_now(number: str, child: Child, lives: Mapping[str, Lives]) -> Lives:
+    named = lives_among(child.members, lives)
+    if number == child_number(child.founder):
+        return Lives(named.former)
+    everybody = frozenset[str]().union(*(each.new for each in lives.values()))
+    return Lives(named.former, named.new or everybody)  # named by way of merges: it is not known here by which
 
 
 def _kind(*, before: bool, after: bool, successors: int) -> IdentityKind:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from matching.changes import ConflictChange, ConflictState, IdentityChange
+from matching.linkage.lives import Lives
 from matching.stage.conflict_events import PublishedConflict, published_conflicts
 from matching.stage.replay import Child, Published, differences, read_published, values_of
 from schemas.settings import KafkaSettings
@@ -58,16 +59,18 @@ def last_differences(
     conflicts: Mapping[str, ConflictState],
     version: int,
     activation: str,
+    lives: Mapping[str, Lives],
 ) -> tuple[list[IdentityChange], list[ConflictChange]]:
     """Return the changes that lead from what was published to present children and conflicts.
 
-    `activation` is the event that put the model in force, and so the cause; "" if there was none.
+    `activation` is the event that put the model in force, and so the cause; "" if there was none. `lives` are the
+    former and new identities by record key.
     """
     holds: dict[str, tuple[str, ...]] = {}
     for name, state in sorted(conflicts.items()):
         if state.held:
             holds[state.held] = (*holds.get(state.held, ()), name)
-    changes = differences(published.children, children, version, holds)
+    changes = differences(published.children, children, version, holds, lives)
     if activation:
         changes = [each._replace(causes=(activation,)) for each in changes]
     return changes, conflict_differences(published.conflicts, conflicts, version)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from matching.changes import FormerChild, IdentityChange
+from matching.linkage.lives import lives_named
 from matching.stage.replay import Child, Published, differences
-from schemas.identity import child_number
+from schemas.identity import child_number, number_basis
 
 keys = [f"school-1:{number}" for number in range(8)]
 
@@ -74,3 +76,20 @@ def test_a_merge_names_the_children_that_it_came_from() -> None:
         causes=(),
         evidence=(),
     )
+
+
+@pytest.mark.parametrize("founder", ["f:1", "n:1"])
+def test_no_difference_leads_from_a_former_identity_to_the_new_one_or_back(founder: str) -> None:
+    old, new = child_number(founder), child_number(number_basis("n:1", ["d"]))
+    now = {child_number("f:1"): Child("f:1", ("f:1",)), new: Child("n:1", ("n:1", "x:1"))}
+    lives = lives_named("d", ["f:1"], ["n:1"])
+    published = {old: Published(7, ("f:1", "n:1"), founder), child_number("x:1"): Published(7, ("x:1",), "x:1")}
+    there = {each.child_number: each for each in differences(published, now, 8, lives=lives)}
+    assert set(there) == {*published, *now}
+    assert {former.child_number for former in there[new].before} == {child_number("x:1")}
+    assert there[child_number("x:1")].successors == (new,)
+    assert there[old].successors == (() if founder == "f:1" else (child_number("f:1"),))
+    assert [former.members for former in there[old].before] == [("f:1",)]
+    moved = {new: Published(7, ("f:1", "n:1", "x:1"), "n:1")}
+    assert all(new not in (*each.successors, *dict(each.before)) or each.child_number == new
+               for each in differences(moved, now, 8, lives=lives))  # fmt: skip
