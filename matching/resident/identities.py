@@ -29,8 +29,8 @@ class Severed:
     named: Callable[[int], Lives]
     fresh: frozenset[str]
 
-    def now(self, rid: int) -> Lives:
-        """Return what is said of a live record now."""
+    def after(self, rid: int) -> Lives:
+        """Return what is said of a live record after the batch."""
         return self.lives.get(rid, NO_LIVES)
 
     def before(self, members: Iterable[int]) -> frozenset[str]:
@@ -40,7 +40,7 @@ class Severed:
         """
         found: set[str] = set()
         for rid in members:
-            found.update(*self.named(rid), *(each & self.fresh for each in self.now(rid)))
+            found.update(*self.named(rid), *(each & self.fresh for each in self.after(rid)))
         return frozenset(found)
 
 
@@ -87,7 +87,7 @@ class Regrouping:
         """
         for origin, moved in [(each, tuple(moved)) for each, moved in self.moved.items()]:
             own = frozenset(self.renamed[origin] if origin < 0 else adopted.get(origin, ()))
-            former = {each: (said.now(rid).former for rid in self.after.get(each, ())) for each in {*moved, origin}}
+            former = {each: (said.after(rid).former for rid in self.after.get(each, ())) for each in {*moved, origin}}
             parts = {
                 each: Lives(frozenset[str]().union(*ids), frozenset(adopted.get(each, ())))
                 for each, ids in former.items()
@@ -96,9 +96,9 @@ class Regrouping:
                 self._cut(origin, each)
 
     def _cut(self, origin: int, successor: int) -> None:
-        """Say nothing of the members that went from the one to the other."""
+        """Say nothing of the members that went from the one to the other, unless no other is left to tell of."""
         gone = set(self.after[successor])
-        self.before[origin] = [rid for rid in self.before[origin] if rid not in gone]
+        self.before[origin] = [rid for rid in self.before[origin] if rid not in gone] or self.before[origin]
         self.origins[successor].remove(origin)
         self.moved[origin].discard(successor)
         if not self.moved[origin]:

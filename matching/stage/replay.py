@@ -108,6 +108,9 @@ def differences(
     once_with = {key: number for number, child in published.items() for key in child.members}
     steps = {(once_with[key], now_with[key]) for key in once_with.keys() & now_with.keys()} if lives else set()
     cut = _severed_steps(steps, published, children, lives)
+    left = {number: child.members for number, child in published.items()}
+    for number, parts in cut.items():
+        left[number] = tuple(key for key in left[number] if now_with.get(key) not in parts) or left[number]
     changes = []
     for number in sorted({*published, *children}):
         members = children[number].members if number in children else ()
@@ -127,13 +130,7 @@ def differences(
                 version=version,
                 founder=(children if number in children else published)[number].founder,
                 members=members,
-                before=tuple(
-                    FormerChild(
-                        origin,
-                        tuple(key for key in published[origin].members if now_with.get(key) not in cut.get(origin, ())),
-                    )
-                    for origin in origins
-                ),
+                before=tuple(FormerChild(origin, left[origin]) for origin in origins),
                 successors=tuple(successors),
                 causes=(),
                 evidence=(),
