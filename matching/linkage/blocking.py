@@ -16,7 +16,7 @@ import numpy.typing as npt
 from matching.linkage.columns import RecordColumns
 from matching.linkage.hashing import MISSING, Hashes, Indices, hash_text
 from matching.linkage.model import BlockingRule, LinkageModel
-from matching.linkage.part_hashes import PARTS, Bools, DerivedHashes, Part, PartHashes, Rule
+from matching.linkage.part_hashes import PARTS, Bools, DerivedHashes, Part, PartHashes, Rule, ValuesOfRows
 from schemas.errors import ConfigurationError
 
 _PART: Final = re.compile(r"(?P<function>\w+)\((?P<arguments>[\w, ]+)\)")
@@ -34,12 +34,12 @@ class Blocker:
 
     def keys(self, columns: RecordColumns, rids: Indices) -> tuple[Indices, Hashes]:
         """Return the blocking keys of rows: for each key the position in `rids` of its record, and the key."""
-        found = [by_rule[:2] for by_rule in self._keys(columns, rids, None)]
+        found = [by_rule[:2] for by_rule in self._keys(columns, rids)]
         return _joined([owners for owners, _ in found], np.int64), _joined([keys for _, keys in found], np.uint64)
 
     def keys_by_rule(self, columns: RecordColumns, rids: Indices) -> Iterator[tuple[Indices, Hashes]]:
         """Yield the keys of each rule in turn, missing and stop keys left out. No record has a key twice."""
-        for owners, keys, _ in self._keys(columns, rids, None):
+        for owners, keys, _ in self._keys(columns, rids):
             yield owners, keys
 
     def reading(self, changed: Bools) -> Bools:
@@ -47,35 +47,22 @@ class Blocker:
         rules = [changed[:, rule.fields].any(axis=1) for rule in self.rules]
         return np.stack(rules, axis=1) if rules else np.zeros((len(changed), 0), dtype=bool)
 
-    def marked_keys(self, columns: RecordColumns, rids: Indices, marks: Bools) -> tuple[Indices, Hashes, Bools]:
+    def marked_keys(self, columns: ValuesOfRows, rids: Indices, marks: Bools) -> tuple[Indices, Hashes, Bools]:
         """Return the keys as `keys` does, and for each the mark of its row and rule, of shape (rows, rules)."""
-        found = list(self._keys(columns, rids, None))
+        found = list(self._keys(columns, rids))
         marked = [marks[owners, rule] for owners, _, rule in found]
         owners, keys = [owners for owners, _, _ in found], [keys for _, keys, _ in found]
         return _joined(owners, np.int64), _joined(keys, np.uint64), _joined(marked, np.bool_)
 
-    def wanted_keys(self, columns: RecordColumns, rids: Indices, wanted: Bools) -> tuple[Indices, Hashes]:
-        """Return the keys as `keys` does, only those of wanted rows and rules, of shape (rows, rules)."""
-        rows = np.flatnonzero(wanted.any(axis=1))
-        found = list(self._keys(columns, rids[rows], wanted[rows]))
-        owners = _joined([owners for owners, _, _ in found], np.int64)
-        return rows[owners], _joined([keys for _, keys, _ in found], np.uint64)
-
-    def _keys(
-        self, columns: RecordColumns, rids: Indices, wanted: Bools | None
-    ) -> Iterator[tuple[Indices, Hashes, int]]:
+    def _keys(self, columns: ValuesOfRows, rids: Indices) -> Iterator[tuple[Indices, Hashes, int]]:
         parts = PartHashes(columns, rids, self._derived)
         for number, rule in enumerate(self.rules):
-            if wanted is not None and not wanted[:, number].any():
-                continue
             several = parts.several(rule)
             owners, keys = np.flatnonzero(~several), parts.single_keys(rule)[~several]
             if several.any():
                 more_owners, more_keys = parts.alternate_keys(rule, np.flatnonzero(several))
                 owners, keys = np.concatenate([owners, more_owners]), np.concatenate([keys, more_keys])
             chosen = (keys != MISSING) & ~self._is_stopped(keys)
-            if wanted is not None:
-                chosen &= wanted[owners, number]
             yield owners[chosen], keys[chosen], number
 
     def _is_stopped(self, keys: Hashes) -> Bools:

@@ -78,9 +78,9 @@ class RecordColumns:
         self._spread = None
         return np.arange(first, last, dtype=np.int64)
 
-    def overwrite(self, rids: Indices, rows: Sequence[str] | Filled) -> None:
+    def overwrite(self, rids: Indices, rows: Sequence[str]) -> None:
         """Replace the values of existing rows; their sources stay."""
-        filled = rows if isinstance(rows, Filled) else self.fill(rows)
+        filled = self.fill(rows)
         self._hashes[rids], self._flags[rids] = filled.hashes, filled.flags
         self._rows.overwrite(rids, filled.block, filled.sizes)
         self._spread = None

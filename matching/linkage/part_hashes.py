@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from matching.linkage.columns import RecordColumns, with_alternates
-from matching.linkage.hashing import MISSING, Hashes, Indices, combine, combine_unordered, hash_texts, mix
+from matching.linkage.columns import Flags, with_alternates
+from matching.linkage.hashing import MISSING, Hashes, Indices, combine, combine_unordered, hash_texts, mix, one_of_each
 from matching.linkage.normalise import ALTERNATE
 from matching.linkage.similarity import postcode_area
 
@@ -52,6 +52,22 @@ PARTS: Final[dict[str, Callable[[str], str]]] = {
     "first_words": lambda text: " ".join(text.split()[:2]),
 }
 """Functions of one value that a blocking rule may use as a part; `sorted(a, b)` takes two fields in either order."""
+
+
+class ValuesOfRows(Protocol):
+    """What keys are made of: `RecordColumns`, or rows that are at hand."""
+
+    def hashes(self, rids: Indices) -> Hashes:
+        """Return the value hashes of rows, shape (rows, fields)."""
+        ...
+
+    def flags(self, rids: Indices) -> Flags:
+        """Return the flags of rows."""
+        ...
+
+    def texts(self, rids: Indices, field: int) -> list[str]:
+        """Return the values of rows in one field."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +118,10 @@ class DerivedHashes:
         derived: Hashes = there[:, 1]
         places = np.flatnonzero(there[:, 0] != codes)
         if len(places):
-            new, firsts, which = np.unique(codes[places], return_index=True, return_inverse=True)
-            made = hash_texts(map(PARTS[function], texts(places[firsts])))
-            table[(new % _REMEMBERED).astype(np.int64)] = np.stack([new, made], axis=1)
+            firsts, which = one_of_each(codes[places])
+            once = places[firsts]
+            made = hash_texts(map(PARTS[function], texts(once)))
+            table[slots[once]] = np.stack([codes[once], made], axis=1)
             derived[places] = made[which]
         return derived
 
@@ -112,7 +129,7 @@ class DerivedHashes:
 class PartHashes:
     """The hashes of rule parts over some rows; each part is worked out once."""
 
-    def __init__(self, columns: RecordColumns, rids: Indices, derived: DerivedHashes) -> None:
+    def __init__(self, columns: ValuesOfRows, rids: Indices, derived: DerivedHashes) -> None:
         self._columns, self._rids, self._derived = columns, rids, derived
         self._hashes = columns.hashes(rids)
         self._flags = columns.flags(rids)
@@ -153,7 +170,7 @@ class PartHashes:
         if all(part.function == "" for part in rule.parts):
             return owners, keys  # no two alternates of a field are equal
         # Two alternates may have the same key ("first letter").
-        _, once = np.unique(combine(mix(owners.astype(np.uint64)), keys), return_index=True)
+        once, _ = one_of_each(combine(mix(owners.astype(np.uint64)), keys))
         return owners[once], keys[once]
 
     def _single(self, part: Part) -> Hashes:

@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from matching.linkage.hashing import Indices
+
 _BYTES: Final = 16
 _FIRST: Final = 1 << 10
 
@@ -42,12 +44,18 @@ class Fingerprints:
             more = max(last, len(self._packed) + len(self._packed) // 4) - len(self._packed)
             self._packed = np.concatenate([self._packed, np.zeros((more, _BYTES), np.uint8)])
         self._count = last
+        self.put(np.arange(first, last), fingerprints)
+
+    def put(self, rids: Indices, fingerprints: Sequence[str]) -> None:
+        """Set the fingerprints of records."""
         packed = _pack("".join(fingerprints)) if set(map(len, fingerprints)) == {2 * _BYTES} else None
-        if packed is not None:
-            self._packed[first:last] = packed.reshape(-1, _BYTES)
-        else:
-            for rid, fingerprint in enumerate(fingerprints, first):
+        if packed is None:
+            for rid, fingerprint in zip(rids.tolist(), fingerprints, strict=True):
                 self[rid] = fingerprint
+            return
+        self._packed[rids] = packed.reshape(-1, _BYTES)
+        for rid in rids.tolist() if self._odd else ():
+            self._odd.pop(rid, None)
 
     def of(self, rids: Sequence[int]) -> list[str]:
         """Return the fingerprints of records."""

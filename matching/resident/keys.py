@@ -6,26 +6,45 @@ index; all keys of the record are looked up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from matching.linkage.blocking import Blocker
-from matching.linkage.columns import Filled, RecordColumns
+from matching.linkage.columns import SEPARATOR, Flags, RecordColumns
 from matching.linkage.hashing import Hashes, Indices, combine, is_among, mix
-from matching.linkage.part_hashes import Bools
 from matching.resident.index import BlockIndex
 
 
 @dataclass(frozen=True, slots=True)
-class Former:
-    """What rewritten records had before: `reading` tells which rules read a value that changes, (records, rules)."""
+class RowsAtHand:
+    """Rows numbered from 0, with their hashes, flags and values (joined): to be read as `RecordColumns` are."""
 
-    rewritten: Indices
-    reading: Bools
+    all_hashes: Hashes
+    all_flags: Flags
+    rows: Sequence[str]
+
+    def hashes(self, rids: Indices) -> Hashes:
+        """Return the value hashes of rows, shape (rows, fields)."""
+        return self.all_hashes[rids]
+
+    def flags(self, rids: Indices) -> Flags:
+        """Return the flags of rows."""
+        return self.all_flags[rids]
+
+    def texts(self, rids: Indices, field: int) -> list[str]:
+        """Return the values of rows in one field."""
+        return [self.rows[rid].split(SEPARATOR)[field] for rid in rids.tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """Rewritten records with the rows that they had before."""
+
     rids: Indices
-    keys: Hashes
+    rows: RowsAtHand
 
 
 class KeyIndex:
@@ -35,28 +54,35 @@ class KeyIndex:
         self._blocker: Final = blocker
         self._index: Final = index
 
-    def former(self, columns: RecordColumns, rewritten: Indices, filled: Filled) -> Former:
-        """Return the keys that records may lose by new values. Call it while their old values are still there."""
-        reading = self._blocker.reading(columns.hashes(rewritten) != filled.hashes)
-        at, keys = self._blocker.wanted_keys(columns, rewritten, reading)
-        return Former(rewritten, reading, rewritten[at], keys)
+    def exchange(
+        self, columns: RecordColumns, compared: Indices, rows: Sequence[str], former: Former
+    ) -> tuple[Indices, Indices]:
+        """Put the keys of compared records, with these rows, in the place of former ones; return who shares a key.
 
-    def exchange(self, columns: RecordColumns, compared: Indices, former: Former) -> tuple[Indices, Indices]:
-        """Put the keys of compared records in the place of former ones; return who shares any key with them.
-
-        The pairs are (compared record, other record): some twice, and each record with itself.
+        The pairs are (compared record, other record): some twice, and each record with itself. Keys as they were and as
+        they are now are made together, which takes hardly longer than one of them.
         """
-        marks = np.ones((len(compared), former.reading.shape[1]), dtype=bool)
-        marks[_places(former.rewritten, compared)] = former.reading[_places(compared, former.rewritten)]
-        owners, keys, new = self._blocker.marked_keys(columns, compared, marks)
-        rids = compared[owners]
-        if len(former.keys):
-            before = combine(mix(former.keys), _as_hashes(former.rids))
-            after = combine(mix(keys[new]), _as_hashes(rids[new]))
-            lost = ~is_among(before, after)
-            new[new] = ~is_among(after, before)
-            self._index.remove(former.keys[lost], former.rids[lost])
-        at, others = self._index.add_and_find(keys, rids, new)
+        hashes, n_former = columns.hashes(compared), len(former.rids)
+        both = RowsAtHand(
+            np.concatenate([former.rows.all_hashes, hashes]),
+            np.concatenate([former.rows.all_flags, columns.flags(compared)]),
+            [*former.rows.rows, *rows],
+        )
+        reading = self._blocker.reading(columns.hashes(former.rids) != former.rows.all_hashes)
+        marks = np.ones((len(compared), reading.shape[1]), dtype=bool)
+        marks[_places(former.rids, compared)] = reading[_places(compared, former.rids)]
+        everything = np.arange(n_former + len(compared))
+        owners, keys, marked = self._blocker.marked_keys(both, everything, np.concatenate([reading, marks]))
+        before, now = np.flatnonzero((owners < n_former) & marked), np.flatnonzero(owners >= n_former)
+        rids, keys_now, new = compared[owners[now] - n_former], keys[now], marked[now]
+        if len(before):
+            former_rids, former_keys = former.rids[owners[before]], keys[before]
+            was = combine(mix(former_keys), _as_hashes(former_rids))
+            is_now = combine(mix(keys_now[new]), _as_hashes(rids[new]))
+            lost = ~is_among(was, is_now)
+            new[new] = ~is_among(is_now, was)
+            self._index.remove(former_keys[lost], former_rids[lost])
+        at, others = self._index.add_and_find(keys_now, rids, new)
         return rids[at], others
 
 

@@ -34,7 +34,7 @@ from matching.resident.edges import EdgeTable
 from matching.resident.flags import Flags
 from matching.resident.identities import Regrouping, Severed, identity_changes, numbers_of
 from matching.resident.index import BlockIndex
-from matching.resident.keys import KeyIndex
+from matching.resident.keys import Former, KeyIndex, RowsAtHand
 from matching.resident.questions import QuestionBook, Renewed
 from matching.resident.records import NO_CLUSTER, Fold, RecordTable
 from matching.resident.regroup import Clusters, Region, collect_evidence
@@ -144,6 +144,7 @@ class ResidentOwner:
         collect_evidence(change, region, resolution.labels, records, lambda a, b: self._levels(found, a, b))
         numbers = numbers_of(change, records)
         renamed = self.clusters.adopt(change)
+        numbers.work_out(set(records.founders[fold.compared].tolist()))
         touched = Touched(region, stated, resolution, former[former != NO_CLUSTER], np.array(fold.compared, np.int64))
         renewed = self._questions.renew(
             touched, self._statements, self._rules, lambda a, b: self._levels(found, a, b), numbers, batch
@@ -189,15 +190,14 @@ class ResidentOwner:
         compared, rewritten = np.array(fold.compared, np.int64), np.array(fold.rewritten, np.int64)
         self._questions.asker.shields.forget(gone)
         rows = dict(zip(fold.compared, fold.rows, strict=True))
-        filled = columns.fill([rows.get(rid, records.blank) for rid in fold.rewritten])
-        former = self._keys.former(columns, rewritten, filled)
-        columns.overwrite(rewritten, filled)
+        before = RowsAtHand(columns.hashes(rewritten), columns.flags(rewritten), fold.former_rows)
+        columns.overwrite(rewritten, [rows.get(rid, records.blank) for rid in fold.rewritten])
         columns.append([rows.get(rid, records.blank) for rid in fold.inserted], fold.sources)
         self._edges.reserve(len(records))
         self._edges.drop(gone, records.content_versions)
         records.content_versions[compared] += 1
         records.content_versions[ended] += 1
-        return self._keys.exchange(columns, compared, former)
+        return self._keys.exchange(columns, compared, fold.rows, Former(rewritten, before))
 
     def _compare(self, firsts: Indices, others: Indices) -> _Found:
         """Compare pairs of records; add edges for what reaches the review floor."""

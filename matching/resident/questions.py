@@ -136,7 +136,9 @@ class QuestionBook:
         abouts = [tuple(sorted((keys[each.left], keys[each.right]))) for each in asked]
         names = [conflict_id(each.kind, about) for each, about in zip(asked, abouts, strict=True)]
         evidence_of = self._evidence(asked, names, compared, levels_of)
-        named = self._authorities({cluster for each in asked for cluster in (each.left_cluster, each.right_cluster)})
+        involved = {cluster for each in asked for cluster in (each.left_cluster, each.right_cluster)}
+        numbers.work_out(involved)
+        named = self._authorities(involved)
         for each, about, name in zip(asked, abouts, names, strict=True):
             clusters = sides[name] = tuple(sorted({each.left_cluster, each.right_cluster}))
             states[name] = ConflictState(

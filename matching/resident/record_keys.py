@@ -120,9 +120,9 @@ class CodedTexts:
             more = max(count, len(self._codes) + len(self._codes) // 4) - len(self._codes)
             self._codes = np.concatenate([self._codes, np.zeros(more, np.int32)])
 
-    def put(self, first: int, texts: Sequence[str]) -> None:
-        """Set the texts of consecutive records."""
-        self._codes[first : first + len(texts)] = list(map(self._code, texts))
+    def put(self, rids: Indices | slice, texts: Sequence[str]) -> None:
+        """Set the texts of records."""
+        self._codes[rids] = list(map(self._code, texts))
 
     def of(self, rids: Sequence[int]) -> list[str]:
         """Return the texts of records."""

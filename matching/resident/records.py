@@ -42,8 +42,8 @@ class Fold:
     `inserted` were unknown, with `sources` theirs. `ended` were live and are not. `compared` are live and have new
     content, with `rows` their values; `replaced` are those of them that had other content before. `relabelled` have a
     new version or first `ingested_at` but nothing that comparison sees; `refounded` are those of any kind that are live
-    and were first ingested earlier than was known. `rewritten` are known records of which the whole row changes.
-    `events` are the ids of the source events that changed each record.
+    and were first ingested earlier than was known. `rewritten` are known records of which the whole row changes,
+    `former_rows` the values that they had. `events` are the ids of the source events that changed each record.
     """
 
     inserted: list[int] = field(default_factory=list)
@@ -53,11 +53,28 @@ class Fold:
     rows: list[str] = field(default_factory=list)
     replaced: list[int] = field(default_factory=list)
     rewritten: list[int] = field(default_factory=list)
+    former_rows: list[str] = field(default_factory=list)
     relabelled: list[int] = field(default_factory=list)
     refounded: list[int] = field(default_factory=list)
     merges: list[tuple[int, Merge]] = field(default_factory=list)
     events: dict[int, tuple[str, ...]] = field(default_factory=dict)
     ignored: int = 0
+
+    def rewrite(self, stored: _Stored) -> None:
+        """Note that the whole row of a known record changes."""
+        self.rewritten.append(stored.rid)
+        self.former_rows.append(stored.row)
+
+    def compare_again(self, stored: _Stored, row: str) -> None:
+        """Note that a known record is live with these values now.
+
+        What is not compared can change the durable row as well, whose edges are not in memory: compare again.
+        """
+        self.compared.append(stored.rid)
+        self.rows.append(row)
+        self.rewrite(stored)
+        if stored.live:
+            self.replaced.append(stored.rid)
 
 
 class _Stored(NamedTuple):
@@ -152,8 +169,16 @@ class RecordTable:
         rid_of = self.keys.numbers(list(newest))
         self._insert([change for key, change in newest.items() if key not in rid_of], several, fold)
         known = [key for key in newest if key in rid_of]
+        plain: list[tuple[int, SourceChange]] = []
         for stored, key in zip(self._stored([rid_of[key] for key in known]), known, strict=True):
-            self._update(stored, several.get(key) or _Touched(newest[key]), fold)
+            change = newest[key]
+            if _is_plain(stored, change) and key not in several:
+                plain.append((stored.rid, change))
+                self._update_plain(stored, change, fold)
+            else:
+                self._update(stored, several.get(key) or _Touched(change), fold)
+        if plain:
+            self._take_newest(plain)
         fold.ignored = len(changes) - len(fold.events)
         return fold
 
@@ -172,7 +197,7 @@ class RecordTable:
         self.versions[new], self.ingested[new] = versions, ingested
         self.live[new] = live = [kind == "observed" for kind in kinds]
         self.verified[new] = np.where(live, verified, 0)
-        self.authorities.put(first, [text if is_live else "" for text, is_live in zip(authorities, live, strict=True)])
+        self.authorities.put(new, [text if is_live else "" for text, is_live in zip(authorities, live, strict=True)])
         fold.events.update(zip(rids, zip(events, strict=True), strict=True))
         fold.compared.extend(compress(rids, live))
         fold.rows.extend([SEPARATOR.join(change.values or ()) for change in compress(fresh, live)])
@@ -196,6 +221,24 @@ class RecordTable:
         versions, live, ingested, verified = (column[at].tolist() for column in columns)
         texts = self.fingerprints.of(rids), self.columns.rows(at), self.authorities.of(rids)
         return map(_Stored, rids, versions, live, ingested, verified, *texts)
+
+    def _update_plain(self, stored: _Stored, change: SourceChange, fold: Fold) -> None:
+        """Do what `_update` does for a change that `_is_plain`, all but what `_take_newest` does for many at once."""
+        row = SEPARATOR.join(change.values or ())
+        fold.events[stored.rid] = (change.event_id,)
+        if (row, change.authority, change.verified) == (stored.row, stored.authority, stored.verified):
+            fold.relabelled.append(stored.rid)
+        else:
+            fold.compare_again(stored, row)
+
+    def _take_newest(self, changes: list[tuple[int, SourceChange]]) -> None:
+        """Take the version of each record's change, and what is kept with it."""
+        rids, newest = zip(*changes, strict=True)
+        at = np.array(rids, np.int64)
+        _, _, _, versions, fingerprints, *_, authorities, verified = zip(*newest, strict=True)
+        self.versions[at], self.verified[at] = versions, verified
+        self.fingerprints.put(at, fingerprints)
+        self.authorities.put(at, authorities)
 
     def _update(self, stored: _Stored, state: _Touched, fold: Fold) -> None:
         change, events = state.newest, []
@@ -228,17 +271,12 @@ class RecordTable:
             return
         fold.events[rid] = tuple(dict.fromkeys(events))
         if live and (merged or erasure or not was_live or not same):
-            # What is not compared can change the durable row as well, whose edges are not in memory: compare again.
-            fold.compared.append(rid)
-            fold.rows.append(row)
-            fold.rewritten.append(rid)
-            if was_live:
-                fold.replaced.append(rid)
+            fold.compare_again(stored, row)
         elif was_live and not live:
             fold.ended.append(rid)
-            fold.rewritten.append(rid)
+            fold.rewrite(stored)
         elif merged or erasure:
-            fold.rewritten.append(rid)
+            fold.rewrite(stored)
         else:
             fold.relabelled.append(rid)
 
@@ -267,6 +305,12 @@ class RecordTable:
 
 def _order(change: SourceChange) -> tuple[int, str, bool]:
     return change.version, change.fingerprint, change.kind != "observed"
+
+
+def _is_plain(stored: _Stored, change: SourceChange) -> bool:
+    """Tell whether a change, the only one of a live record, is a newer version of it and nothing else: most are."""
+    newer = change.version > stored.version and change.ingested_at >= stored.ingested
+    return newer and stored.live and change.kind == "observed"
 
 
 def newer_merge(merge: Merge, than: Merge) -> bool:

@@ -107,7 +107,7 @@ def load_records(rows: list[RecordRow], records: RecordTable) -> None:
     records.ingested[:n] = [r.ingested_at for r in rows]
     records.live[:n] = [r.live for r in rows]
     records.content_versions[:n] = [r.content_version for r in rows]
-    records.authorities.put(0, [r.authority for r in rows])
+    records.authorities.put(slice(n), [r.authority for r in rows])
     records.verified[:n] = [r.verified for r in rows]
     for start in range(0, n, _INDEX_CHUNK):
         part = rows[start : start + _INDEX_CHUNK]
