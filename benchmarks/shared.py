@@ -31,9 +31,9 @@ import psutil
 import psycopg
 from pydantic import SecretStr
 
-from benchmarks.feed import Feed, write_feed
+from benchmarks.feed import Feed, Part, write_feed
 from benchmarks.measures import Measure, alone, beside_limit
-from benchmarks.stage import copy_limit, start_engine, step
+from benchmarks.stage import CHANGED, copy_limit, start_engine, step
 from connectors.postgres import connect
 from contactpoint.stack import StackConfig, temporary_stack
 from matching.features import ChangeReader
@@ -76,7 +76,7 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         for base in bases:
             timed = records or min(20_000, max(4_000, base // 10))
-            path = write_feed(Path(folder) / str(base), base + WARM_UP + runs * timed)
+            path = write_feed(Path(folder) / str(base), [Part(base), Part(WARM_UP + runs * timed, CHANGED)])
             measures |= _at_base(settings, path, base, timed, (workers, batch, runs))
             path.unlink()
     return measures

@@ -2,10 +2,11 @@
 
     python -m benchmarks.stage [base ...]
 
-Each base is a simulated world of its own size, taken in through the stage with its relay running; then come the timed
-runs, without the relay. Beside them stands what the same machine does in the same run with the same data when it only
-decodes the events or only copies the rows: the limits. At the largest base the load itself is a measure, beside
-Splink's time for clusters alone on the same records, and so is the owner's memory.
+Each base is the first extract of a simulated world of its own size, taken in through the stage with its relay running.
+Then come the timed runs, without the relay: new records, and at every base alike one in ten that has changed, for it
+costs as much as two or three new ones. Beside them stands what the same machine does in the same run with the same data
+when it only decodes the events or only copies the rows: the limits. At the largest base runs with more changed records
+follow, and the load itself is a measure, beside Splink's time for clusters alone; so is the owner's memory.
 
 The load is timed from the first event's bytes, in a file, until every row is committed with fsync and the last identity
 event and conflict is acknowledged by Kafka: decoding, folding, clusters, conflicts and publication are in it, in the
@@ -37,7 +38,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from benchmarks.feed import Feed, write_feed
+from benchmarks.feed import Feed, Part, write_feed
 from benchmarks.measures import Measure, alone, beside_limit
 from benchmarks.peer import splink_seconds
 from connectors.kafka import create_topics
@@ -59,6 +60,8 @@ from schemas.settings import KafkaSettings, PostgresSettings
 BASES: Final = (10_000, 100_000, 1_000_000)
 PARTITION: Final = ("source.schools", 0)
 STEPS: Final = ("reading", "applying", "submitting", "committing")
+CHANGED: Final = 0.1  # share of records that were there before
+MANY_CHANGED: Final = 4 / 9
 _BATCH: Final = 1_000
 _LEAD: Final = 3 * _BATCH  # so many records are on their way under a backlog: one batch is read, two are committed
 _LOAD_BATCH: Final = 10_000  # what the stage takes at most, as it does with a backlog
@@ -84,9 +87,10 @@ class Run(NamedTuple):
 
 
 class AtBase(NamedTuple):
-    """What was measured at one base: the timed runs, the limits of the same run, and the load before them."""
+    """What was measured at one base: the timed runs (`many`: with more changed records), their limits, and the load."""
 
     runs: list[Run]
+    many: list[Run]
     copying: list[float]
     decoding: list[float]
     load_seconds: float
@@ -102,7 +106,7 @@ def measure(
     rates: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         for base in bases:
-            path = write_feed(Path(folder) / str(base), base + _LEAD + runs * _records(base))
+            path = write_feed(Path(folder) / str(base), _parts(base, runs))
             found = _at_base(kafka, postgres, path, base, runs)
             measures |= _measures(base, found)
             rates.append(statistics.median(run.rate for run in found.runs))
@@ -125,6 +129,12 @@ def _records(base: int) -> int:
     return min(10_000, max(4_000, base // 10))
 
 
+def _parts(base: int, runs: int) -> list[Part]:
+    """Return the parts of a base's feed: what is loaded, and what is timed."""
+    timed = runs * _records(base)
+    return [Part(base), Part(_LEAD + timed, CHANGED), Part(timed if base == BASES[-1] else 0, MANY_CHANGED)]
+
+
 def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base: int, runs: int) -> AtBase:
     with connect(postgres, autocommit=True) as connection, closing(Feed(path)) as feed:
         connection.execute("drop schema if exists matching cascade")
@@ -139,9 +149,10 @@ def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base:
             load_seconds, load_cpu = _load(engine, ahead, feed, base, RelaySettings.of(postgres, kafka), processes)
             garbage.settle()
             held = (_memory() - before) / base
-            lead, *timed_values = [feed.take(count) for count in (_LEAD, *[_records(base)] * runs)]
-            timed(engine, ahead, lead)
-            results = [timed(engine, ahead, values) for values in timed_values]
+            timed(engine, ahead, feed.take(_LEAD))
+            few, many = ([feed.take(_records(base)) for _ in range(runs)] for _ in range(2))
+            results = [timed(engine, ahead, values) for values in few]
+            with_many = [timed(engine, ahead, values) for values in many if values]
             _finish(engine, ahead)
         finally:
             ahead.end()
@@ -151,7 +162,7 @@ def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base:
         decoding = [_decode_limit(feed.take(_records(base))) for _ in range(runs)]
     del engine
     gc.unfreeze()
-    return AtBase(results, copying, decoding, load_seconds, load_cpu, held)
+    return AtBase(results, with_many, copying, decoding, load_seconds, load_cpu, held)
 
 
 def start_engine(connection: psycopg.Connection, settings: PostgresSettings) -> tuple[Engine, Committer]:
@@ -265,7 +276,9 @@ def _measures(base: int, found: AtBase) -> dict[str, Measure]:
         f"matching stage, {step} {at}": alone([run.steps[step] for run in found.runs], "ms per 1000 records")
         for step in STEPS
     }
+    many = f"{name}, {MANY_CHANGED:.0%} of them changed"
     return {
+        **({many: alone([run.rate for run in found.many], "records/s")} if found.many else {}),
         f"{name} (copy of the same rows)": beside_limit(rates, found.copying, "records/s"),
         f"{name} (decoding of the same events)": beside_limit(rates, found.decoding, "records/s"),
         **steps,
