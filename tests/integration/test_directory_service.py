@@ -172,6 +172,22 @@ def test_a_token_is_of_no_use_to_another_client_and_a_proof_only_once(desk: Desk
     assert [entry.get("refusal") for entry in desk.entries()][-1] == "proof_replayed"
 
 
+def test_a_bad_token_opens_nothing_and_stands_in_no_answer_no_log_and_no_entry(
+    desk: Desk, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    nurse = desk.employ("nurse")
+    good = desk.token(nurse)
+    bad = [
+        desk.token(nurse, **changed) for changed in CLAIMS if "auth_time" not in changed and changed != {"acr": "AAL2"}
+    ]
+    bad += [f"{good[:-8]}AAAAAAAA", "x" * 9_000, "not.a.token"]
+    texts = [desk.post("/v1/open", nurse, token, child_number=UNKNOWN) for token in bad]
+    assert [answer.status_code for answer in texts] == [401] * len(bad)
+    said = "".join((*capfd.readouterr(), caplog.text, *(answer.text for answer in texts), str(desk.entries())))
+    assert not [token for token in bad if token[-40:] in said]
+    assert len(desk.entries()) == len(bad)
+
+
 def test_weak_and_old_logins_are_asked_to_log_in_again(desk: Desk) -> None:
     nurse = desk.employ("nurse")
     for changed, max_age in (({"acr": "AAL2"}, 43_200), ({"auth_time": desk.clock() - 43_210}, 43_200)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 
@@ -36,15 +37,27 @@ def observed(key: str, values: tuple[str, ...], version: int = 1) -> SourceChang
     )
 
 
+@contextmanager
+def linking(worker: SharedLinker, changes: Sequence[SourceChange]) -> Iterator[None]:
+    """Let the block happen between what a worker finds for these changes and what it settles."""
+    announced = worker.announce(changes)
+    surveyed = worker.survey(announced)
+    yield
+    worker.settle(announced, surveyed, [])
+
+
+def are_one_child(store: SharedStore) -> bool:
+    """Tell whether the two records of these tests are one child, and there is no other."""
+    return list(store.rows().memberships.values()) == [("a:1", "b:1")]
+
+
 def test_a_record_that_another_worker_linked_after_the_survey_is_found(
     store: SharedStore, workers: list[SharedLinker]
 ) -> None:
     first, second, _ = workers
-    early = first.announce([observed("a:1", ANNA)])
-    surveyed = first.survey(early)
-    second.link([observed("b:1", ANNA)], [])
-    first.settle(early, surveyed, [])
-    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+    with linking(first, [observed("a:1", ANNA)]):
+        second.link([observed("b:1", ANNA)], [])
+    assert are_one_child(store)
 
 
 def test_two_workers_that_announce_one_after_the_other_find_each_other(
@@ -55,7 +68,7 @@ def test_two_workers_that_announce_one_after_the_other_find_each_other(
     surveys = [(w, announced, w.survey(announced)) for w, announced in batches]
     for worker, announced, surveyed in surveys:
         worker.settle(announced, surveyed, [])
-    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+    assert are_one_child(store)
 
 
 def test_a_newer_content_stays_to_be_found_while_an_older_one_is_linked(
@@ -63,23 +76,19 @@ def test_a_newer_content_stays_to_be_found_while_an_older_one_is_linked(
 ) -> None:
     first, second, third = workers
     second.link([observed("a:1", ANNA)], [])
-    newest = first.announce([observed("a:1", ANNA, 3)])
-    surveyed = first.survey(newest)
-    second.link([observed("a:1", BEN, 2)], [])
-    third.link([observed("b:1", ANNA)], [])
-    first.settle(newest, surveyed, [])
-    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+    with linking(first, [observed("a:1", ANNA, 3)]):
+        second.link([observed("a:1", BEN, 2)], [])
+        third.link([observed("b:1", ANNA)], [])
+    assert are_one_child(store)
 
 
 def test_another_workers_newer_content_of_an_own_record_is_told_of_what_the_batch_brings(
     store: SharedStore, workers: list[SharedLinker]
 ) -> None:
     first, second, _ = workers
-    newest = first.announce([observed("a:1", ANNA, 2)])
-    surveyed = first.survey(newest)
-    second.link([observed("a:1", BEN, 1), observed("b:1", ANNA)], [])
-    first.settle(newest, surveyed, [])
-    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+    with linking(first, [observed("a:1", ANNA, 2)]):
+        second.link([observed("a:1", BEN, 1), observed("b:1", ANNA)], [])
+    assert are_one_child(store)
 
 
 def test_each_content_that_is_announced_of_a_record_is_compared(
@@ -87,11 +96,9 @@ def test_each_content_that_is_announced_of_a_record_is_compared(
 ) -> None:
     first, second, dead = workers
     dead.announce([observed("a:1", BEN, 1)])
-    newest = first.announce([observed("a:1", BEN, 1), observed("a:1", ANNA, 2)])
-    surveyed = first.survey(newest)
-    second.link([observed("b:1", ANNA)], [])
-    first.settle(newest, surveyed, [])
-    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+    with linking(first, [observed("a:1", BEN, 1), observed("a:1", ANNA, 2)]):
+        second.link([observed("b:1", ANNA)], [])
+    assert are_one_child(store)
 
 
 def test_what_is_erased_while_a_newer_content_is_announced_comes_back_with_its_links(
@@ -99,12 +106,10 @@ def test_what_is_erased_while_a_newer_content_is_announced_comes_back_with_its_l
 ) -> None:
     first, second, third = workers
     second.link([observed("a:1", ANNA)], [])
-    newest = first.announce([observed("a:1", ANNA, 3)])
-    surveyed = first.survey(newest)
-    second.link([], [], (), [Decision("e", "erasure", 9, ("a:1",), versions=(2,))])
-    third.link([observed("b:1", ANNA)], [])
-    first.settle(newest, surveyed, [])
-    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+    with linking(first, [observed("a:1", ANNA, 3)]):
+        second.link([], [], (), [Decision("e", "erasure", 9, ("a:1",), versions=(2,))])
+        third.link([observed("b:1", ANNA)], [])
+    assert are_one_child(store)
 
 
 def test_a_must_link_waits_for_records_that_were_never_seen(store: SharedStore, workers: list[SharedLinker]) -> None:
@@ -112,7 +117,7 @@ def test_a_must_link_waits_for_records_that_were_never_seen(store: SharedStore, 
     first.link([], [], (), [Decision("d", "must_link", 1, ("a:1",), ("b:1",))])
     second.link([observed("a:1", ANNA)], [])
     third.link([observed("b:1", BEN)], [])
-    assert list(store.rows().memberships.values()) == [("a:1", "b:1")]
+    assert are_one_child(store)
 
 
 @pytest.mark.parametrize("withdrawn", ["a:1", "b:1"])
