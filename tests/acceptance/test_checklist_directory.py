@@ -99,7 +99,17 @@ def test_line_01_one_record_a_child_from_several_feeds_each_field_traceable_to_t
     assert list(state.entries) == [CHILD]
     assert entry["sources"][entry["education"][0]["source"]]["event"] == school.event_id
     assert entry["sources"][entry["sex"]["source"]]["event"] == health.event_id
-    assert all(set(source) <= {"event", "kind", "as_of"} for source in entry["sources"])
+    assert all(set(source) == {"event", "kind", "as_of"} for source in entry["sources"])
+
+
+def test_line_01_no_field_of_an_entry_is_without_its_source_and_age() -> None:
+    every = told(HEALTH, 2, death_date=date(2026, 1, 1))
+    taken = assumed(SCHOOL, to="A", name="m0")
+    entry = document(child_of(told(SCHOOL), every, taken))
+    sources, shown = entry.pop("sources"), entry.keys() - {"child_number"}
+    assert shown == RULES.keys()
+    items = [item for field in shown for item in (entry[field] if isinstance(entry[field], list) else [entry[field]])]
+    assert all({"event", "kind", "as_of"} == sources[item["source"]].keys() for item in items)
 
 
 @pytest.mark.parametrize("field", RULES)

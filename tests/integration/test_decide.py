@@ -7,11 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from connectors.decisions import read_decisions
 from connectors.kafka import EventProducer
-from contactpoint.cli.app import app
 from projections.access.log import set_limits
 from schemas.codec import encode
 from schemas.decisions import CannotLinkDecided, DecisionRetracted
@@ -22,9 +21,9 @@ from tests.unit.projections.reviews import conflict
 
 
 def run(line: Line, *arguments: str) -> Result:
-    """Run a command in this process, which saves its start, by a login that has the one role it needs."""
+    """Run a command by a login that has the one role it needs."""
     right = "shielded_reviewer" if "--with-right" in arguments else "reviewer"
-    return CliRunner().invoke(app, arguments, env=line.env(CONTACTPOINT_POSTGRES_DSN=line.login(right)))
+    return line.run_here(*arguments, CONTACTPOINT_POSTGRES_DSN=line.login(right))
 
 
 def ask(line: Line, *arguments: str) -> Any:

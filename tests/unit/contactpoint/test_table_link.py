@@ -86,7 +86,9 @@ def test_a_source_that_holds_each_person_once_never_has_two_records_in_a_cluster
 ) -> None:
     link(tmp_path, UNSUPERVISED.replace("[train]", 'unique_in_source = "yes"\n[train]'), table)
     place = dict(zip(table["id"].to_pylist(), table["place"].to_pylist(), strict=True))
-    for group in _groups(tmp_path):
+    groups = _groups(tmp_path)
+    assert max(map(len, groups)) > 1
+    for group in groups:
         places = [place[key] for key in group]
         assert len(places) == len(set(places))
 
