@@ -152,7 +152,8 @@ def test_line_05_whereabouts_are_one_of_the_statements_that_the_law_knows(said: 
 
 def test_line_06_a_sensitive_service_is_shown_with_consent_or_suspected_harm_only_and_never_its_provider() -> None:
     record = observed(YOT, sensitive())
-    assert "involvements" not in document(child_of(record))
+    others = consent(SCHOOL), participation(YOT), harm(SCHOOL, name="harm-2")  # about another record, or another thing
+    assert "involvements" not in document(child_of(record, observed(SCHOOL, person()), *others))
     given_ = consent(YOT)
     for permission in (given_, harm(YOT)):
         state = child_of(record, permission)
