@@ -15,7 +15,7 @@ from matching.estimation.em import Levels, Vectors
 from matching.linkage.candidates import RuleKeys, encode_pairs, pairs_that_share, rule_keys
 from matching.linkage.columns import RecordColumns
 from matching.linkage.comparisons import compare
-from matching.linkage.hashing import MISSING, Hashes, Indices, mix
+from matching.linkage.hashing import Hashes, Indices, mix, one_of_each
 from matching.linkage.model import LinkageModel
 
 _LARGEST: Final = 2.0**64
@@ -46,7 +46,7 @@ class TrainingPairs:
 def blocked_pairs(columns: RecordColumns, model: LinkageModel, most: int, seed: int) -> TrainingPairs:
     """Return the candidate pairs of a table, or a sample of about `most` of them that depends on `seed` alone."""
     keys = rule_keys(columns, model)
-    share = min(1.0, most / max(1, count_blocked(keys.only)))
+    share = min(1.0, most / max(1, count_blocked(keys)))
     found = list(pairs_that_share(keys, wanted=lambda left, right: _sampled(left, right, share, seed)))
     left = np.concatenate([np.empty(0, np.int64), *(pair[0] for pair in found)])
     right = np.concatenate([np.empty(0, np.int64), *(pair[1] for pair in found)])
@@ -56,7 +56,7 @@ def blocked_pairs(columns: RecordColumns, model: LinkageModel, most: int, seed: 
         left,
         right,
         compare_in_chunks(columns, left, right, model),
-        _rules_of_pairs(keys, left, right),
+        keys.shared(left, right),
         same_unique_source(columns, left, right, model),
         share,
     )
@@ -89,13 +89,10 @@ def compare_in_chunks(columns: RecordColumns, left: Indices, right: Indices, mod
     return levels
 
 
-def count_blocked(keys: list[Hashes]) -> int:
-    """Return how many pairs share a key, counted once for each rule: what blocking will cost at most."""
-    total = 0
-    for by_record in keys:
-        _, sizes = np.unique(by_record[by_record != MISSING], return_counts=True)
-        total += int((sizes * (sizes - 1) // 2).sum())
-    return total
+def count_blocked(keys: RuleKeys) -> int:
+    """Return how many pairs share a block, counted once for each rule: what blocking will cost at most."""
+    sizes = (np.bincount(keys.blocks(rule)) for rule in range(keys.rules))
+    return sum(int((each * (each - 1) // 2).sum()) for each in sizes)
 
 
 def same_unique_source(
@@ -117,6 +114,8 @@ def claimed_elsewhere(
     pairs that remain a modest weight means much more: most other pairs of that weight were of records that are taken.
     """
     unique = _keeps_its_word(columns, pairs, labels, model)
+    if not unique.any():
+        return np.zeros(len(pairs), dtype=bool)
     owners = np.concatenate([pairs.left, pairs.right])
     held_by = columns.sources[np.concatenate([pairs.right, pairs.left])]
     _, place = np.unique(owners * len(unique) + held_by, return_inverse=True)
@@ -198,26 +197,18 @@ def group(pairs: TrainingPairs) -> Groups:
     vectors = np.zeros(len(pairs), np.uint64)
     for column in pairs.levels.T:
         vectors = (vectors << _LEVEL_BITS) | column.astype(np.uint64)
-    _, first_of_vector, vector = np.unique(vectors, return_index=True, return_inverse=True)
-    masks, mask = np.unique(pairs.rules, return_inverse=True)
-    codes = (vector.astype(np.int64) * max(1, len(masks)) + mask) * 2 + pairs.known_non_match
-    _, first, inverse, counts = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)
+    first_of_vector, vector = one_of_each(vectors)
+    first_of_rules, rules = one_of_each(pairs.rules)
+    codes = (vector * max(1, len(first_of_rules)) + rules) * 2 + pairs.known_non_match
+    first, inverse = one_of_each(codes)
     return Groups(
         pairs.levels[first_of_vector],
-        vector[first].astype(np.int64),
+        vector[first],
         pairs.rules[first],
         pairs.known_non_match[first],
-        counts.astype(np.float64),
-        inverse.astype(np.int64),
+        np.bincount(inverse, minlength=len(first)).astype(np.float64),
+        inverse,
     )
-
-
-def _rules_of_pairs(keys: RuleKeys, left: Indices, right: Indices) -> Hashes:
-    """Return for each pair the bits of the rules under which both records have the same key."""
-    bits = np.zeros(len(left), np.uint64)
-    for rule in range(len(keys.only)):
-        bits |= keys.shared(rule, left, right).astype(np.uint64) << np.uint64(rule)
-    return bits
 
 
 def _sampled(left: Indices, right: Indices, share: float, seed: int) -> npt.NDArray[np.bool_]:

@@ -11,51 +11,75 @@ import numpy.typing as npt
 
 from matching.linkage.blocking import Blocker
 from matching.linkage.columns import RecordColumns
-from matching.linkage.hashing import MISSING, Hashes, Indices
+from matching.linkage.hashing import MISSING, Hashes, Indices, one_of_each
 from matching.linkage.model import LinkageModel
+from schemas.errors import ConfigurationError
 
 CHUNK: Final = 1_000_000
 """Pairs that are in memory at a time, about."""
 
+MOST_RULES: Final = 64
+"""Rules are kept as bits of one word."""
+
+_TOGETHER: Final = 8  # rules whose blocks are compared at once, as the bytes of one word
+_GATHER, _TOP = np.uint64(0x0102040810204080), np.uint64(56)  # by which eight bytes of 0 or 1 become eight bits
+
 Pairs = tuple[Indices, Indices]
+Blocks = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
 class RuleKeys:
-    """The blocking keys of a table by rule.
+    """The blocks of a table by rule.
 
-    `only` holds each record's key of a rule, MISSING if it has none, one of them if it has several. `several` marks the
-    records with several keys of one rule (a field with alternates), `all_keys` has the rules with such records: owners
-    and keys.
+    `groups` number the block of each record under eight rules at a time, shape (records, 8): two records have one
+    number where they share a key of the rule, one of them if a record has several. `several` marks the records with
+    several keys of one rule (a field with alternates), `all_keys` has the rules with such records: owners and keys.
     """
 
-    only: list[Hashes]
+    groups: list[Blocks]
+    rules: int
     several: npt.NDArray[np.bool_]
     all_keys: dict[int, tuple[Indices, Hashes]]
 
-    def of_rule(self, rule: int) -> tuple[Indices, Hashes]:
-        """Return the records that have a key of a rule, and the key of each; a record with several comes as often."""
+    def blocks(self, rule: int) -> Blocks:
+        """Return the number of each record's block under a rule."""
+        return self.groups[rule // _TOGETHER][:, rule % _TOGETHER]
+
+    def of_rule(self, rule: int) -> tuple[Indices, Blocks | Hashes]:
+        """Return records, and a number of each that says which share a key; a record with several comes as often."""
         if rule in self.all_keys:
             return self.all_keys[rule]
-        owners = np.flatnonzero(self.only[rule] != MISSING)
-        return owners, self.only[rule][owners]
+        blocks = self.blocks(rule)
+        return np.arange(len(blocks), dtype=np.int64), blocks
 
-    def shared(self, rule: int, left: Indices, right: Indices) -> npt.NDArray[np.bool_]:
-        """Tell which pairs have the same key of a rule."""
-        first = self.only[rule][left]
-        same: npt.NDArray[np.bool_] = (first == self.only[rule][right]) & (first != MISSING)
-        return same
+    def shared(self, left: Indices, right: Indices, rules: int | None = None) -> Hashes:
+        """Return for each pair the bits of the rules under which it has one block; with `rules` of so many first."""
+        bits, wanted = np.zeros(len(left), np.uint64), self.rules if rules is None else rules
+        for place in range(0, wanted, _TOGETHER):
+            group = self.groups[place // _TOGETHER]
+            same = (group.take(left, axis=0) == group.take(right, axis=0)).view(np.uint64)[:, 0]
+            first = min(_TOGETHER, wanted - place)
+            bits |= ((same * _GATHER) >> _TOP & np.uint64((1 << first) - 1)) << np.uint64(place)
+        return bits
 
 
 def rule_keys(columns: RecordColumns, model: LinkageModel) -> RuleKeys:
-    """Return the blocking keys of a whole table, 8 bytes a record and rule."""
-    n = len(columns)
-    keys = RuleKeys([], np.zeros(n, dtype=bool), {})
+    """Return the blocks of a whole table, 4 bytes a record and rule. Raises ConfigurationError for too many rules."""
+    n, rules = len(columns), len(model.blocking_rules)
+    if rules > MOST_RULES:
+        message = f"the model has {rules} blocking rules; a whole table is linked by {MOST_RULES} at most"
+        raise ConfigurationError(message)
     rids = np.arange(n, dtype=np.int64)
+    # Where nothing else is said each record is in a block of its own.
+    groups = [np.repeat(rids.astype(np.uint32), _TOGETHER).reshape(n, _TOGETHER) for _ in range(0, rules, _TOGETHER)]
+    keys = RuleKeys(groups, rules, np.zeros(n, dtype=bool), {})
     for rule, (owners, found) in enumerate(Blocker(model).keys_by_rule(columns, rids)):
         by_record = np.full(n, MISSING, np.uint64)
         by_record[owners] = found
-        keys.only.append(by_record)
+        places, block = one_of_each(by_record)
+        blocks = places.astype(np.uint32)[block]
+        keys.blocks(rule)[:] = np.where(by_record == MISSING, rids.astype(np.uint32), blocks)
         repeated = np.bincount(owners, minlength=n) > 1
         if repeated.any():
             keys.several[repeated] = True
@@ -74,18 +98,17 @@ def pairs_that_share(
     """Yield the pairs that share a blocking key as `candidate_pairs` does; with `wanted` only those that it chooses.
 
     A pair that shares keys of several rules is given by the first of them, which is seen by comparing the records'
-    keys; so nothing has to remember the pairs already given. Only pairs in which a record has alternates (hence
+    blocks; so nothing has to remember the pairs already given. Only pairs in which a record has alternates (hence
     several keys of one rule) are collected to the end.
     """
     leftover: list[npt.NDArray[np.uint64]] = []
-    for rule in range(len(keys.only)):
+    for rule in range(keys.rules):
         for pairs in _pairs_within_blocks(*keys.of_rule(rule), chunk):
             chosen = slice(None) if wanted is None else wanted(*pairs)
             left, right = (side[chosen] for side in pairs)
             fresh = ~(keys.several[left] | keys.several[right])
             leftover.append(np.unique(encode_pairs(left[~fresh], right[~fresh])))
-            for earlier in range(rule):
-                fresh &= ~keys.shared(earlier, left, right)
+            fresh &= keys.shared(left, right, rule) == 0
             if fresh.any():
                 yield left[fresh], right[fresh]
     codes = np.unique(np.concatenate(leftover)) if leftover else np.empty(0, np.uint64)
@@ -115,7 +138,7 @@ def decode_pairs(codes: npt.NDArray[np.uint64]) -> Pairs:
     return (codes >> np.uint64(32)).astype(np.int64), (codes & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
-def _pairs_within_blocks(owners: Indices, keys: Hashes, chunk: int) -> Iterator[Pairs]:
+def _pairs_within_blocks(owners: Indices, keys: Blocks | Hashes, chunk: int) -> Iterator[Pairs]:
     """Yield all pairs of records that share a key of one rule, about `chunk` at a time."""
     order = np.argsort(keys, kind="stable")
     owners, keys = owners[order], keys[order]
