@@ -88,7 +88,7 @@ def train_unsupervised(
     """Train an untrained model on a table without labels (`unsupervised`)."""
     say = progress or _silent
     model, pairs, groups = _prepare(columns, model, seed, say)
-    counted, groups = _guess(columns, model, pairs, seed, say)
+    counted, groups = _guess(columns, model, pairs, groups, seed, say)
     return _finish(columns, _described(model, "unsupervised", on, seed), pairs, groups, counted, say)
 
 
@@ -98,7 +98,7 @@ def train_by_identifiers(
     """Train without labels, but let agreement of identifiers overrule (`labelled.corrected_by_identifiers`)."""
     say = progress or _silent
     model, pairs, groups = _prepare(columns, model, seed, say)
-    guessed, groups = _guess(columns, model, pairs, seed, say)
+    guessed, groups = _guess(columns, model, pairs, groups, seed, say)
     counted = corrected_by_identifiers(model, pairs, guessed)
     return _finish(columns, _described(model, "identifiers", on, seed), pairs, groups, counted, say)
 
@@ -154,7 +154,7 @@ def _prepare(
 
 
 def _guess(
-    columns: RecordColumns, model: LinkageModel, pairs: TrainingPairs, seed: int, say: Progress
+    columns: RecordColumns, model: LinkageModel, pairs: TrainingPairs, groups: Groups, seed: int, say: Progress
 ) -> tuple[Counted, Groups]:
     """Train without labels; return the label of every pair, and the pairs grouped with all that bars them.
 
@@ -162,7 +162,6 @@ def _guess(
     """
     say("estimating m and u")
     randoms = random_pairs(columns, model, RANDOM_PAIRS, seed)
-    groups = group(pairs)
     found = label_without_truth(model, pairs, groups, randoms, seed)
     labels, prior = found.labels, found.prior
     claimed = claimed_elsewhere(columns, pairs, labels, model, SURE)

@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from matching.linkage.candidates import CHUNK, candidate_pairs, encode_pairs
 from matching.linkage.columns import RecordColumns
-from matching.linkage.comparisons import compare
 from matching.linkage.components import Labels
 from matching.linkage.constraints import Constraints, SourceRules
 from matching.linkage.hashing import Indices
 from matching.linkage.marks import Marks, VerifiedNumbers
 from matching.linkage.model import LinkageModel
+from matching.linkage.reaching import ANYTHING, compare_down_to
 from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
 from matching.linkage.scoring import Weights, score, total_weights
 from matching.linkage.similarity import Levels
@@ -91,15 +91,16 @@ def score_by_each(
     columns.spread()
     compared = 0
     for left, right in candidate_pairs(columns, models[0], chunk):
-        levels = compare(columns, left, right, models[0])
-        weights = [total_weights(levels, model) for model in models]
-        enough = np.logical_or.reduce([each >= floor for each in weights])
+        compared += len(left)
+        lowest = np.full(len(left), floor, np.int64)
         if verified is not None:
-            enough |= numbers.shared(columns, verified, left, right)
-        found: list[Any] = [left, right, levels, *weights]
+            lowest[numbers.shared(columns, verified, left, right)] = ANYTHING
+        at, levels = compare_down_to(columns, left, right, models, lowest)
+        weights = [total_weights(levels, model) for model in models]
+        enough = np.logical_or.reduce([each >= lowest[at] for each in weights])
+        found: list[Any] = [left[at], right[at], levels, *weights]
         for parts, values in zip(kept, found, strict=True):
             parts.append(values[enough])
-        compared += len(left)
         if progress is not None:
             progress(compared)
     # A column at a time: the parts of one are let go before the next is joined.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from matching.linkage.hashing import MISSING, Hashes, Indices, one_of_each
 from matching.linkage.model import LinkageModel
 from schemas.errors import ConfigurationError
 
-CHUNK: Final = 1_000_000
+CHUNK: Final = 250_000
 """Pairs that are in memory at a time, about."""
 
 MOST_RULES: Final = 64
@@ -26,6 +26,7 @@ _GATHER, _TOP = np.uint64(0x0102040810204080), np.uint64(56)  # by which eight b
 
 Pairs = tuple[Indices, Indices]
 Blocks = npt.NDArray[np.uint32]
+Numbers = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,8 @@ def shared_keys(columns: RecordColumns, model: LinkageModel) -> tuple[Hashes, In
     return np.concatenate(keys), np.concatenate(sizes)
 
 
-def encode_pairs(left: Indices, right: Indices) -> npt.NDArray[np.uint64]:
-    """Return one number for each unordered pair of row numbers (below 2^32): smaller first."""
+def encode_pairs(left: Numbers, right: Numbers) -> npt.NDArray[np.uint64]:
+    """Return one number for each unordered pair of numbers below 2^32: smaller first."""
     low, high = np.minimum(left, right).astype(np.uint64), np.maximum(left, right).astype(np.uint64)
     return (low << np.uint64(32)) | high
 

@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.linkage.hashing import Hashes, Indices, hash_all
+from matching.linkage.hashing import MISSING, Hashes, Indices, hash_all, one_of_each, sorted_unique
 from matching.linkage.model import LinkageModel
 from matching.linkage.normalise import ALTERNATE
 from matching.linkage.row_texts import RowTexts
+from matching.linkage.signs import Numbers, Signs, signs_of
 
 SEPARATOR: Final = "\x1f"
 """Stands between the values of one row, in memory and in the durable form."""
@@ -40,6 +41,18 @@ class Filled:
     sizes: Indices
 
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """All rows by column: the `numbers` of values, shape (rows, fields), and of each number the text and its signs.
+
+    Equal values have one number in all fields, the missing value has MISSING; numbers are in order of hashes.
+    """
+
+    numbers: Numbers
+    texts: Texts
+    signs: Signs
+
+
 class RecordColumns:
     """The compared values of records, by field of one model. Rows are appended and overwritten in bulk."""
 
@@ -51,7 +64,7 @@ class RecordColumns:
         self._hashes: Hashes = np.zeros((_FIRST_CAPACITY, self.n_fields), np.uint64)
         self._flags: Flags = np.zeros(_FIRST_CAPACITY, np.uint32)
         self._sources: npt.NDArray[np.int32] = np.zeros(_FIRST_CAPACITY, np.int32)
-        self._spread: tuple[Hashes, Texts] | None = None
+        self._spread: Spread | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -65,6 +78,11 @@ class RecordColumns:
     def sources(self) -> npt.NDArray[np.int32]:
         """The source code of each row."""
         return self._sources[: len(self._rows)]
+
+    @property
+    def all_flags(self) -> Flags:
+        """The flags of each row."""
+        return self._flags[: len(self._rows)]
 
     def append(self, rows: Sequence[str], sources: Sequence[str]) -> Indices:
         """Add rows (values joined by SEPARATOR) with the source of each; return their numbers."""
@@ -113,7 +131,7 @@ class RecordColumns:
     def texts(self, rids: Indices, field: int) -> list[str]:
         """Return the values of rows in one field."""
         if self._spread is not None:
-            column: list[str] = self._spread[1][rids, field].tolist()
+            column: list[str] = self._spread.texts[self._spread.numbers[rids, field]].tolist()
             return column
         return [row.split(SEPARATOR)[field] for row in self._rows.rows(rids)]
 
@@ -126,17 +144,24 @@ class RecordColumns:
         return self._rows.joined(rids, SEPARATOR)
 
     def spread(self) -> None:
-        """Lay hashes and texts out by column, for the comparison of a whole table. Ends at the next change."""
-        if self._spread is None:
-            rids = np.arange(len(self._rows), dtype=np.int64)
-            texts = np.empty((len(rids), self.n_fields), dtype=np.object_, order="F")
-            if len(rids):
-                texts[:] = self.values(rids)
-            self._spread = np.asfortranarray(self.hashes(rids)), texts
+        """Lay the rows out by column, for the comparison of a whole table. Ends at the next change."""
+        if self._spread is not None:
+            return
+        rids = np.arange(len(self._rows), dtype=np.int64)
+        each = [one_of_each(self.hashes_in(rids, field)) for field in range(self.n_fields)]
+        found = [self.hashes_in(places, field) for field, (places, _) in enumerate(each)]
+        known = sorted_unique(np.concatenate([np.array([MISSING], np.uint64), *found]))
+        numbers = np.empty((len(rids), self.n_fields), np.uint32, order="F")
+        texts = np.full(len(known), "", dtype=np.object_)
+        for field, ((places, which), hashes) in enumerate(zip(each, found, strict=True)):
+            own = np.searchsorted(known, hashes).astype(np.uint32)
+            numbers[:, field] = own[which]
+            texts[own] = self.texts(places, field)
+        self._spread = Spread(numbers, texts, signs_of(texts.tolist()))
 
     @property
-    def whole(self) -> tuple[Hashes, Texts] | None:
-        """Hashes and texts of all rows by column, if they are spread."""
+    def whole(self) -> Spread | None:
+        """All rows by column, if they are spread."""
         return self._spread
 
     def fill(self, rows: Sequence[str]) -> Filled:

@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from matching.linkage import signs
 from matching.linkage import similarity as sim
+from matching.linkage.candidates import encode_pairs
 from matching.linkage.columns import RecordColumns, vague, with_alternates
-from matching.linkage.hashing import MISSING, Hashes, Indices, combine_unordered, one_of_each
+from matching.linkage.hashing import MISSING, Indices, combine_unordered, one_of_each
 from matching.linkage.model import NULL_LEVEL, Comparison, ComparisonLevel, LinkageModel
 from matching.linkage.normalise import ALTERNATE
 from matching.linkage.row_pairs import RowPairs
+from matching.linkage.signs import Numbers, Sieve
 from matching.linkage.similarity import DIFFERENT, Kernel, Levels
 from schemas.errors import ConfigurationError
 
-_LONG: Final = ("address", "short_string")
 _FEW: Final = 256  # so few pairs are compared one by one: finding the unique ones would take longer
 
 
@@ -31,12 +32,13 @@ class ComparisonKind:
 
     `levels` are (words for a reviewer, m to start from, u to start from). `equal` is the code of equal values,
     `vague` of equal dates that are the 1st of January, `swapped` of two names that changed places (the kind's second
-    field is the other name).
+    field is the other name). In a spread table a `sieve` spares the kernel most pairs.
     """
 
     explanation: str
     levels: tuple[tuple[str, float, float], ...]
     kernel: Kernel | None = None
+    sieve: Sieve | None = None
     vague: int | None = None
     swapped: int | None = None
 
@@ -71,6 +73,7 @@ KINDS: Final[dict[str, ComparisonKind]] = {
             ("the same", 0.830, 0.0345),
         ),
         sim.given_name_levels,
+        signs.names_may_be_alike,
         swapped=sim.NAME_SWAPPED,
     ),
     "surname": ComparisonKind(
@@ -83,6 +86,7 @@ KINDS: Final[dict[str, ComparisonKind]] = {
             ("the same", 0.830, 0.0395),
         ),
         sim.surname_levels,
+        signs.names_may_be_alike,
         swapped=sim.NAME_SWAPPED,
     ),
     "date": ComparisonKind(
@@ -97,6 +101,7 @@ KINDS: Final[dict[str, ComparisonKind]] = {
             ("the same", 0.900, 0.009),
         ),
         sim.date_levels,
+        signs.dates_may_be_near,
         vague=sim.DATE_VAGUE,
     ),
     "years": ComparisonKind(
@@ -115,8 +120,11 @@ KINDS: Final[dict[str, ComparisonKind]] = {
             ("the same", 0.780, 0.080),
         ),
         sim.postcode_levels,
+        signs.postcodes_may_be_near,
     ),
-    "address": ComparisonKind("Addresses and places as one folded text.", _TEXT_LEVELS, sim.text_levels),
+    "address": ComparisonKind(
+        "Addresses and places as one folded text.", _TEXT_LEVELS, sim.text_levels, signs.may_be_alike
+    ),
     "identifier": ComparisonKind(
         "Numbers that one body gives to one person; they are sometimes mistyped or taken from a sibling.",
         (
@@ -125,8 +133,9 @@ KINDS: Final[dict[str, ComparisonKind]] = {
             ("the same", 0.980, 0.0001),
         ),
         sim.identifier_levels,
+        signs.may_be_one_edit_apart,
     ),
-    "short_string": ComparisonKind("Any other short text.", _TEXT_LEVELS, sim.text_levels),
+    "short_string": ComparisonKind("Any other short text.", _TEXT_LEVELS, sim.text_levels, signs.may_be_alike),
     "exact": ComparisonKind(
         "Codes that are either the same or not.", (("different", 0.100, 0.900), ("the same", 0.900, 0.100))
     ),
@@ -165,47 +174,11 @@ def compare(columns: RecordColumns, left: Indices, right: Indices, model: Linkag
     pairs = RowPairs(columns, left, right)
     levels = np.empty((len(model.comparisons), len(left)), np.int8)
     for i, comparison in enumerate(model.comparisons):
-        levels[i] = _levels(pairs, comparison, model)
+        levels[i] = levels_of(pairs, comparison, model)
     return levels.T
 
 
-def compare_what_can_reach(
-    columns: RecordColumns, left: Indices, right: Indices, model: LinkageModel, missing: npt.NDArray[np.int64]
-) -> tuple[Indices, Levels]:
-    """Return which pairs can have the weight that they are `missing` (beyond the prior's), and their level codes.
-
-    Long texts are compared last, and only those of pairs that can still have it: most pairs of a large block agree in
-    little more than its key.
-    """
-    pairs, at = RowPairs(columns, left, right), np.arange(len(left))
-    levels = np.zeros((len(model.comparisons), len(left)), np.int8)
-    late = [i for i, comparison in enumerate(model.comparisons) if comparison.kind in _LONG]
-    most = np.full(len(left), sum(max(0, each.weight) for each in model.adjustments), np.int64)
-    for i, comparison in enumerate(model.comparisons):
-        weights = model.level_weights[i]
-        if i in late:
-            most += _most(pairs, model.field_index[comparison.fields[0]], weights)
-        else:
-            levels[i] = _levels(pairs, comparison, model)
-            most += np.array(weights)[levels[i]]
-    if late:
-        at = np.flatnonzero(most >= missing)
-        pairs, levels = pairs.only(at), levels[:, at]
-    for i in late:
-        levels[i] = _levels(pairs, model.comparisons[i], model)
-    return at, levels.T
-
-
-def _most(pairs: RowPairs, field: int, weights: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    """Return the highest weight that a comparison can give, seen from which values are equal and which are missing."""
-    left, right = pairs.hashes(field)
-    several = with_alternates(pairs.flags, field)
-    alike = np.where(several[pairs.left] | several[pairs.right], max(weights[1:]), max(weights[1:-1]))
-    missing = np.minimum(left, right) == MISSING
-    return np.where(missing, weights[NULL_LEVEL], np.where(left == right, max(weights), alike))
-
-
-def _levels(pairs: RowPairs, comparison: Comparison, model: LinkageModel) -> Levels:
+def levels_of(pairs: RowPairs, comparison: Comparison, model: LinkageModel) -> Levels:
     """Return the level codes of one comparison."""
     if comparison.kind == "source":
         return _same_source(pairs)
@@ -237,7 +210,7 @@ def _agreement(pairs: RowPairs, kind: ComparisonKind, fields: tuple[int, ...]) -
 
 
 def _closest(
-    pairs: RowPairs, kind: ComparisonKind, field: int, which: Indices, hashes: tuple[Hashes, Hashes]
+    pairs: RowPairs, kind: ComparisonKind, field: int, which: Indices, hashes: tuple[Numbers, Numbers]
 ) -> Levels:
     """Return the levels of the pairs `which`, whose values are present and unequal as a whole."""
     several = with_alternates(pairs.flags, field)
@@ -247,25 +220,39 @@ def _closest(
     first = np.where(forward, pairs.left[which], pairs.right[which])
     second = np.where(forward, pairs.right[which], pairs.left[which])
     many = np.flatnonzero(either)
-    if kind.kernel is not None and not len(many):
-        return _by_unique_values(kind.kernel, pairs, field, (first, second), hashes)
+    if not len(many):
+        return _of_single_values(kind, pairs, field, (first, second), hashes)
     levels = np.full(len(which), DIFFERENT, np.int8)
     single = np.flatnonzero(~either)
-    if kind.kernel is not None and len(single):
-        rows, codes = (first[single], second[single]), (hashes[0][single], hashes[1][single])
-        levels[single] = _by_unique_values(kind.kernel, pairs, field, rows, codes)
-    if len(many):
-        levels[many] = _over_alternates(kind, pairs.texts(first[many], field), pairs.texts(second[many], field))
+    rows, codes = (first[single], second[single]), (hashes[0][single], hashes[1][single])
+    levels[single] = _of_single_values(kind, pairs, field, rows, codes)
+    levels[many] = _over_alternates(kind, pairs.texts(first[many], field), pairs.texts(second[many], field))
+    return levels
+
+
+def _of_single_values(
+    kind: ComparisonKind, pairs: RowPairs, field: int, rows: tuple[Indices, Indices], hashes: tuple[Numbers, Numbers]
+) -> Levels:
+    """Return the levels of pairs of rows without alternates."""
+    levels = np.full(len(rows[0]), DIFFERENT, np.int8)
+    if kind.kernel is None or not len(levels):
+        return levels
+    if kind.sieve is None or pairs.whole is None:
+        return _by_unique_values(kind.kernel, pairs, field, rows, hashes)
+    at = np.flatnonzero(kind.sieve(pairs.whole.signs, *hashes))
+    some, codes = (rows[0][at], rows[1][at]), (hashes[0][at], hashes[1][at])
+    levels[at] = _by_unique_values(kind.kernel, pairs, field, some, codes)
     return levels
 
 
 def _by_unique_values(
-    kernel: Kernel, pairs: RowPairs, field: int, rows: tuple[Indices, Indices], hashes: tuple[Hashes, Hashes]
+    kernel: Kernel, pairs: RowPairs, field: int, rows: tuple[Indices, Indices], hashes: tuple[Numbers, Numbers]
 ) -> Levels:
     """Run the kernel once for each different pair of values."""
     if len(rows[0]) < _FEW:
         return kernel(pairs.texts(rows[0], field), pairs.texts(rows[1], field))
-    places, which = one_of_each(combine_unordered(*hashes))
+    one, other = (side.astype(np.uint64, copy=False) for side in hashes)
+    places, which = one_of_each(combine_unordered(one, other) if pairs.whole is None else encode_pairs(one, other))
     return kernel(pairs.texts(rows[0][places], field), pairs.texts(rows[1][places], field))[which]
 
 

@@ -7,7 +7,8 @@ from copy import copy
 import numpy as np
 
 from matching.linkage.columns import SEPARATOR, RecordColumns
-from matching.linkage.hashing import Hashes, Indices, sorted_unique
+from matching.linkage.hashing import Indices, sorted_unique
+from matching.linkage.signs import Numbers
 
 
 class RowPairs:
@@ -16,14 +17,14 @@ class RowPairs:
     def __init__(self, columns: RecordColumns, left: Indices, right: Indices) -> None:
         self._columns = columns
         self._text: str | None = None
-        if columns.whole is not None:
-            self._rids = np.arange(len(columns), dtype=np.int64)
-            self.left, self.right = left, right
-            self._hashes = columns.whole[0]
-        else:
-            self._rids = sorted_unique(np.concatenate([left, right]))
-            self.left, self.right = np.searchsorted(self._rids, left), np.searchsorted(self._rids, right)
-            self._hashes = np.asfortranarray(columns.hashes(self._rids))
+        self.whole = columns.whole
+        if self.whole is not None:
+            self.left, self.right, self._hashes = left, right, self.whole.numbers
+            self.sources, self.flags = columns.sources, columns.all_flags
+            return
+        self._rids = sorted_unique(np.concatenate([left, right]))
+        self.left, self.right = np.searchsorted(self._rids, left), np.searchsorted(self._rids, right)
+        self._hashes = np.asfortranarray(columns.hashes(self._rids))
         self.sources = columns.sources[self._rids]
         self.flags = columns.flags(self._rids)
 
@@ -33,14 +34,14 @@ class RowPairs:
         some.left, some.right = self.left[at], self.right[at]
         return some
 
-    def hashes(self, field: int) -> tuple[Hashes, Hashes]:
-        """Return the hashes of one field on both sides of each pair."""
+    def hashes(self, field: int) -> tuple[Numbers, Numbers]:
+        """Return the hashes of one field on both sides of each pair; of a spread table the numbers of its values."""
         column = self._hashes[:, field]
         return column[self.left], column[self.right]
 
     def texts(self, rows: Indices, field: int) -> list[str]:
         """Return the values of one field of rows (as in `left` and `right`)."""
-        if self._columns.whole is not None:
+        if self.whole is not None:
             return self._columns.texts(rows, field)
         if self._text is None:
             self._text = self._columns.joined(self._rids)

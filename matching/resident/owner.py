@@ -19,12 +19,13 @@ import numpy.typing as npt
 from matching.changes import ConflictState, Delta, DeltaCounts, IdentityChange, RecordRow, SourceChange
 from matching.linkage.blocking import Blocker
 from matching.linkage.candidates import decode_pairs, encode_pairs
-from matching.linkage.comparisons import check_kinds, compare, compare_what_can_reach
+from matching.linkage.comparisons import check_kinds, compare
 from matching.linkage.constraints import SourceRules
 from matching.linkage.decisions import Decision, DecisionBook
 from matching.linkage.edges import model_tag
 from matching.linkage.hashing import Indices, sorted_unique
 from matching.linkage.model import LinkageModel
+from matching.linkage.reaching import ANYTHING, compare_what_can_reach
 from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
 from matching.linkage.scoring import Weights, score, total_weights
 from matching.linkage.similarity import Levels
@@ -51,9 +52,6 @@ from matching.resident.rows import (
 )
 from matching.resident.statements import Stated, Statements
 from schemas.identity import child_number
-
-_ANYTHING: Final = -(1 << 40)
-"""A weight that any pair reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +205,7 @@ class ResidentOwner:
         n_pairs = len(codes)
         left, right = decode_pairs(codes)
         shared = self._questions.asker.verified.shared(records.columns, records.verified, left, right)
-        missing = np.where(shared, _ANYTHING, model.review_floor - model.prior_weight)
+        missing = np.where(shared, ANYTHING, model.review_floor - model.prior_weight)
         at, levels = compare_what_can_reach(records.columns, left, right, model, missing)
         weights = total_weights(levels, model)
         kept = (weights >= model.review_floor) | shared[at]

@@ -50,6 +50,20 @@ def test_candidate_pairs_are_those_that_share_a_key_each_once(rows: list[tuple[s
     assert sorted(linked(columns, model(), chunk)) == expected
 
 
+@given(st.lists(values, max_size=12))
+def test_rules_told_again_by_other_names_bring_no_pair_twice(rows: list[tuple[str, ...]]) -> None:
+    columns = columns_of(model(), rows, ["s"] * len(rows))
+    rules = [BlockingRule(f"{rule.name} {i}", rule.parts) for i in range(4) for rule in model().blocking_rules]
+    many = replace(model(), blocking_rules=tuple(rules))
+    assert sorted(linked(columns, many, 7)) == sorted(linked(columns, model(), 7))
+
+
+def test_more_rules_than_a_word_has_bits_are_refused_for_a_whole_table() -> None:
+    columns, rules = columns_of(model(), [], []), tuple(BlockingRule(f"r{i}", ("given_name",)) for i in range(65))
+    with pytest.raises(ConfigurationError, match="65 blocking rules; a whole table is linked by 64 at most"):
+        list(candidate_pairs(columns, replace(model(), blocking_rules=rules)))
+
+
 @given(st.lists(values, max_size=25))
 def test_records_have_as_many_keys_as_their_alternates_make(rows: list[tuple[str, ...]]) -> None:
     columns = columns_of(model(), rows, ["s"] * len(rows))
