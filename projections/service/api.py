@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from projections.service import reads
+from projections.service.body_route import BodyRoute
 from projections.service.case import Asked, Read, Refusal, Unavailable
 from projections.service.cursor import CursorError
 from projections.service.decision import Action
@@ -115,8 +116,7 @@ def _add_health(api: FastAPI) -> None:
 
 
 def _add_search(api: FastAPI, service: Service) -> None:
-    @api.post("/v1/search", response_model=SearchAnswer, responses=ERRORS)
-    @policy(Action.SEARCH)
+    @_body_route(api, "/v1/search", Action.SEARCH, SearchAnswer)
     async def search(request: Request, body: SearchBody) -> Response:
         """Search for a child: exactly first, and only when nothing fits by names that sound alike or are misspelt."""
         terms = Terms(body.surname, body.forename, body.birth_date, body.postcode, body.child_number)
@@ -132,38 +132,42 @@ def _add_search(api: FastAPI, service: Service) -> None:
 
 
 def _add_records(api: FastAPI, service: Service) -> None:
-    def _add(path: str, action: Action, model: type[Any]) -> Callable[[Handler], Handler]:
-        def _register(handler: Handler) -> Handler:
-            api.post(path, response_model=model, responses=ERRORS)(policy(action)(handler))
-            return handler
-
-        return _register
-
-    @_add("/v1/open", Action.OPEN, RecordAnswer)
+    @_body_route(api, "/v1/open", Action.OPEN, RecordAnswer)
     async def open_record(request: Request, body: ChildBody) -> Response:
         """Open a child's record."""
         return await service.answer(request, _asked(Action.OPEN, body), reads.OpenRecord())
 
-    @_add("/v1/who-else", Action.WHO_ELSE, RecordAnswer)
+    @_body_route(api, "/v1/who-else", Action.WHO_ELSE, RecordAnswer)
     async def who_else(request: Request, body: ChildBody) -> Response:
         """List who else works with a child, and how to reach them."""
         return await service.answer(request, _asked(Action.WHO_ELSE, body), reads.OpenRecord(reads.INVOLVED))
 
-    @_add("/v1/changes", Action.CHANGES, ChangesAnswer)
+    @_body_route(api, "/v1/changes", Action.CHANGES, ChangesAnswer)
     async def changes(request: Request, body: ChangesBody) -> Response:
         """Tell which parts of a child's record changed since a cursor."""
         read = reads.Changes(key=service.cursor_key, cursor=body.cursor)
         return await service.answer(request, _asked(Action.CHANGES, body), read)
 
-    @_add("/v1/lineage", Action.LINEAGE, LineageAnswer)
+    @_body_route(api, "/v1/lineage", Action.LINEAGE, LineageAnswer)
     async def lineage(request: Request, body: ChildBody) -> Response:
         """Tell what became of a child number: merged, split or retired, when and why."""
         return await service.answer(request, _asked(Action.LINEAGE, body), reads.Lineage())
 
-    @_add("/v1/override", Action.OVERRIDE, RecordAnswer)
+    @_body_route(api, "/v1/override", Action.OVERRIDE, RecordAnswer)
     async def override(request: Request, body: OverrideBody) -> Response:
         """See behind a child's shield, once. This opens an investigation at once."""
         return await service.answer(request, _asked(Action.OVERRIDE, body, body.ground), reads.Override())
+
+
+def _body_route(api: FastAPI, path: str, action: Action, answer: type[Any]) -> Callable[[Handler], Handler]:
+    """Register what answers a POST whose JSON body says everything."""
+
+    def _register(handler: Handler) -> Handler:
+        route: dict[str, Any] = {"methods": ["POST"], "response_model": answer, "responses": ERRORS}
+        api.router.add_api_route(path, policy(action)(handler), route_class_override=BodyRoute, **route)
+        return handler
+
+    return _register
 
 
 def _asked(action: Action, body: ChildBody, ground: str | None = None) -> Asked:

@@ -10,9 +10,11 @@ create schema if not exists audit;
 create schema if not exists vault;
 revoke all on schema audit, vault from public;
 
+-- In plpgsql, which keeps the plan of a condition as long as this one: in SQL each insert would plan it anew.
 create or replace function audit.is_entry(entry jsonb) returns boolean
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-    select coalesce(
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+    return coalesce(
         jsonb_typeof(entry) = 'object'
         and entry - array['action', 'decision', 'who', 'mediator', 'purpose', 'reason', 'child', 'fields', 'query',
                           'results', 'refusal', 'policy', 'request'] = '{}'::jsonb
@@ -32,7 +34,8 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
         and (entry -> 'results' is null or entry ->> 'results' ~ '^[0-9]{1,7}$')
         and length(coalesce(entry ->> 'reason', '')) <= 500
         and length(entry::text) <= 10000,
-        false)
+        false);
+end
 $$;
 
 -- Committed entries that have no number yet. Never empty for long: `audit.healthy` counts the seconds.
