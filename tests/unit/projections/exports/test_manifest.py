@@ -6,7 +6,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from projections.exports.manifest import csv_bytes, signed_manifest, verify_manifest
-from projections.exports.specification import RECIPIENTS
 from schemas.errors import RejectedError
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -32,7 +31,3 @@ def test_a_changed_manifest_or_release_is_refused(manifest: bytes, data: bytes, 
     with pytest.raises(RejectedError) as refused:
         verify_manifest(manifest, data, KEY.public_key())
     assert refused.value.code == code
-
-
-def test_no_recipient_is_a_register_of_identities() -> None:
-    assert not [name for name in RECIPIENTS if "identity" in name or "register" in name or "passport" in name]
