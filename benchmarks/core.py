@@ -26,7 +26,7 @@ from benchmarks.measures import Measure, alone, beside_limit
 from matching.changes import SourceChange
 from matching.linkage.batch import cluster_pairs, score_pairs
 from matching.linkage.candidates import candidate_pairs
-from matching.linkage.columns import columns_of
+from matching.linkage.columns import SEPARATOR, columns_of
 from matching.linkage.comparisons import compare, untrained_comparison
 from matching.linkage.hashing import Indices
 from matching.linkage.model import BlockingRule, Field, LinkageModel
@@ -132,7 +132,7 @@ class Children:
 def changes_of(records: Iterator[tuple[str, str, tuple[str, ...], int]], n: int, start: int) -> list[SourceChange]:
     """Return the next n records as observed changes."""
     return [
-        SourceChange(key, source, "observed", 1, "f", start + i, f"e{start + i}", values)
+        SourceChange(key, source, "observed", 1, "f", start + i, f"e{start + i}", SEPARATOR.join(values))
         for i, (key, source, values, _) in zip(range(n), records)  # noqa: B905  the stream has no end
     ]
 
@@ -192,8 +192,10 @@ def bench_resident(model: LinkageModel, base: int, batch: int, batches: int) -> 
     for number in range(batches + 3):
         changes = changes_of(stream, batch - batch // 33, base + number * batch)
         for old in rng.sample(seen, batch // 33):
-            values = (*(old.values or ())[:5], f"{rng.randrange(1, 200)} NEW STREET", *(old.values or ())[6:])
-            changes.append(old._replace(version=2 + number, values=values, event_id=f"u{number}-{old.key}"))
+            values = (*old.values[:5], f"{rng.randrange(1, 200)} NEW STREET", *old.values[6:])
+            changes.append(
+                old._replace(version=2 + number, row=SEPARATOR.join(values), event_id=f"u{number}-{old.key}")
+            )
         begun = time.perf_counter()
         delta = owner.apply(changes, 10_000 + number)
         times.append(1000 * (time.perf_counter() - begun))

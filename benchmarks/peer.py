@@ -50,7 +50,7 @@ def table_of(path: Path, events: int) -> pd.DataFrame:
     newest: dict[str, tuple[str | None, ...]] = {}
     for batch in feed.batches(events, _BATCH):
         for change in map(reader.read, batch):
-            if change.values is None:
+            if change.row is None:
                 newest.pop(change.key, None)
             else:
                 # Splink compares one value a field: the first of several.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from matching.linkage.columns import SEPARATOR
 from matching.linkage.decisions import Decision
 from schemas.conflicts import ConflictKind
 
@@ -20,11 +21,11 @@ ConflictStep = Literal["opened", "changed", "closed"]
 class SourceChange(NamedTuple):
     """One source event, reduced to what linkage needs.
 
-    `version` and `fingerprint` order the versions of one record; `ingested_at` is in µs. `values` are the normalised
-    values in the order of `LinkageModel.fields` ("" = missing, alternates joined by "|"), given when the kind is
-    observed; `merged_into` is the surviving record's key, given when the kind is merged. `authority` is the responsible
-    one that the source names, `verified` the numbers that it has verified (`marks.VERIFIED`): neither is compared.
-    A change of kind "erased" is made of a decision, never of a source event.
+    `version` and `fingerprint` order the versions of one record; `ingested_at` is in µs. `row` are the normalised
+    values in the order of `LinkageModel.fields` ("" = missing, alternates joined by "|"), joined by SEPARATOR, given
+    when the kind is observed; `merged_into` is the surviving record's key, given when the kind is merged. `authority`
+    is the responsible one that the source names, `verified` the numbers that it has verified (`marks.VERIFIED`):
+    neither is compared. A change of kind "erased" is made of a decision, never of a source event.
     """
 
     key: str
@@ -34,10 +35,15 @@ class SourceChange(NamedTuple):
     fingerprint: str
     ingested_at: int
     event_id: str
-    values: tuple[str, ...] | None = None
+    row: str | None = None
     merged_into: str | None = None
     authority: str = ""
     verified: int = 0
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values one by one, none unless the kind is observed."""
+        return () if self.row is None else tuple(self.row.split(SEPARATOR))
 
 
 class RecordRow(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import msgspec
 
 from matching.changes import ChangeKind, SourceChange
+from matching.linkage.columns import SEPARATOR
 from matching.linkage.marks import with_birth_order
 from matching.linkage.model import LinkageModel
 from matching.linkage.normalise import ALTERNATE, FOLDERS, fold_full_name, join_alternates, placeholder_birth_order
@@ -230,7 +231,7 @@ class ChangeReader:
             event.fingerprint,
             round(event.ingested_at.timestamp() * 1_000_000),
             event.event_id,
-            self._in_order(values) if kind == "observed" else None,
+            SEPARATOR.join(self._in_order(values)) if kind == "observed" else None,
             _survivor(event) if kind == "merged" else None,
             data.responsible_authority or "",
             marks,

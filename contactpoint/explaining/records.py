@@ -96,7 +96,7 @@ def known_at(
     reader = ChangeReader(model)
     places = [(each.topic, each.part, each.log_offset) for each in live]
     changes = [reader.read(message.value) for message in read_places(kafka, places) if not message.erased]
-    compared = [(each.key, each.source, each.values or (), each.verified) for each in changes]
+    compared = [(each.key, each.source, each.values, each.verified) for each in changes]
     merges = _merges(history.records, at)
     among = evidence_among(model, compared, *stated(decision_book(held, at), merges, step.members))
     evidence = connected_as(among, [range(len(compared))])

@@ -130,8 +130,8 @@ def simulated_records(model: LinkageModel, children: int, seed: int) -> Records:
         held = newest.get(change.key)
         if held is None or (change.version, change.fingerprint) > (held[0].version, held[0].fingerprint):
             newest[change.key] = (change, event.child)
-    live = [(change, child) for change, child in newest.values() if change.values is not None]
-    columns = columns_of(model, [change.values or () for change, _ in live], [change.source for change, _ in live])
+    live = [(change, child) for change, child in newest.values() if change.row is not None]
+    columns = columns_of(model, [change.values for change, _ in live], [change.source for change, _ in live])
     marks = np.array([change.verified for change, _ in live], np.uint8)
     return Records([change.key for change, _ in live], columns, marks, [child for _, child in live])
 

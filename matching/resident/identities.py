@@ -194,14 +194,13 @@ class _Causes:
     def of(self, founder: int, members: list[int], origins: list[int]) -> tuple[str, ...]:
         """Return the causes of a cluster's change, sorted."""
         before, events = self._change.before, self._change.events
-        own = [event for rid in members if rid in events for event in events[rid]]
-        for origin in origins:
-            own += [event for rid in before[origin] if rid in events for event in events[rid]]
+        rids = set(members).union(*[before[origin] for origin in origins])
         for successor in self._change.moved.get(founder, ()):
-            own += self._events_of(self._change.after[successor])
-        if len(own) == 1:
-            return (own[0],)
-        return tuple(sorted(set(own))) if own else self._of_region(founder)
+            rids.update(self._change.after[successor])
+        own = [events[rid] for rid in rids if rid in events]
+        if len(own) == 1 and len(own[0]) == 1:
+            return own[0]
+        return tuple(sorted({event for each in own for event in each})) if own else self._of_region(founder)
 
     def _events_of(self, records: Iterable[int]) -> list[str]:
         events = self._change.events

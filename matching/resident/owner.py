@@ -139,9 +139,9 @@ class ResidentOwner:
         change = Regrouping(events=fold.events)
         ended = np.array(fold.ended, np.int64)
         self.clusters.regroup(region.nodes, resolution.labels, ended, stated.lives, change)
-        collect_evidence(change, region, resolution.labels, records, lambda a, b: self._levels(found, a, b))
         numbers = numbers_of(change, records)
         renamed = self.clusters.adopt(change)
+        collect_evidence(change, region, former, records, lambda a, b: self._levels(found, a, b))
         numbers.work_out(set(records.founders[fold.compared].tolist()))
         touched = Touched(region, stated, resolution, former[former != NO_CLUSTER], np.array(fold.compared, np.int64))
         renewed = self._questions.renew(

@@ -200,7 +200,7 @@ class RecordTable:
         self.authorities.put(new, [text if is_live else "" for text, is_live in zip(authorities, live, strict=True)])
         fold.events.update(zip(rids, zip(events, strict=True), strict=True))
         fold.compared.extend(compress(rids, live))
-        fold.rows.extend([SEPARATOR.join(change.values or ()) for change in compress(fresh, live)])
+        fold.rows.extend([change.row or "" for change in compress(fresh, live)])
         if several or "merged" in kinds:
             for rid, change in zip(rids, fresh, strict=True):
                 if change.key in several or change.kind == "merged":
@@ -224,7 +224,7 @@ class RecordTable:
 
     def _update_plain(self, stored: _Stored, change: SourceChange, fold: Fold) -> None:
         """Do what `_update` does for a change that `_is_plain`, all but what `_take_newest` does for many at once."""
-        row = SEPARATOR.join(change.values or ())
+        row = change.row or ""
         fold.events[stored.rid] = (change.event_id,)
         if (row, change.authority, change.verified) == (stored.row, stored.authority, stored.verified):
             fold.relabelled.append(stored.rid)
@@ -264,7 +264,7 @@ class RecordTable:
             self.versions[rid], self.fingerprints[rid] = change.version, change.fingerprint
             self.live[rid] = live = change.kind == "observed"
             events.append(change.event_id)
-            row = SEPARATOR.join(change.values or ()) if live else self.blank
+            row = (change.row or "") if live else self.blank
             same = (row, change.authority, change.verified) == (stored.row, stored.authority, stored.verified)
             self.authorities[rid], self.verified[rid] = change.authority, change.verified
         if not events:

@@ -185,30 +185,30 @@ class Clusters:
 def collect_evidence(
     change: Regrouping,
     region: Region,
-    labels: Labels,
+    former: npt.NDArray[np.int32],
     records: RecordTable,
     levels_of: Callable[[Indices, Indices], Levels],
 ) -> None:
-    """Add to the regrouping the region's edges between records that are one child now and were not before."""
-    former = records.founders[region.nodes]
-    together = labels[region.left] == labels[region.right]
+    """Add to an adopted regrouping the edges between records that are one child now and were not before.
+
+    `former` are the founders that the region's nodes had.
+    """
+    left, right = region.nodes[region.left], region.nodes[region.right]
     apart = (former[region.left] != former[region.right]) | (former[region.left] == NO_CLUSTER)
-    chosen = np.flatnonzero(together & apart)
-    left, right = region.nodes[region.left[chosen]], region.nodes[region.right[chosen]]
-    founder_of = {rid: founder for founder, members in change.after.items() for rid in members}
+    chosen = np.flatnonzero(apart & (records.founders[left] == records.founders[right]))
+    left, right = left[chosen], right[chosen]
     keys, evidence = records.keys, change.evidence
     pairs = zip(
-        left.tolist(),
-        right.tolist(),
+        records.founders[left].tolist(),
+        map(keys.__getitem__, left.tolist()),
+        map(keys.__getitem__, right.tolist()),
         region.weights[chosen].tolist(),
         zip(*levels_of(left, right).T.tolist(), strict=True),
         strict=True,
     )
-    for rid, other, weight, levels in pairs:
-        first, second = keys[rid], keys[other]
-        if first > second:
-            first, second = second, first
-        evidence.setdefault(founder_of[rid], []).append(EvidencePair(first, second, weight, levels))
+    for founder, one, other, weight, levels in pairs:
+        pair = EvidencePair(one, other, weight, levels) if one < other else EvidencePair(other, one, weight, levels)
+        evidence.setdefault(founder, []).append(pair)
     for found in evidence.values():
         if len(found) > 1:
             found.sort(key=_strongest_first)

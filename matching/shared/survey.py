@@ -11,7 +11,7 @@ import numpy as np
 
 from matching.changes import RecordRow, SourceChange
 from matching.linkage.blocking import Blocker
-from matching.linkage.columns import SEPARATOR, RecordColumns
+from matching.linkage.columns import RecordColumns
 from matching.linkage.comparisons import compare
 from matching.linkage.hashing import Hashes, Indices, sorted_unique
 from matching.linkage.marks import VERIFIED, VerifiedNumbers
@@ -150,8 +150,7 @@ def contents_of(rows: Iterable[RecordRow]) -> list[Content]:
 
 def content_of(change: SourceChange, rid_of: Mapping[str, int]) -> Content:
     """Return the content that an observation states."""
-    features = SEPARATOR.join(change.values or ()).encode()
-    return Content(rid_of[change.key], change.event_id, change.source, features)
+    return Content(rid_of[change.key], change.event_id, change.source, (change.row or "").encode())
 
 
 def _order(change: SourceChange) -> tuple[int, str, bool]:

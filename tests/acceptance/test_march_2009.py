@@ -11,6 +11,7 @@ from itertools import permutations
 import pytest
 
 from matching.changes import IdentityChange, SourceChange
+from matching.linkage.columns import SEPARATOR
 from matching.linkage.decisions import Decision
 from matching.resident.owner import ResidentOwner
 from matching.stage.model_file import read_model
@@ -48,7 +49,7 @@ SHIELD = Decision("shield", "shield", 1, ("school-1:1", "health-1:1"))
 
 
 def observed(key: str, **values: str) -> SourceChange:
-    row = tuple({**KNOWN, **values}[field.name] for field in MODEL.fields)
+    row = SEPARATOR.join({**KNOWN, **values}[field.name] for field in MODEL.fields)
     return SourceChange(key, key.partition(":")[0], "observed", 1, f"{row}", ord(key[0]), f"event {key}", row)
 
 
@@ -113,7 +114,7 @@ def test_a_held_child_is_released_by_a_person_and_only_by_a_person_with_that_rig
 def test_a_shield_that_protects_no_record_any_more_is_asked_about() -> None:
     owner = ResidentOwner(MODEL)
     owner.apply(CHILD, 1, [SHIELD])
-    gone = [each._replace(kind="withdrawn", version=2, values=None) for each in CHILD]
+    gone = [each._replace(kind="withdrawn", version=2, row=None) for each in CHILD]
     (opened,) = owner.apply(gone, 2).conflicts
     assert (opened.step, opened.state.kind, opened.state.decisions) == ("opened", "shield_in_doubt", ("shield",))
     assert opened.state.shielded

@@ -9,6 +9,7 @@ import pytest
 
 from connectors.postgres import connect
 from matching.changes import SourceChange
+from matching.linkage.columns import SEPARATOR
 from matching.linkage.decisions import Decision
 from matching.shared.linker import SharedLinker
 from schemas.settings import PostgresSettings
@@ -32,9 +33,8 @@ def workers(store: SharedStore) -> list[SharedLinker]:
 
 
 def observed(key: str, values: tuple[str, ...], version: int = 1) -> SourceChange:
-    return SourceChange(
-        key, key.partition(":")[0], "observed", version, f"f{values}", version, f"{key}/{version}", values
-    )
+    row, source = SEPARATOR.join(values), key.partition(":")[0]
+    return SourceChange(key, source, "observed", version, f"f{values}", version, f"{key}/{version}", row)
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def test_a_shield_protects_somebody_while_any_record_that_it_names_is_live(
     first, second, _ = workers
     first.link([observed("a:1", ANNA), observed("b:1", BEN)], [])
     first.link([], [], (), [Decision("s", "shield", 1, ("a:1", "b:1"))])
-    second.link([observed(withdrawn, (), 2)._replace(kind="withdrawn", values=None)], [])
+    second.link([observed(withdrawn, (), 2)._replace(kind="withdrawn", row=None)], [])
     assert not store.conflicts()
 
 

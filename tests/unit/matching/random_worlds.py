@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from matching.changes import ChangeKind, SourceChange
+from matching.linkage.columns import SEPARATOR
 from matching.linkage.decisions import Decision, DecisionKind
 from tests.unit.matching.worlds import DATES, DAYS, GIVEN, KEYS, NUMBERS, POSTCODES, SURNAMES
 
@@ -27,7 +28,7 @@ def _change(i: int, rng: random.Random, kind: ChangeKind, person: tuple[str, ...
         into = rng.choice(KEYS)
     elif kind == "observed":
         field = rng.randrange(10)  # every other record has one value of its own
-        row = tuple(rng.choice(_POOLS[f]) if f == field else value for f, value in enumerate(person))
+        row = SEPARATOR.join(rng.choice(_POOLS[f]) if f == field else value for f, value in enumerate(person))
         authority, verified = rng.choice(("", "north", "south")), rng.randrange(2)
     fingerprint = f"{kind}{into}{row}{authority}{verified}"
     event_id, at = f"{key} {version} {fingerprint} {i}", rng.randrange(7)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from matching import features
 from matching.changes import SourceChange
 from matching.features import FIELDS, ChangeReader
+from matching.linkage.columns import SEPARATOR
 from matching.linkage.marks import birth_order, with_birth_order
 from matching.linkage.model import Field, LinkageModel
 from matching.linkage.normalise import fold_identifier
@@ -43,7 +44,6 @@ def observed(**data: Any) -> RecordObserved:
 
 def value_of(field: str, **data: Any) -> str:
     values = READER.read(encode(observed(**data)).value).values
-    assert values is not None
     return values[list(FIELDS).index(field)]
 
 
@@ -56,17 +56,19 @@ def test_the_golden_event_gives_the_values_that_linkage_compares() -> None:
         fingerprint="00ff",
         ingested_at=1_772_443_200_000_000,
         event_id="749292ed502ac5e832bc6a6d04f9952a",
-        values=(
-            "ZOE",
-            "ONEILL ADEWALE|SMITH",
-            "20141103",
-            "F",
-            "",  # ZZ99 is the code for "no postcode known"
-            "12 MILL LANE WESTBURY EXAMPLETON",
-            "GRACE ADEWALE",
-            "9990001006",
-            "B801200005001",
-            "1000000019",
+        row=SEPARATOR.join(
+            (
+                "ZOE",
+                "ONEILL ADEWALE|SMITH",
+                "20141103",
+                "F",
+                "",  # ZZ99 is the code for "no postcode known"
+                "12 MILL LANE WESTBURY EXAMPLETON",
+                "GRACE ADEWALE",
+                "9990001006",
+                "B801200005001",
+                "1000000019",
+            )
         ),
         authority="801",
         verified=with_birth_order(1, 2),
@@ -85,7 +87,7 @@ def test_every_record_event_becomes_the_change_that_it_describes(event: AnyRecor
         assert change.event_id == event.event_id
         assert f"record.{change.kind}" == event.event_type
         assert change.ingested_at == (event.ingested_at - EPOCH) // (datetime.resolution)
-        assert (change.values is not None) == (change.kind == "observed")
+        assert (change.row is not None) == (change.kind == "observed")
 
 
 def _survives(event: AnyRecordEvent) -> bool:

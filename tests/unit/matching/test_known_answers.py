@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from matching.changes import Delta, SourceChange
+from matching.linkage.columns import SEPARATOR
 from matching.linkage.decisions import Decision
 from matching.linkage.model import BlockingRule, LinkageModel, TwinRule
 from matching.resident.owner import ResidentOwner
@@ -24,7 +25,8 @@ A, B, C, D, E = (child_number(f"{letter}:1") for letter in "abcde")
 
 def observed(key: str, values: tuple[str, ...], version: int = 1, verified: int = 0) -> SourceChange:
     at = ord(key[0])  # a is the eldest
-    made = SourceChange(key, key.partition(":")[0], "observed", version, f"f{values}", at, f"{key}/{version}", values)
+    row, source = SEPARATOR.join(values), key.partition(":")[0]
+    made = SourceChange(key, source, "observed", version, f"f{values}", at, f"{key}/{version}", row)
     return made._replace(verified=verified)
 
 

@@ -93,7 +93,7 @@ def test_a_new_identity_goes_on_like_any_child() -> None:
 @pytest.mark.parametrize(("loser", "lives"), [("a:1", ["b:1", "z:1"]), ("b:1", ["a:1", "z:1"])])
 def test_what_is_severed_stays_so_when_a_source_merges_a_record_of_either_life(loser: str, lives: list[str]) -> None:
     story = Story().then(*TOGETHER, severed("a:1", "b:1")).then(observed("z:1", ANNA, verified=1))
-    into = observed(loser, (), 2)._replace(kind="merged", values=None, merged_into="z:1")
+    into = observed(loser, (), 2)._replace(kind="merged", row=None, merged_into="z:1")
     story.then(into)
     former, new = sorted(lives) if loser == "b:1" else reversed(lives)
     assert story.children == {child_number(former): (former,), fresh(new): (new,)}

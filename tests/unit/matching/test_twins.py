@@ -120,7 +120,7 @@ def test_twins_come_out_the_same_in_whatever_order_their_records_arrive() -> Non
 
 def test_when_the_source_no_longer_holds_both_nothing_tells_them_apart() -> None:
     story = Story(WORLD).then(*TWINS, *OTHERS)
-    gone = [each._replace(kind="withdrawn", version=2, values=None) for each in TWINS]
+    gone = [each._replace(kind="withdrawn", version=2, row=None) for each in TWINS]
     assert len(story.then(*gone).children) == 1
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from matching.changes import ChangeKind, ConflictState, Delta, RecordRow, SourceChange
 from matching.linkage.batch import link_all, score_pairs
-from matching.linkage.columns import columns_of
+from matching.linkage.columns import SEPARATOR, columns_of
 from matching.linkage.comparisons import untrained_comparison
 from matching.linkage.constraints import Constraints
 from matching.linkage.decisions import Decision, DecisionBook, DecisionKind
@@ -95,7 +95,7 @@ def logs(draw: st.DrawFn, most_records: int = 14, most_changes: int = 40) -> lis
     for i in range(draw(st.integers(1, most_changes))):
         key, kind, version = draw(st.sampled_from(keys)), draw(kinds), draw(st.integers(1, 6))
         into = draw(st.sampled_from(keys)) if kind == "merged" else None
-        row = draw(values) if kind == "observed" else None
+        row = SEPARATOR.join(draw(values)) if kind == "observed" else None
         # As the codec makes them: the fingerprint is a function of what the event says, the id of all of it.
         fingerprint = f"{kind}{into}{row}"
         event_id = f"{key} {version} {fingerprint} {i}"
@@ -173,7 +173,7 @@ def judged(changes: Sequence[SourceChange], decisions: Sequence[Decision], world
         at = book.erased[c.key][1] if c.key in book.erased else c.ingested_at
         first[c.key] = min(first.get(c.key, at), at)
     live = [
-        LiveRecord(key, c.source, c.values or (), first[key], c.authority, c.verified)
+        LiveRecord(key, c.source, c.values, first[key], c.authority, c.verified)
         for key, c in newest(kept).items()
         if c.kind == "observed"
     ]
@@ -196,7 +196,7 @@ def one_batch(changes: Sequence[SourceChange], world: LinkageModel) -> dict[str,
     keys = sorted(live, reverse=True)
     if not keys:
         return {}
-    columns = columns_of(world, [live[k].values or () for k in keys], [live[k].source for k in keys])
+    columns = columns_of(world, [live[k].values for k in keys], [live[k].source for k in keys])
     must = np.array([(keys.index(a), keys.index(b)) for a, b in _merged_pairs(changes, live)], np.int64).reshape(-1, 2)
     clusters = link_all(columns, world, Constraints(must_link=must), keys).clusters.tolist()
     first = {key: min(c.ingested_at for c in changes if c.key == key) for key in keys}
@@ -211,7 +211,7 @@ def one_batch(changes: Sequence[SourceChange], world: LinkageModel) -> dict[str,
 def batch_edges(changes: Iterable[SourceChange], world: LinkageModel) -> dict[tuple[str, str], int]:
     """Return the weights of all candidate pairs at or above the review floor that one batch run finds."""
     live = sorted((c for c in newest(changes).values() if c.kind == "observed"), key=lambda c: c.key)
-    pairs, _ = score_pairs(columns_of(world, [c.values or () for c in live], [c.source for c in live]), world)
+    pairs, _ = score_pairs(columns_of(world, [c.values for c in live], [c.source for c in live]), world)
     found = zip(pairs.left.tolist(), pairs.right.tolist(), pairs.weights.tolist(), strict=True)
     return {(live[a].key, live[b].key): weight for a, b, weight in found}
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matching.changes import FormerChild, IdentityChange, RowLabel, SourceChange
+from matching.linkage.columns import SEPARATOR
 from matching.linkage.explain import explain_pair
 from matching.linkage.model import LinkageModel, SourcePolicy
 from matching.resident.owner import ResidentOwner
@@ -74,9 +75,8 @@ PLAIN = model(policies=())
 
 def observed(key: str, values: tuple[str, ...], version: int = 1, at: int | None = None) -> SourceChange:
     arrival = version if at is None else at
-    return SourceChange(
-        key, key.partition(":")[0], "observed", version, f"f{values}", arrival, f"{key}/{version}", values
-    )
+    row, source = SEPARATOR.join(values), key.partition(":")[0]
+    return SourceChange(key, source, "observed", version, f"f{values}", arrival, f"{key}/{version}", row)
 
 
 def withdrawn(key: str, version: int) -> SourceChange:
