@@ -78,7 +78,9 @@ def history_command(
     """Show the audit trail of a child: every change of membership, and which source event caused it."""
     with asked(who, "unmasked", "history", child=child) as question:
         found = AuditReader(question.connection).history(question.number(child))
-        question.sight().demand_right({step.record_key for step in found.records})
+        sight = question.sight()
+        sight.demand_right({step.record_key for step in found.records})
+        sight.demand_right_to(found.child_number, found.identity)
         question.showing(step.child_number for step in found.identity)
     if output is Output.JSON:
         show(output, asdict(found))
@@ -116,19 +118,22 @@ def lineage_command(
 ) -> None:
     """Say where a child number leads: its successors with date and cause, to the numbers in use now.
 
-    Nothing leads from a former identity to a new one.
+    Nothing leads from a former identity to a new one, unless --with-right is given.
     """
     from contactpoint.explaining.numbers import lineage_answer
 
     with asked(who, "read_lineage", child=number) as question:
         number = question.number(number)
-        found = lineage_answer(question.connection, read_decisions(question.kafka), number)
-        question.showing(found["current"])
+        made = read_decisions(question.kafka)
+        found = lineage_answer(question.connection, made, number, with_right=question.right)
+        question.showing([*found["current"], *found.get("other lives", ())])
     if output is Output.JSON:
         show(output, found)
         return
     show(output, found["steps"], f"lineage of {number}")
     console.print(f"in use now: {', '.join(found['current']) or 'none: its last record ended'}")
+    if found.get("other lives"):
+        console.print(f"severed from: {', '.join(found['other lives'])}")
 
 
 class _Told(NamedTuple):
@@ -186,8 +191,9 @@ def _explain_then(question: Asked, who: str, at: datetime) -> _Told:
     from contactpoint.explaining.records import known_at
 
     decisions = read_decisions(question.kafka)
-    known = known_at(question.connection, question.kafka, model_files(), decisions, (question.number(who), at))
-    return _Told(tree_answer(known, question.sight(decisions), at), draw_tree, _tell_tree)
+    seen = question.sight(decisions)
+    known = known_at(question.connection, question.kafka, model_files(), decisions, seen, (question.number(who), at))
+    return _Told(tree_answer(known, seen, at), draw_tree, _tell_tree)
 
 
 def _tell_tree(found: Answer) -> None:
@@ -207,7 +213,7 @@ def _explain_change(question: Asked, who: str, other: str | None, at: datetime |
     seen = question.sight(decisions)
     children = [question.number(each) for each in (who, other) if each is not None]
     if at is not None:
-        known = known_at(connection, question.kafka, model_files(), decisions, (children[0], at))
+        known = known_at(connection, question.kafka, model_files(), decisions, seen, (children[0], at))
     else:
         known = known_now(connection, model_in_use(connection), decisions, list(dict.fromkeys(children)))
     if other is None:

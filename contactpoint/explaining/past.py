@@ -36,6 +36,7 @@ def entry_at(
     history = AuditReader(connection).history(child)
     members = membership_at(history, child, at).members
     sight.demand_right(members)
+    sight.demand_right_to(child, history.identity)
     newest = newest_at(history.records, at)
     batch = Batch()
     _add_records(batch, kafka, [newest[key] for key in members if key in newest])

@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 
 from connectors.kafka import read_places
 from connectors.postgres import wrap_errors
+from contactpoint.explaining.sight import Sight
 from contactpoint.explaining.statements import decision_book, stated
 from contactpoint.model_tools.files import ModelFiles
 from matching.changes import RecordRow
@@ -79,15 +80,17 @@ def known_at(
     kafka: KafkaSettings,
     models: ModelFiles,
     decisions: Iterable[DecisionEvent],
+    sight: Sight,
     when: tuple[str, datetime],
 ) -> Known:
     """Return what was known of a child (its number) at a time, read again from the log.
 
     What had been received by then counts, under the model that had decided the membership and the decisions that were
-    in force. Raises RejectedError when the number was not in use then.
+    in force. Raises RejectedError when the number was not in use then, or needs a right that `sight` has not.
     """
     child, at = when
     history = AuditReader(connection).history(child)
+    sight.demand_right_to(child, history.identity)
     step = membership_at(history, child, at)
     model = models.of(step.model)
     held = list(decisions)

@@ -22,9 +22,11 @@ from matching.linkage.explain import hidden_comparisons
 from matching.linkage.model import LinkageModel
 from matching.sql import QUERIES
 from projections.audit_trail.lineage import Severance
+from projections.audit_trail.reader import IdentityStep
 from projections.review.reader import ReviewReader
 from schemas.decisions import DecisionEvent, ShieldSet
 from schemas.errors import RejectedError
+from schemas.identity import child_number
 from schemas.in_force import in_force
 from schemas.settings import KafkaSettings
 from schemas.visibility import VISIBLE_UNDER_SHIELD
@@ -65,6 +67,18 @@ class Sight:
         for each in () if self.with_right else self.severances:
             if not named.isdisjoint(each.former) and not named.isdisjoint(each.current):
                 raise RejectedError("right_needed", _RIGHT_NEEDED)
+
+    def demand_right_to(self, number: str, steps: Iterable[IdentityStep]) -> None:
+        """Raise the same RejectedError for a number from before a severance that had records of the new identity.
+
+        A new identity has another number than its founder's own; its records would lead from the one to the other.
+        """
+        own = [step for step in steps if step.child_number == number]
+        if self.with_right or all(child_number(step.founder or "") != number for step in own):
+            return
+        ever = {key for step in own for key in (*step.members, *(key for _, keys in step.before for key in keys))}
+        if any(not ever.isdisjoint(each.current) for each in self.severances):
+            raise RejectedError("right_needed", _RIGHT_NEEDED)
 
 
 EVERYTHING = Sight(frozenset(), with_right=True)

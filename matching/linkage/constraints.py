@@ -99,13 +99,14 @@ def constrain(
                 shielded += rows
             if (own := lives_among(part, decisions.lives)) != NO_LIVES:
                 lives.update(dict.fromkeys(rows, own))
-    cannot = [
+    named = {
         (position[a], position[b])
         for a in (position if decisions.cannot else ())
         for b in decisions.cannot.others(a)
-        if a < b and b in position
-    ]
-    cannot += [(row, other) for row, other, _ in severed_pairs(lives)]
+        if b in position
+    }
+    named.update((row, other) for row, other, _ in severed_pairs(lives))
+    cannot = sorted({(min(pair), max(pair)) for pair in named})
     return Constraints(chain_pairs(must), np.array(cannot, np.int64).reshape(-1, 2)), overruled, shielded, lives
 
 

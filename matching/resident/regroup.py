@@ -97,11 +97,13 @@ class Clusters:
         groups = self._groups(nodes, labels)
         former = self._records.founders[groups.members]
         former_of_ended = self._records.founders[ended]
-        renamed = self._rename(groups, lives, {*former.tolist(), *former_of_ended.tolist()})
+        renamed = self._rename(groups, lives, np.concatenate([former, former_of_ended]))
         founders, starts = groups.founders.tolist(), groups.starts.tolist()
         ends = [*starts[1:], len(groups.members)]
         members, former_list = groups.members.tolist(), former.tolist()
-        unchanged = _unchanged(groups, former, former_of_ended) & ~np.isin(groups.founders, list(renamed))
+        unchanged = _unchanged(groups, former, former_of_ended)
+        if renamed:
+            unchanged &= ~np.isin(groups.founders, list(renamed))
         touched = former[np.repeat(~unchanged, np.diff(groups.starts, append=len(former)))]
         before = self.members(sorted_unique(touched[touched != NO_CLUSTER].astype(np.int64)))
         for i in np.flatnonzero(~unchanged).tolist():
@@ -120,7 +122,9 @@ class Clusters:
         for origin in renamed.keys() & change.before.keys():
             change.rename(origin, renamed[origin])
 
-    def _rename(self, groups: Groups, lives: Mapping[int, Lives], before: set[int]) -> dict[int, tuple[str, ...]]:
+    def _rename(
+        self, groups: Groups, lives: Mapping[int, Lives], before: npt.NDArray[np.int32]
+    ) -> dict[int, tuple[str, ...]]:
         """Give the new clusters their severances; return what founders had `before` of which that changes."""
         adopted = self._records.adopted
         if not lives and not adopted:
@@ -128,7 +132,7 @@ class Clusters:
         sizes = np.diff(groups.starts, append=len(groups.members))
         founder_of = dict(zip(groups.members.tolist(), np.repeat(groups.founders, sizes).tolist(), strict=True))
         now = new_identities((founder_of[rid], own) for rid, own in lives.items())
-        was = {founder: adopted.pop(founder) for founder in before & adopted.keys()}
+        was = {founder: adopted.pop(founder) for founder in set(before.tolist()) & adopted.keys()}
         adopted.update(now)
         return {each: was.get(each, ()) for each in {*was, *now} if was.get(each) != now.get(each)}
 
@@ -139,8 +143,10 @@ class Clusters:
         came = np.array([rid for members in change.after.values() for rid in members], np.int64)
         sizes = [len(members) for members in change.after.values()]
         founders = np.repeat(np.fromiter(change.after, np.int32, len(change.after)), sizes)
-        same = (records.founders[came] == founders) & ~np.isin(~founders, list(change.renamed))
-        renamed: list[int] = came[~same].tolist()
+        other = records.founders[came] != founders
+        if change.renamed:
+            other |= np.isin(~founders, list(change.renamed))
+        renamed: list[int] = came[other].tolist()
         records.founders[gone] = NO_CLUSTER
         records.following[gone] = gone
         records.founders[came] = founders

@@ -2,7 +2,7 @@
 
 A decision `decision.severed` names the records of a former identity and those of the new one. A step from a number is
 cut when its records are on one side and those of a successor on the other. While a successor of a named record is not
-known yet, nothing is shown.
+known yet, nothing is shown. What is left looks like any other step: nothing shows that a severance is behind it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def lineage_changes(
         steps.update((step.event_id, _scrub(step, decided.floors)) for step in stored if step.event_id not in steps)
     severs = around.severances or any(ruling.kind == SEVERED for ruling in decided.fresh.values()) or decided.severed
     if not severs:
-        return [ShownStep(step, step.successors) for step in steps.values()]
+        return [ShownStep(step, step) for step in steps.values()]
     children = {*identities, *(step.child_number for step in steps.values())}
     if decided.severed:
         children.update(state.children_of(decided.severed))
@@ -95,21 +95,26 @@ def _shown(
     force that name any record of either.
     """
     if not severances:
-        return [ShownStep(step, step.successors) for step in steps]
+        return [ShownStep(step, step) for step in steps]
     sides = _sides(severances)
     left: dict[str, Sides] = {}
     for step in others:
         left[step.child_number] = left.get(step.child_number, _NONE) | _of(step.records, sides)
-    return [_shown_step(step, identities, left, sides) for step in steps]
+    made = {ruling.event_id for ruling in severances}
+    return [ShownStep(step, _shown_step(_without(step, made), identities, left, sides)) for step in steps]
+
+
+def _without(step: LineageStep, causes: Collection[str]) -> LineageStep:
+    return step._replace(causes=tuple(each for each in step.causes if each not in causes))
 
 
 def _shown_step(
     step: LineageStep, identities: Mapping[str, IdentityVersion], left: Mapping[str, Sides], sides: Mapping[str, Sides]
-) -> ShownStep:
+) -> LineageStep | None:
     own = identities.get(step.child_number)
     here = _of(step.records, sides) | _of(own.members if own else (), sides)
     if not here:
-        return ShownStep(step, step.successors)
+        return step
     kept = []
     for successor in step.successors:
         there = identities.get(successor)
@@ -118,7 +123,13 @@ def _shown_step(
         now = _of(there.members, sides) or left.get(successor, _NONE)
         if not any((event, _other(side)) in now for event, side in here):
             kept.append(successor)
-    return ShownStep(step, tuple(kept))
+    if len(kept) == len(step.successors):
+        return step
+    in_use = own is not None and own.members
+    if in_use and not kept:
+        return None
+    kind = step.kind if in_use or len(kept) > 1 else ("retired", "merged")[len(kept)]
+    return step._replace(kind=kind, successors=tuple(kept), causes=())
 
 
 def _sides(severances: Iterable[Ruling]) -> Mapping[str, Sides]:

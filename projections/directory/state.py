@@ -81,10 +81,10 @@ class LineageStep(NamedTuple):
 
 
 class ShownStep(NamedTuple):
-    """A step and the successors that are published: none that a severed identity would be connected with."""
+    """A step and how it is published: without what a severance cuts, and not at all where nothing else is in it."""
 
     step: LineageStep
-    successors: tuple[str, ...]
+    shown: LineageStep | None
 
 
 class Membership(NamedTuple):

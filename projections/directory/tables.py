@@ -180,14 +180,14 @@ def _entry_row(row: EntryRow) -> tuple[Any, ...]:
 
 
 def _lineage_row(shown: ShownStep) -> tuple[Any, ...]:
-    step = shown.step
+    step, told = shown
     return (
         *step[:4],
         array_text(step.successors),
         array_text(step.causes),
         step.decided_at,
         array_text(step.records),
-        array_text(shown.successors),
+        *((told.kind, array_text(told.successors), array_text(told.causes)) if told else (None, None, None)),
     )
 
 

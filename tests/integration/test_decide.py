@@ -11,6 +11,8 @@ from typer.testing import Result
 
 from connectors.decisions import read_decisions
 from connectors.kafka import EventProducer
+from connectors.postgres import connect
+from contactpoint.erasing.order import Approval, order_erasure
 from projections.access.log import set_limits
 from schemas.codec import encode
 from schemas.decisions import CannotLinkDecided, DecisionRetracted
@@ -104,9 +106,27 @@ def _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(
     for question in (("explain", former[0], new[0]), ("explain", here, there, "--join"), ("history", number)):
         assert "needs the right" in str(run(line, *question).exception)
     right = ("--with-right", "shielded")
+    assert "severed" not in json.dumps(ask(line, "lineage", number)), "nor does a cause tell of it"
+    assert {here, there} <= {*ask(line, "lineage", number, *right)["other lives"]}
+    assert number not in json.dumps(ask(line, "history", there)["identity"])
+    _each_life_is_erased_with_all_its_numbers(line, {here: (former, {here, number}), there: (new, {there})})
     assert ask(line, "explain", former[0], new[0], *right)["together"] is False
     ask(line, "decide", "retract", severed["decision"], *two, "mistaken", *right)
     assert line.outcome().memberships[number] == members
+
+
+def _each_life_is_erased_with_all_its_numbers(line: Line, lives: dict[str, tuple[list[str], set[str]]]) -> None:
+    approval = Approval("ann", "bob", "court_order")
+    with connect(line.postgres) as connection:
+        for child, (records, numbers) in lives.items():
+            connection.execute(
+                "insert into projection.identity (child_number, version, event_type, members, held, former) "
+                "values (%s, 1, 'identity.retired', '{}', false, %s)", [f"ended {child}", records[:1]],
+            )  # fmt: skip
+            order = order_erasure(connection, child, approval).data
+            assert {each.key for each in order.records} == set(records)
+            assert set(order.child_numbers) == {*numbers, f"ended {child}"}
+        connection.rollback()
 
 
 def _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(

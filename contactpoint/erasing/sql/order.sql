@@ -15,13 +15,24 @@ limit %s;
 select today from projection.clock;
 
 -- name: numbers
--- All numbers that the child ever had: its own, and those that were merged into it.
+-- All numbers that the child ever had: its own, those that were merged into it, and those that ended with records that are
+-- the child's now, or ended with it. Such a one is what a severance left of the new identity's former number: nothing
+-- leads from there, and it has no erasure of its own.
 with recursive numbers as (
     select %(child)s::text collate "C" as child_number
     union
-    select step.child_number
-    from projection.lineage_step as step join numbers on numbers.child_number = any(step.successors)
-    where step.kind = 'merged'
+    select other.child_number
+    from numbers
+    cross join lateral (
+        select step.child_number
+        from projection.lineage_step as step
+        where numbers.child_number = any(step.successors) and step.kind = 'merged'
+        union all
+        select ended.child_number
+        from projection.identity as own
+        join projection.identity as ended on ended.former <> '{}' and ended.former && (own.members || own.former)
+        where own.child_number = numbers.child_number and (own.members = '{}' or ended.former <@ own.members)
+    ) as other
 )
 select child_number from numbers order by child_number;
 
@@ -44,7 +55,8 @@ where not exists (
 )
 and not exists (
     select from projection.identity as other
-    where other.former <> '{}' and other.former @> array[ever.record_key] and other.child_number <> %(child)s
+    where other.former <> '{}' and other.former @> array[ever.record_key]
+        and other.child_number <> all(%(numbers)s::text[])
 )
 and (heard.key is not null or known.record_key is not null)
 and heard.status is distinct from 'erased'

@@ -100,7 +100,8 @@ insert into gone (child_number) select unnest(%s::text[]) on conflict do nothing
 delete from gone where child_number = any(%s::text[]);
 
 -- name: copy_lineage
-copy incoming_lineage (event_id, child_number, kind, version, successors, causes, decided_at, records, shown)
+copy incoming_lineage (event_id, child_number, kind, version, successors, causes, decided_at, records,
+                       shown_kind, shown_successors, shown_causes)
 from stdin;
 
 -- name: insert_lineage
@@ -109,10 +110,15 @@ with steps as (
         (event_id, child_number, kind, version, successors, causes, decided_at, records)
     select event_id, child_number, kind, version, successors, causes, decided_at, records from incoming_lineage
     on conflict (event_id) do update set records = excluded.records where stored.records <> excluded.records
+), hidden as (
+    delete from lineage as stored using incoming_lineage as incoming
+    where stored.event_id = incoming.event_id and incoming.shown_kind is null
 )
 insert into lineage as stored (event_id, child_number, kind, version, successors, causes, decided_at)
-select event_id, child_number, kind, version, shown, causes, decided_at from incoming_lineage
-on conflict (event_id) do update set successors = excluded.successors where stored.successors <> excluded.successors;
+select event_id, child_number, shown_kind, version, shown_successors, shown_causes, decided_at
+from incoming_lineage where shown_kind is not null
+on conflict (event_id) do update set kind = excluded.kind, successors = excluded.successors, causes = excluded.causes
+where (stored.kind, stored.successors, stored.causes) <> (excluded.kind, excluded.successors, excluded.causes);
 
 -- name: steps_of
 select event_id, child_number, kind, version, successors, causes, decided_at, records

@@ -42,5 +42,7 @@ create temporary table if not exists incoming_lineage (
     causes text[] collate "C",
     decided_at timestamptz,
     records text[] collate "C",
-    shown text[] collate "C"
+    shown_kind text collate "C",
+    shown_successors text[] collate "C",
+    shown_causes text[] collate "C"
 ) on commit delete rows;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,14 +21,16 @@ from contactpoint.explaining.records import Known
 from contactpoint.explaining.sight import EVERYTHING, WITHHELD, Sight, aliases, withhold_link
 from contactpoint.explaining.statements import SOURCE_MERGE, decision_book, stated
 from contactpoint.explaining.words import findings
-from contactpoint.reviewing.deciding import Deciders, State, decide_link, decide_retraction
+from contactpoint.reviewing.deciding import Deciders, State, decide_link, decide_retraction, decide_severed
 from matching.linkage.components import connected_components
 from matching.linkage.constraints import constrain
 from matching.linkage.evidence import evidence_among
 from matching.linkage.explain import explain_pair
 from projections.audit_trail.lineage import Severance
+from projections.audit_trail.reader import IdentityStep
 from schemas.decisions import AnyDecisionEvent
 from schemas.errors import RejectedError
+from schemas.identity import child_number, number_basis
 from schemas.in_force import in_force
 from tests.factories.linkage import hand_made_model
 
@@ -104,6 +107,15 @@ def test_nothing_shows_a_former_identity_beside_the_new_one() -> None:
     Sight(frozenset(), severances=severed).keep_apart(KEYS[1:])
 
 
+@pytest.mark.parametrize(("basis", "refused"), [("n:1", True), (number_basis("n:1", ["s"]), False)])
+def test_a_number_from_before_a_severance_needs_the_right_and_the_new_one_not(basis: str, *, refused: bool) -> None:
+    number, sight = child_number(basis), Sight(frozenset(), severances=(Severance(frozenset(), frozenset(["n:1"])),))
+    step = IdentityStep("e", number, "retired", 2, ANN.decided_at, "n:1", (), ((number, ("n:1",)),), (), (), "m", ())
+    with pytest.raises(RejectedError, match="needs the right") if refused else nullcontext():
+        sight.demand_right_to(number, [step])
+    EVERYTHING.demand_right_to(number, [step])
+
+
 def test_what_would_split_and_join_is_told_with_weights_and_how_sure_it_is() -> None:
     split = split_answer(known((ROW, ROW)), EVERYTHING)
     assert [(piece["what"], piece["of"]) for piece in split["pieces"]] == [("edge", list(KEYS[:2]))]
@@ -164,6 +176,10 @@ def cannot(a: str, b: str) -> AnyDecisionEvent:
     return decide_link("cannot_link", (a, b), replace(ANN, reason="twins"), NOBODY)
 
 
+def severed(a: str, b: str) -> AnyDecisionEvent:
+    return decide_severed([a], [b], replace(ANN, reason="adoption"))
+
+
 def test_what_is_stated_is_chained_also_by_way_of_records_that_are_not_there() -> None:
     assert stated(decision_book([]), [(A, D), (B, D)], {A, B, C}) == ([(A, B, SOURCE_MERGE)], [])
     one, two = must(A, D), must(B, D)
@@ -181,7 +197,7 @@ def test_a_cannot_link_overrules_a_merge_and_suspends_must_links_that_it_contrad
 
 ELSEWHERE = "health-1:9"
 pairs = st.permutations([A, B, C, D, ELSEWHERE]).map(lambda keys: keys[:2])
-decisions = st.lists(st.tuples(st.sampled_from([must, cannot]), pairs), max_size=5)
+decisions = st.lists(st.tuples(st.sampled_from([must, cannot, severed]), pairs), max_size=5)
 merges = st.lists(st.permutations([A, B, C, D]).map(lambda p: (p[0], p[1])), max_size=3)
 
 

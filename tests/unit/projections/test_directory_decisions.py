@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
@@ -23,7 +24,7 @@ from schemas.records import (
     PersonRecord,
     PrimaryCare,
 )
-from tests.unit.projections.decision_events import clock, decisions, erased, shield
+from tests.unit.projections.decision_events import clock, decisions, erased, severed, shield
 from tests.unit.projections.histories import CHILDREN, KEYS, deliveries, histories, identity_events
 from tests.unit.projections.test_directory_fold import fold, observed
 
@@ -32,7 +33,7 @@ HIDDEN = "Hidden"
 
 def readable(state: InMemoryDirectory) -> str:
     """Return all that readers can reach, as text."""
-    return repr((state.entries, state.gone, [(step[:3], shown) for (step, shown) in state.lineage.values()]))
+    return repr((state.entries, state.gone, [shown and shown[:6] for _, shown in state.lineage.values()]))
 
 
 def told(key: str, version: int = 1, **more: Any) -> RecordObserved:
@@ -103,3 +104,20 @@ def test_a_shield_on_a_child_who_came_back_after_an_erasure_holds_in_any_order(d
     assert state.entries[child].shielded
     assert HIDDEN not in readable(state)
     assert list(state.decisions) == ["after"]
+
+
+def test_what_a_severance_cuts_leaves_steps_that_look_like_any_other() -> None:
+    one, other, new = CHILDREN[:3]
+    key, born_again = KEYS[:2]
+    lives: list[dict[str, frozenset[str]]] = [
+        {one: frozenset({key}), other: frozenset({born_again})},
+        {one: frozenset({key, born_again})},
+        {one: frozenset({key}), new: frozenset({born_again})},
+    ]
+    steps = [
+        event for version, (a, b) in enumerate(pairwise([{}, *lives]), 1) for event in identity_events(a, b, version)
+    ]
+    for batches in ([*steps], [severed([key], [born_again])]), ([severed([key], [born_again])], steps):
+        shown = {step.child_number: step for _, step in fold(batches).lineage.values() if step}
+        assert [(step.kind, step.successors, step.causes) for step in shown.values()] == [("retired", (), ())]
+        assert shown.keys() == {other}, "the number in use has lost nobody"

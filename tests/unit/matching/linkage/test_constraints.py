@@ -8,6 +8,7 @@ import pytest
 
 from matching.linkage.constraints import Constraints, SourceRules, constrain
 from matching.linkage.decisions import Decision, DecisionBook
+from matching.linkage.lives import Lives
 from matching.linkage.model import SourcePolicy
 from tests.unit.matching.test_known_answers import cannot, must, shield
 from tests.unit.matching.worlds import model
@@ -38,6 +39,15 @@ def test_constraints_are_something_when_either_kind_is_there() -> None:
         True,
         True,
     ]
+
+
+def test_what_is_severed_is_kept_apart_with_all_that_merges_connect_with_it() -> None:
+    book = DecisionBook()
+    book.add([Decision("s", "severed", 1, ("d", "x"), ("b",)), cannot("a", "d")])
+    asked, _, _, lives = constrain({"a": 0, "c": 1, "d": 2}, lambda key: MERGES.get(key, ()), book)
+    assert set(map(frozenset, asked.cannot_link.tolist())) == {frozenset({0, 2}), frozenset({1, 2})}
+    this = frozenset({"s"})
+    assert lives == {0: Lives(new=this), 1: Lives(new=this), 2: Lives(former=this)}
 
 
 MERGES = {"a": ["b"], "b": ["a", "c"], "c": ["b"]}
