@@ -130,7 +130,8 @@ class Clusters:
         if not lives and not adopted:
             return {}
         sizes = np.diff(groups.starts, append=len(groups.members))
-        founder_of = dict(zip(groups.members.tolist(), np.repeat(groups.founders, sizes).tolist(), strict=True))
+        of_members = np.repeat(groups.founders, sizes).tolist() if lives else []
+        founder_of = dict(zip(groups.members.tolist(), of_members, strict=False))
         now = new_identities((founder_of[rid], own) for rid, own in lives.items())
         was = {founder: adopted.pop(founder) for founder in set(before.tolist()) & adopted.keys()}
         adopted.update(now)
