@@ -26,7 +26,7 @@ from connectors.decisions import publish_decision
 from connectors.postgres import connect
 from contactpoint.erasing.keeper import day_begun
 from contactpoint.erasing.places import Surroundings, prepare, purge
-from contactpoint.running.audit_parts import make_parts
+from contactpoint.running.audit_parts import audit_parts
 from contactpoint.running.drain import wait_until_drained
 from contactpoint.running.supervisor import DIRECTORY, STAGES, Supervisor
 from contactpoint.world import WorldSettings
@@ -52,11 +52,12 @@ def measure(
     vault = VaultSettings(kek=SecretStr(b64encode(urandom(KEY_BYTES)).decode()), dsn=postgres.dsn)
     kafka = kafka.model_copy(update={"vault": vault})
     with tempfile.TemporaryDirectory() as folder, connect(postgres, autocommit=True) as connection:
-        make_parts(Path(folder) / "log", Path(folder) / "witness")
-        around = Surroundings(kafka, postgres, SealingKey.read(Path(folder) / "log" / "seal.key"))
+        trail = audit_parts({}, Path(folder))
+        around = Surroundings(kafka, postgres, SealingKey.read(trail.keys / "seal.key"))
         prepare(around)
         stream = encoded_stream(WorldSettings(children=children, seed=7))
-        with Supervisor(STAGES, environment(kafka, postgres), Path(folder)) as stages:
+        env = environment(kafka, postgres) | trail.as_env()
+        with Supervisor([*STAGES, *trail.commands()], env, Path(folder)) as stages:
             publish_and_drain(kafka, postgres, list(sealed(stream, vault)))
             first = _begin(around, date(2000, 1, 1))
             day = _begin(around, _day(connection, _CHANGE, due - 1))

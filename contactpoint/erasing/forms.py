@@ -6,15 +6,18 @@ another child's when that child's names make the same. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import Final
+from functools import cache, lru_cache
+from typing import Any, Final
 
 import msgspec
 
 from matching.features import DataView, NameView, person_values
 from matching.linkage.normalise import ALTERNATE, FOLDERS
-from projections.directory.entry import fold_name
+from projections.directory.entry import Entry, ShieldedEntry, fold_name
+from projections.directory.rulings import Ruling
+from schemas.catalogue import EVENT_TYPES
 
 SHORTEST: Final = 4  # characters: shorter texts are found everywhere
 
@@ -55,6 +58,23 @@ def kept_of(statement: bytes) -> bytes:
     person = said.says or said
     folded = [*person_values(person), *(form for name in person.names for form in _searched(name))]
     return b"\n".join([statement, *(form.encode() for form in folded)])
+
+
+@cache
+def our_words() -> frozenset[str]:
+    """Return the words of the contracts, of fields and of codes: they stand everywhere, whoever has such a name."""
+    directory = [msgspec.json.schema(kind) for kind in (Entry, ShieldedEntry, Ruling)]
+    waiting: list[Any] = [*directory, *(event.model_json_schema() for event in EVENT_TYPES.values())]
+    words: set[str] = set()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            said = [*part.get("properties", ()), *part.get("enum", ()), part.get("const")]
+            words.update(word for text in said for word in re.split(r"[\W_]+", str(text).lower()))
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+    return frozenset(words)
 
 
 def _searched(name: NameView) -> Iterator[str]:

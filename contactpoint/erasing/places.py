@@ -2,10 +2,10 @@
 
     log           the order is published: from here on every stage forgets the child, and refuses what comes again
     data_keys     the keys of its records, corrections and dead letters are destroyed, and what ingest remembers
-    access_trail  the keys that seal what the trail of access says of it are destroyed, with an entry that says so
     exports       nobody can tell from its number any more in which released cells it was counted
     samples       pairs that were drawn for review and name its records are forgotten
     stages        linkage, directory, review queue and audit trail have read the order to the end
+    access_trail  the keys that seal what the trail of access says of it are destroyed, with an entry that says so
     proof         every topic, table and a dump are searched for what was only the child's
 
 Every step may be repeated: what was done stays done. The last one that fails leaves the erasure unfinished.
@@ -186,13 +186,11 @@ class _Work:
         begun = state.unfinished(self.connection, again=again)
         self._publish([each.event for each in begun if "log" not in each.done])
         for place, step in self._steps().items():
-            for each in begun:
-                if place not in each.done:
-                    step(each.event)
-        if any("stages" not in each.done for each in begun):
-            self.catch_up()
-            for each in begun:
-                self._note(each.event, "stages")
+            left = [each.event for each in begun if place not in each.done]
+            if place == "stages" and left:
+                self.catch_up()
+            for event in left:
+                step(event)
         self._prove(begun)
         return [state.outcome(self.connection, each.event) for each in begun]
 
@@ -200,9 +198,10 @@ class _Work:
         """Return what is done in each place for one erasure, in order, once all are in the log."""
         return {
             "data_keys": self._destroy_and_note,
-            "access_trail": self._destroy_trail_keys,
             "exports": self._forget_in_exports,
             "samples": self._forget_in_samples,
+            "stages": lambda event: self._note(event, "stages"),
+            "access_trail": self._destroy_trail_keys,  # not before: the trail makes keys of numbers in use
         }
 
     def destroy(self, event: ErasureOrdered) -> bool:

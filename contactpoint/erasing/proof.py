@@ -49,7 +49,7 @@ def traces(
     with connect(postgres, autocommit=True) as connection, wrap_errors():
         found |= _search(needles, _rows(connection), dumped=True)
     if pg_dump is not None:
-        found |= _search(needles, [("pg_dump", _dump(postgres, pg_dump))], dumped=True)
+        found |= _search(needles, _dump(postgres, pg_dump), dumped=True)
     return sorted(found)
 
 
@@ -86,20 +86,25 @@ def _rows(connection: Connection[TupleRow]) -> Iterator[tuple[str, bytes]]:
                 yield f"table {schema}.{table}", bytes(block)
 
 
-def _dump(postgres: PostgresSettings, pg_dump: Path) -> bytes:
-    """Return the database as a backup holds it; the password goes by the environment, not the command line."""
+def _dump(postgres: PostgresSettings, pg_dump: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the rows of the database as a backup holds them, without the lines that name tables and columns.
+
+    The password goes by the environment, not the command line.
+    """
     dsn = urlsplit(postgres.dsn.get_secret_value())
     where = dsn._replace(netloc=f"{dsn.username}@{dsn.hostname}:{dsn.port}").geturl()
-    done = subprocess.run(
-        [str(pg_dump), "--no-owner", where],
+    with subprocess.Popen(
+        [str(pg_dump), "--data-only", "--no-owner", where],
         env={**os.environ, "PGPASSWORD": dsn.password or ""},
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        message = f"pg_dump failed with status {done.returncode}"
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as dump:
+        for line in dump.stdout or ():
+            if not line.startswith((b"--", b"COPY ")):
+                yield "pg_dump", line
+    if dump.returncode:
+        message = f"pg_dump failed with status {dump.returncode}"
         raise ConfigurationError(message)
-    return done.stdout
 
 
 def read_values(lines: Iterable[str]) -> list[frozenset[str]]:

@@ -15,15 +15,18 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from connectors.postgres import wrap_errors
-from contactpoint.erasing.forms import forms_of, kept_of
+from contactpoint.erasing.forms import forms_of, kept_of, our_words
 from contactpoint.erasing.needles import Needles
 from contactpoint.erasing.order import QUERIES
+from matching.linkage.columns import SEPARATOR
+from matching.linkage.normalise import ALTERNATE
 from schemas.decisions import ErasureOrdered
 
 _ROWS = 2_000
 _MOST = 1_200  # what one erasure can name: whatever more of them say a value, it is not one child's
 _SHORTEST = 6  # characters: shorter ones are parts of other words
 _LONG_NUMBER = 9  # digits: shorter numbers are in every table
+_PARTS = re.compile(rf"[{re.escape(SEPARATOR + ALTERNATE)}]")
 _CODE = re.compile(r"[a-z_.]+")  # such as last_known: ours, nobody's
 _DAY = re.compile(r"\d{4}-\d\d-\d\d.*")
 
@@ -34,7 +37,8 @@ def values_of(connection: Connection[TupleRow], event: ErasureOrdered) -> list[s
     with wrap_errors():
         rows = connection.execute(QUERIES["statements"], {"keys": keys, "decisions": decisions}).fetchall()
     own = {*keys, *decisions, *event.data.child_numbers}
-    return sorted({text for row in rows for text in _texts(json.loads(row[0])) if text not in own and _worth(text)})
+    said = {text for row in rows for text in _texts(json.loads(row[0])) if text not in own and _worth(text)}
+    return sorted(said.union(*(numbers for lot in _numbers(connection, keys) for _, numbers in lot)))
 
 
 def only_theirs(
@@ -42,10 +46,10 @@ def only_theirs(
 ) -> dict[ErasureOrdered, list[frozenset[str]]]:
     """Return of the values of each erasure those forms in which nothing keeps them that is not erased by it.
 
-    A value of which every form is somebody else's too is left out. Every record and decision is looked at once, however
-    many erasures there are.
+    A value of which every form is somebody else's too, or a word of ours, is left out. Every record and decision is
+    looked at once, however many erasures there are.
     """
-    wanted = {event: [forms_of(value) for value in each] for event, each in values.items()}
+    wanted = {event: [_not_ours(forms_of(value)) for value in each] for event, each in values.items()}
     every = sorted({form for each in wanted.values() for forms in each for form in forms})
     said = said_by(every, _statements(connection)) if every else {}
     own = {event: {key for names in _names(event) for key in names} for event in values}
@@ -70,10 +74,41 @@ def said_by(forms: Sequence[str], statements: Iterable[Sequence[tuple[str, str]]
 
 
 def _statements(connection: Connection[TupleRow]) -> Iterator[Sequence[tuple[str, str]]]:
-    with wrap_errors(), connection.transaction(), connection.cursor(name="statements_of_all") as cursor:
-        cursor.execute(QUERIES["statements_of_all"])
+    yield from _lots(connection, "statements_of_all")
+    for lot in _numbers(connection, None):
+        yield [(key, json.dumps({"numbers": numbers})) for key, numbers in lot if numbers]
+    if _is_there(connection, "has_staff"):
+        yield from _lots(connection, "names_of_staff")
+
+
+def _numbers(connection: Connection[TupleRow], keys: Sequence[str] | None) -> Iterator[Sequence[tuple[str, list[str]]]]:
+    """Yield the long numbers that linkage compares of these records (None: of all), such as the NHS number."""
+    if _is_there(connection, "has_linkage"):
+        for lot in _lots(connection, "compared", {"keys": keys}):
+            yield [(key, [*filter(_is_long_number, _PARTS.split(values))]) for key, values in lot]
+
+
+def _is_long_number(text: str) -> bool:
+    return len(text) >= _LONG_NUMBER and text.isalnum() and not text.isalpha()
+
+
+def _is_there(connection: Connection[TupleRow], query: str) -> bool:
+    with wrap_errors():
+        row = connection.execute(QUERIES[query]).fetchone()
+    return bool(row and row[0])
+
+
+def _lots(
+    connection: Connection[TupleRow], query: str, values: Mapping[str, object] | None = None
+) -> Iterator[Sequence[tuple[str, str]]]:
+    with wrap_errors(), connection.transaction(), connection.cursor(name=query) as cursor:
+        cursor.execute(QUERIES[query], values)
         while rows := cursor.fetchmany(_ROWS):
             yield rows
+
+
+def _not_ours(forms: frozenset[str]) -> frozenset[str]:
+    return frozenset(form for form in forms if form.lower() not in our_words())
 
 
 def _names(event: ErasureOrdered) -> tuple[list[str], list[str]]:

@@ -87,11 +87,25 @@ def _child_keys(connection: Connection, sealing: SealingKey, children: Sequence[
     rows = connection.execute(QUERIES["read_child_keys"], [list(children)]).fetchall()
     missing = sorted(set(children) - {row[0] for row in rows})
     if missing:
-        tags = {sealing.tag(child): child for child in missing}
-        erased = {tags[bytes(row[0])] for row in connection.execute(QUERIES["read_erased"], [list(tags)])}
+        erased = _still_erased(connection, sealing, missing)
         new = [child for child in missing if child not in erased]
         rows += connection.execute(QUERIES["add_child_keys"], [new, [sealing.new_wrapped() for _ in new]]).fetchall()
     return {child: ChildKey(ref, sealing.unwrap(bytes(wrapped))) for child, ref, wrapped in rows}
+
+
+def _still_erased(connection: Connection, sealing: SealingKey, children: Sequence[str]) -> set[str]:
+    """Return which of these children are erased, and forget it of one that came back: a source speaks of it anew.
+
+    An erasure destroys the keys here only when the directory has forgotten the child, so a number in use is a new life.
+    """
+    tags = {sealing.tag(child): child for child in children}
+    erased = {tags[bytes(row[0])] for row in connection.execute(QUERIES["read_erased"], [list(tags)])}
+    there = connection.execute(QUERIES["knows_children"]).fetchone() if erased else None
+    if there and there[0]:
+        back = {row[0] for row in connection.execute(QUERIES["in_use"], [list(erased)])}
+        connection.execute(QUERIES["forget_erased"], [[sealing.tag(child) for child in back]])
+        erased -= back
+    return erased
 
 
 def _month_key(connection: Connection, sealing: SealingKey, month: date) -> ChildKey:

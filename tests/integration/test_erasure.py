@@ -11,7 +11,9 @@ from psycopg import sql
 
 from connectors.kafka import EventProducer, ReadMessage, read_to_end
 from connectors.postgres import connect
+from contactpoint.erasing import values
 from contactpoint.erasing.forms import forms_of
+from contactpoint.erasing.order import Approval, order_erasure
 from contactpoint.erasing.proof import Trace, traces
 from contactpoint.stack.postgres import find_binaries
 from ingest.seals import Seals
@@ -23,7 +25,7 @@ from schemas.access import AccessEntry, Person
 from schemas.codec import decode, encode
 from schemas.dead_letter import dead_letter, to_headers
 from schemas.errors import RejectedError
-from schemas.events import RecordObserved
+from schemas.events import RecordObserved, record_event_id
 from schemas.settings import KafkaSettings
 from schemas.topics import SOURCE_TOPICS
 from tests.factories.line import DATABASE_SCHEMAS, Line
@@ -44,6 +46,7 @@ def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_eve
         assert {"table directory", "table projection", "table matching", "pg_dump"} <= places, "the search finds"
         assert places.isdisjoint({"table audit", "table vault"}), "what the trail says of the child is sealed"
         assert not any(place.startswith("topic") for place in places), "what is published is sealed"
+        assert looks_for(line, number) >= numbers_of(older), "also for what the directory does not keep"
         refused = line.run("retention", "erase", number, "--by", "a", "--approved-by", "b")
         assert "six years" in refused.stderr
         (done,) = line.ask_here("retention", "erase", number, *TWO, "--reason", "court_order")
@@ -63,6 +66,11 @@ def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_eve
         publish(line, older)
         line.drain()
         assert live_keys(line).isdisjoint(members)
+        publish(line, [newer(each) for each in older])
+        line.drain()
+        assert line.ask_here("child", number)["entries"], "it is said anew"
+        number_entries(line)
+        assert {row["child"] for row in line.ask_here("audit", "search", *WHO, "--child", number)} == {number}
     assert "none" in line.run("retention", "enforce").stdout
 
 
@@ -77,9 +85,14 @@ def use(line: Line, number: str, record: str) -> list[str]:
     ]
     with connect(line.postgres, autocommit=True) as connection:
         append(connection, deeds)
-        Sequencer(connection, read_log_keys(line.trail_keys), no_witness).number()
+    number_entries(line)
     items = line.folder / "right.toml"
-    items.write_text('names = [{given = "Quenby", family = "Quillfeather"}]\n')
+    items.write_text(
+        'names = [{given = "Quenby", family = "Quillfeather"}, {given = "Tom", family = "Reason"}]\n'  # a word of ours
+        'education = [{institution = "Holder Lane School"}]\n'
+    )
+    school = ("HLS", "--name", "Holder Lane School", "--accredited-until", "2099-01-01", "--by", "a")
+    assert line.run_here("users", "employer", *school).exit_code == 0
     line.ask_here("decide", "correct", number, str(items), "--by", "a", "--reason", "certificate", "--wait")
     ask = ("--gateway", "court_order", "--recipient", "court-7", "--item", "names", "--requested-by", "b")
     assert line.run("disclose", "authorise", number, *ask, "--proportionality", "ordered_items", *WHO[:4]).stdout
@@ -103,6 +116,34 @@ def use(line: Line, number: str, record: str) -> list[str]:
         producer.send("dead-letters", closed.key, closed.value, to_headers(closed))
     assert (len(opened(line, "decisions")), len(opened(line, "dead-letters"))) == (2, 1)
     return ["Quillfeather", "Quenby"]
+
+
+def looks_for(line: Line, child: str) -> set[str]:
+    """Return what the proof would look for if the child were erased now."""
+    with connect(line.postgres, autocommit=True) as connection:
+        order = order_erasure(connection, child, Approval("a", "b", "court_order"))
+        return set(values.values_of(connection, order))
+
+
+def numbers_of(events: list[RecordObserved]) -> set[str]:
+    """Return the child's numbers that linkage compares."""
+    numbers = [each for event in events for each in event.data.identifiers]
+    found = {each.value for each in numbers if each.scheme in {"nhs", "upn"} and each.verification != "in_doubt"}
+    assert found
+    return found
+
+
+def number_entries(line: Line) -> None:
+    """Do what the trail's keeper does with committed entries."""
+    with connect(line.postgres, autocommit=True) as connection:
+        Sequencer(connection, read_log_keys(line.trail_keys), no_witness).number()
+
+
+def newer(event: RecordObserved) -> RecordObserved:
+    """Return what the source says again after the erasure."""
+    version = event.source_version + 1
+    name = record_event_id(event.subject, "record.observed", version, event.fingerprint)
+    return event.model_copy(update={"source_version": version, "event_id": name})
 
 
 def no_witness(_: bytes, /) -> str:

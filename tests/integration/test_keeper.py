@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 
 QUICK = {"CONTACTPOINT_RETENTION_EVERY_SECONDS": "0.2", "CONTACTPOINT_RETENTION_STANDBY_SECONDS": "0.2"}
 FAR = "2055-01-01"  # everybody has been in the archive for six years
-PLACES = ["log", "data_keys", "access_trail", "exports", "samples", "stages"]
+PLACES = ["log", "data_keys", "exports", "samples", "stages", "access_trail"]
 
 
 def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Line) -> None:

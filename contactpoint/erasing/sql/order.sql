@@ -89,6 +89,23 @@ select record_key, person from projection.record_version where person is not nul
 union all
 select event_id, document from projection.ruling;
 
+-- name: has_linkage
+select to_regclass('matching.record') is not null;
+
+-- name: compared
+-- What linkage compares of a record: the directory keeps no numbers.
+select key, convert_from(features, 'UTF8') from matching.record
+where live and (%(keys)s::text[] is null or key = any(%(keys)s::text[]));
+
+-- name: has_staff
+select to_regclass('service.organisation') is not null and to_regclass('service.behind_account') is not null;
+
+-- name: names_of_staff
+-- Employers, and the people behind accounts, by whose name a child's record may call them.
+select 'employer ' || organisation, row_to_json(employer)::text from service.organisation as employer
+union all
+select 'account ' || subject, row_to_json(account)::text from service.behind_account as account;
+
 -- name: register
 insert into retention.erasure (event_id, document, sealed_values) values (%s, %s, %s) on conflict do nothing;
 

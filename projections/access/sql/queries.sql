@@ -29,6 +29,19 @@ select child_number, key_ref::text, wrapped from vault.audit_key where child_num
 -- name: read_erased
 select tag from vault.audit_erased where tag = any(%s);
 
+-- name: knows_children
+-- A trail may be kept where no directory is.
+select to_regclass('projection.membership') is not null and to_regclass('projection.record_version') is not null;
+
+-- name: in_use
+-- Of these numbers those that records have of which something is known.
+select distinct child_number
+from projection.membership join projection.record_version using (record_key)
+where child_number = any(%s);
+
+-- name: forget_erased
+delete from vault.audit_erased where tag = any(%s);
+
 -- name: add_child_keys
 insert into vault.audit_key (child_number, wrapped) select * from unnest(%s::text[], %s::bytea[])
 returning child_number, key_ref::text, wrapped;

@@ -6,6 +6,21 @@ create index if not exists entry_postcode on entry (postcode) where postcode is 
 create index if not exists entry_name on entry (surname, forename);
 create index if not exists entry_others on entry using gin (others) where others <> '{}';
 
+-- The trail of access asks whether the number of an erased child is in use again.
+do $$
+begin
+    if to_regrole('contactpoint_sequencer') is not null
+       and not has_column_privilege('contactpoint_sequencer', 'membership', 'record_key', 'select') then
+        execute format(
+            'grant usage on schema %s to contactpoint_sequencer',
+            (select relnamespace::regnamespace from pg_class where oid = 'membership'::regclass)
+        );
+        grant select (child_number, record_key) on membership to contactpoint_sequencer;
+        grant select (record_key) on record_version to contactpoint_sequencer;
+    end if;
+end
+$$;
+
 do $$
 begin
     if not exists (select from pg_roles where rolname = 'contactpoint_watch')
