@@ -53,17 +53,17 @@ class Needles:
 
 
 class _Index:
-    """Texts by their first bytes, with a table that tells of most places that none of them begins there."""
+    """Texts by their first bytes and length, with a table that tells of most places that none of them begins there."""
 
     def __init__(self, texts: Mapping[bytes, Collection[int]], dumped: Mapping[bytes, Collection[int]] = _NONE) -> None:
         """Take the texts, and those that stand there in hexadecimal as `dumped`."""
         width = min(_WIDTH, *map(len, texts))
         self._mask = np.uint64((1 << 8 * width) - 1)
-        self._by_start: dict[int, list[tuple[bytes, int, Collection[int]]]] = {}
+        self._by_start: dict[int, dict[int, dict[bytes, list[tuple[int, Collection[int]]]]]] = {}
         for size, each in ((1, texts), (2, dumped)):
             for text, numbers in each.items():
-                start = int.from_bytes(text[:width], "little")
-                self._by_start.setdefault(start, []).append((text, size, numbers))
+                of_start = self._by_start.setdefault(int.from_bytes(text[:width], "little"), {})
+                of_start.setdefault(len(text), {}).setdefault(text, []).append((size, numbers))
         self._starts = np.sort(np.array([*self._by_start], dtype=np.uint64))
         self._table = np.zeros(1 << 20, dtype=np.bool_)
         self._table[_hashed(self._starts)] = True
@@ -77,9 +77,11 @@ class _Index:
             maybe = np.flatnonzero(self._table[_hashed(windows)])
             maybe = maybe[np.isin(windows[maybe], self._starts)]
             for place, start in zip((maybe + begin).tolist(), windows[maybe].tolist(), strict=True):
-                for text, size, numbers in self._by_start[start]:
-                    if content.startswith(text, place) and _counts(content, place, place + len(text), size):
-                        yield place, numbers
+                for length, texts in self._by_start[start].items():  # telephone numbers begin alike by the thousand
+                    end = place + length
+                    for size, numbers in texts.get(content[place:end], ()):
+                        if _counts(content, place, end, size):
+                            yield place, numbers
 
 
 def _counts(content: bytes, begin: int, end: int, size: int) -> bool:
