@@ -26,7 +26,7 @@ def in_force(events: Iterable[DecisionEvent], until: datetime | None = None) -> 
     """
     made = {event.event_id: event for event in events if until is None or event.decided_at <= until}
     retracted = {event.data.decision for event in made.values() if isinstance(event, DecisionRetracted)}
-    today = max((event.data.today for event in made.values() if isinstance(event, ClockAdvanced)), default=date.min)
+    today = newest_day(made.values())
     held = [
         event
         for event in made.values()
@@ -35,6 +35,11 @@ def in_force(events: Iterable[DecisionEvent], until: datetime | None = None) -> 
         and not _expired(event, today)
     ]
     return {event.event_id: event for event in sorted(held, key=lambda event: (event.decided_at, event.event_id))}
+
+
+def newest_day(events: Iterable[DecisionEvent]) -> date:
+    """Return the newest day that has begun, by the clock events among these; `date.min` before any has."""
+    return max((event.data.today for event in events if isinstance(event, ClockAdvanced)), default=date.min)
 
 
 def _expired(event: DecisionEvent, today: date) -> bool:

@@ -86,7 +86,7 @@ def due_command(who: Asking, output: OutputOption = Output.TABLE) -> None:
 @app.command("erase")
 def erase_command(
     who: Annotated[str, typer.Argument(help="A child number or a record key.", show_default=False)],
-    by: Annotated[str, typer.Option(help="Your account.", show_default=False)],
+    by: Annotated[str, typer.Option(envvar="CONTACTPOINT_BY", help="Your account.", show_default=False)],
     approved_by: Annotated[str, typer.Option(help="The second person's account.", show_default=False)],
     reason: Annotated[str, typer.Option(help=f"One of {', '.join(REASONS)}.")] = RETENTION_OVER,
     organisation: Organisation = OURS,

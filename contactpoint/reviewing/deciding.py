@@ -39,7 +39,7 @@ from schemas.decisions import (
 from schemas.directory_decisions import AuthorityAssumed, ConsentGiven, CorrectionMade, HarmRecorded
 from schemas.errors import RejectedError
 from schemas.events import Contract
-from schemas.in_force import in_force
+from schemas.in_force import in_force, newest_day
 from schemas.reasons import check_reason
 from schemas.two_people import Circumstances, check_people
 
@@ -62,12 +62,13 @@ class Deciders:
 class State:
     """What decisions are checked against: each known record's child (None: not live), and the decisions in force.
 
-    `sight` knows which records are, or may be, those of a shielded child.
+    `sight` knows which records are, or may be, those of a shielded child; `today` is the newest day that has begun.
     """
 
     child_of: dict[str, str | None]
     held: dict[str, DecisionEvent]
     sight: Sight
+    today: date = date.min
 
     def together(self, left: str, right: str) -> bool:
         """Tell whether two records are one child now."""
@@ -100,7 +101,8 @@ def read_state(
         if received and key not in child_of:
             raise RejectedError("record_unknown", f"no record {key} has been received")
     sight.demand_right(keys)
-    return State(child_of, in_force(decisions), sight)
+    made = list(decisions)
+    return State(child_of, in_force(made), sight, newest_day(made))
 
 
 def children_of(connection: Connection[TupleRow], keys: Sequence[str]) -> dict[str, str | None]:
@@ -123,7 +125,7 @@ def decide_link(
     left, right = sorted(pair)
     if left == right:
         raise RejectedError("one_record", "a decision about links names two records")
-    if expires is not None and expires < people.decided_at.date():
+    if expires is not None and expires < max(people.decided_at.date(), state.today):
         raise RejectedError("expired", f"{expires} has passed: a decision cannot have ended before it is made")
     must = kind == "must_link"
     against = any(_contradicts(event, left, right, must=must) for event in state.held.values())

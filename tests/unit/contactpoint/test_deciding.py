@@ -58,6 +58,10 @@ def test_a_decision_whose_last_day_has_passed_is_not_made() -> None:
     with pytest.raises(RejectedError, match="has passed"):
         decide_link("must_link", (A, B), ONE, state(), expires=date(2026, 3, 1))
     decide_link("must_link", (A, B), ONE, state(), expires=NOW.date())
+    with pytest.raises(
+        RejectedError, match="has passed"
+    ):  # a day that a person named has begun, whatever this clock says
+        decide_link("must_link", (A, B), ONE, replace(state(), today=date(2027, 1, 2)), expires=date(2027, 1, 1))
 
 
 def test_a_decision_names_its_records_in_order_and_what_the_person_saw() -> None:
