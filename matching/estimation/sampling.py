@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.estimation.em import Levels, Vectors
-from matching.linkage.candidates import RuleKeys, encode_pairs, pairs_that_share, rule_keys
+from matching.linkage.candidates import RuleKeys, decode_pairs, encode_pairs, pairs_that_share, rule_keys
 from matching.linkage.columns import RecordColumns
 from matching.linkage.comparisons import compare
 from matching.linkage.hashing import Hashes, Indices, mix, one_of_each
@@ -20,7 +20,7 @@ from matching.linkage.model import LinkageModel
 
 _LARGEST: Final = 2.0**64
 _LEVEL_BITS: Final = np.uint64(4)
-_CHUNK: Final = 500_000
+_CHUNK: Final = 250_000
 _MOST_REPEATS: Final = 0.1  # matches a record inside a source that is said to hold a person once, mostly
 
 
@@ -47,11 +47,11 @@ def blocked_pairs(columns: RecordColumns, model: LinkageModel, most: int, seed: 
     """Return the candidate pairs of a table, or a sample of about `most` of them that depends on `seed` alone."""
     keys = rule_keys(columns, model)
     share = min(1.0, most / max(1, count_blocked(keys)))
-    found = list(pairs_that_share(keys, wanted=lambda left, right: _sampled(left, right, share, seed)))
-    left = np.concatenate([np.empty(0, np.int64), *(pair[0] for pair in found)])
-    right = np.concatenate([np.empty(0, np.int64), *(pair[1] for pair in found)])
-    order = np.argsort(encode_pairs(left, right), kind="stable")
-    left, right = left[order], right[order]
+    found = pairs_that_share(keys, wanted=lambda left, right: _sampled(left, right, share, seed))
+    codes = np.concatenate([np.empty(0, np.uint64), *(encode_pairs(*pair) for pair in found)])
+    codes.sort()
+    left, right = decode_pairs(codes)
+    del codes
     return TrainingPairs(
         left,
         right,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from matching.linkage import signs
 from matching.linkage import similarity as sim
@@ -197,7 +198,8 @@ def _agreement(pairs: RowPairs, kind: ComparisonKind, fields: tuple[int, ...]) -
     equal = left == right
     levels = np.where(equal, np.int8(kind.equal), np.int8(DIFFERENT))
     if kind.vague is not None:
-        levels[equal & vague(pairs.flags, fields[0])[pairs.left]] = kind.vague
+        at = np.flatnonzero(equal)
+        levels[at[vague(pairs.flags[pairs.left[at]], fields[0])]] = kind.vague
     levels[missing] = NULL_LEVEL
     unequal = np.flatnonzero(~(equal | missing))
     if len(unequal):
@@ -213,35 +215,39 @@ def _closest(
     pairs: RowPairs, kind: ComparisonKind, field: int, which: Indices, hashes: tuple[Numbers, Numbers]
 ) -> Levels:
     """Return the levels of the pairs `which`, whose values are present and unequal as a whole."""
-    several = with_alternates(pairs.flags, field)
-    either = several[pairs.left[which]] | several[pairs.right[which]]
+    left, right = pairs.left[which], pairs.right[which]
+    several = with_alternates(pairs.flags[left] | pairs.flags[right], field)
+    at: slice | Indices = slice(None)
+    if kind.sieve is not None and pairs.whole is not None:
+        at = np.flatnonzero(several | kind.sieve(pairs.whole.signs, *hashes))
+        left, right, several, hashes = left[at], right[at], several[at], (hashes[0][at], hashes[1][at])
     # A fixed order of the two values makes the level independent of which record came first.
     forward = hashes[0] <= hashes[1]
-    first = np.where(forward, pairs.left[which], pairs.right[which])
-    second = np.where(forward, pairs.right[which], pairs.left[which])
-    many = np.flatnonzero(either)
-    if not len(many):
-        return _of_single_values(kind, pairs, field, (first, second), hashes)
+    rows = np.where(forward, left, right), np.where(forward, right, left)
     levels = np.full(len(which), DIFFERENT, np.int8)
-    single = np.flatnonzero(~either)
-    rows, codes = (first[single], second[single]), (hashes[0][single], hashes[1][single])
-    levels[single] = _of_single_values(kind, pairs, field, rows, codes)
-    levels[many] = _over_alternates(kind, pairs.texts(first[many], field), pairs.texts(second[many], field))
+    levels[at] = _of_values(kind, pairs, field, rows, hashes, several)
     return levels
 
 
-def _of_single_values(
-    kind: ComparisonKind, pairs: RowPairs, field: int, rows: tuple[Indices, Indices], hashes: tuple[Numbers, Numbers]
+def _of_values(
+    kind: ComparisonKind,
+    pairs: RowPairs,
+    field: int,
+    rows: tuple[Indices, Indices],
+    hashes: tuple[Numbers, Numbers],
+    several: npt.NDArray[np.bool_],
 ) -> Levels:
-    """Return the levels of pairs of rows without alternates."""
-    levels = np.full(len(rows[0]), DIFFERENT, np.int8)
-    if kind.kernel is None or not len(levels):
-        return levels
-    if kind.sieve is None or pairs.whole is None:
+    """Return the levels of pairs of rows in a fixed order; `several` have alternates on either side."""
+    many = np.flatnonzero(several)
+    if kind.kernel is not None and not len(many):
         return _by_unique_values(kind.kernel, pairs, field, rows, hashes)
-    at = np.flatnonzero(kind.sieve(pairs.whole.signs, *hashes))
-    some, codes = (rows[0][at], rows[1][at]), (hashes[0][at], hashes[1][at])
-    levels[at] = _by_unique_values(kind.kernel, pairs, field, some, codes)
+    levels = np.full(len(several), DIFFERENT, np.int8)
+    single = np.flatnonzero(~several)
+    if kind.kernel is not None and len(single):
+        own, codes = (rows[0][single], rows[1][single]), (hashes[0][single], hashes[1][single])
+        levels[single] = _by_unique_values(kind.kernel, pairs, field, own, codes)
+    if len(many):
+        levels[many] = _over_alternates(kind, pairs.texts(rows[0][many], field), pairs.texts(rows[1][many], field))
     return levels
 
 
