@@ -72,6 +72,7 @@ def test_people_review_questions_and_samples_without_seeing_each_others_answers(
     assert (first["open"], second["open"]) == (0, second["items"])
     _every_look_at_a_child_is_entered_before_it_is_shown(line)
     _the_database_itself_hides_a_shielded_child_s_records(line, records[0])
+    _the_archive_is_read_with_the_right_alone(line)
     _a_login_without_the_right_is_refused_and_that_is_entered(line)
 
 
@@ -218,10 +219,28 @@ def _the_database_itself_hides_a_shielded_child_s_records(line: Line, shielded: 
     assert told["reviewer"][0] == set()
     assert told["reviewer"][1] >= known
     assert told["shielded_reviewer"][0] >= known | {"projection.ruling_record", "review.conflict"}
+    with connect(line.postgres, autocommit=True) as connection:  # as an older version may have left it
+        connection.execute("alter policy desk on matching.record using (true)")
+    assert _tables_that_name(line.login("reviewer"), hidden) == {"matching.record"}
     rebuilt = line.run("projections", "rebuild", "audit_trail")
     assert (rebuilt.returncode, rebuilt.stderr.count("Traceback")) == (0, 0), rebuilt.stderr
     assert _tables_that_name(line.login("reviewer"), hidden) == set()
     assert _tables_that_name(line.login("reviewer"), seen) >= known
+
+
+def _the_archive_is_read_with_the_right_alone(line: Line) -> None:
+    number = min(line.outcome().memberships)
+    with connect(line.postgres, autocommit=True) as connection:
+        connection.execute(
+            "insert into archive.archived_entry select child_number, 'age', now(), now() + interval '1 year', false, document"
+            " from directory.entry where child_number = %s",
+            [number],
+        )
+    assert run(line, "ann", "child", number, "--archived") == "right_needed"
+    shown = run(line, "dan", "child", number, "--archived", "--with-right", "shielded")
+    assert shown["entry"]["child_number"] == number
+    refused = {"CONTACTPOINT_POSTGRES_DSN": line.login("reviewer")}
+    assert run(line, "dan", "child", number, "--archived", "--with-right", "shielded", **refused) == "right_needed"
 
 
 def _tables_that_name(dsn: str, keys: Sequence[str]) -> set[str]:

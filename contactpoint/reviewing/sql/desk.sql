@@ -79,6 +79,34 @@ grant select, insert on reviewing.opinion, reviewing.sample, reviewing.stratum
     to contactpoint_reviewer, contactpoint_shielded_reviewer;
 grant select, insert, update on reviewing.item to contactpoint_reviewer, contactpoint_shielded_reviewer;
 
+-- Bring one policy to this form; where it is so already nothing is locked, since to alter it would wait for every reader.
+-- It is made on an empty table of the same columns first, whose policy the database words as it would the wanted one.
+create or replace function pg_temp.wording(place regclass, named text) returns text
+language sql stable set search_path = pg_catalog as $$
+    select concat_ws(' | ', polcmd, polpermissive, polroles::regrole[]::text, pg_get_expr(polqual, polrelid),
+                     pg_get_expr(polwithcheck, polrelid))
+    from pg_policy where polrelid = place and polname = named
+$$;
+create or replace procedure pg_temp.define(place regclass, named text, clauses text)
+language plpgsql as $$
+declare
+    pattern text := 'pg_temp.' || (select quote_ident(relname) from pg_class where oid = place);
+    made boolean;
+begin
+    execute format('create temp table %s (like %s)', substr(pattern, 9), place);
+    execute format('create policy %I on %s %s', named, pattern, clauses);
+    made := pg_temp.wording(place, named) is not distinct from pg_temp.wording(pattern, named);
+    execute format('drop table %s', pattern);
+    if not made then
+        execute format('drop policy if exists %I on %s', named, place);
+        execute format('create policy %I on %s %s', named, place, clauses);
+    end if;
+    if not (select relrowsecurity from pg_class where oid = place) then
+        execute format('alter table %s enable row level security', place);
+    end if;
+end
+$$;
+
 do $$
 declare
     wall record;
@@ -109,14 +137,11 @@ begin
                 || ' else desk.is_open_record(name) end')
         ) as walls (place, seen)
     loop
-        if to_regclass(wall.place) is null or exists (
-                select from pg_policy where polrelid = to_regclass(wall.place) and polname = 'desk') then
-            continue; -- a vault elsewhere; or made before: again would wait for every reader
+        if to_regclass(wall.place) is not null then -- a vault may be elsewhere
+            call pg_temp.define(wall.place, 'desk', format('for select to contactpoint_reviewer using (%s)', wall.seen));
+            call pg_temp.define(wall.place, 'shielded_desk', format('for select to contactpoint_shielded_reviewer using (%s)',
+                                case when wall.place like 'sealed.%' then 'false' else 'true' end));
         end if;
-        execute format('alter table %s enable row level security', wall.place);
-        execute format('create policy desk on %s for select to contactpoint_reviewer using (%s)', wall.place, wall.seen);
-        execute format('create policy shielded_desk on %s for select to contactpoint_shielded_reviewer using (%s)',
-                       wall.place, case when wall.place like 'sealed.%' then 'false' else 'true' end);
     end loop;
 end
 $$;
@@ -127,17 +152,9 @@ grant select on matching.record, matching.conflict, projection.membership, proje
 
 
 -- Sampled pairs are named by their records, and a shield may have been set since they were drawn.
-do $$
-begin
-    if exists (select from pg_policy where polrelid = 'reviewing.item'::regclass and polname = 'desk') then
-        return;
-    end if;
-    alter table reviewing.item enable row level security;
-    create policy desk on reviewing.item to contactpoint_reviewer
-        using (left_key is null or desk.may_name(array[left_key, right_key])) with check (true);
-    create policy shielded_desk on reviewing.item to contactpoint_shielded_reviewer using (true) with check (true);
-end
-$$;
+call pg_temp.define('reviewing.item', 'desk', 'to contactpoint_reviewer'
+    ' using (left_key is null or desk.may_name(array[left_key, right_key])) with check (true)');
+call pg_temp.define('reviewing.item', 'shielded_desk', 'to contactpoint_shielded_reviewer using (true) with check (true)');
 
 -- Data keys, where the vault is in this database: those of the records that may be read, and of decisions about such. A
 -- decision that states values makes a key of its own.
@@ -149,11 +166,8 @@ begin
     grant usage on schema vault to contactpoint_reviewer, contactpoint_shielded_reviewer;
     grant select, insert on vault.data_key to contactpoint_reviewer, contactpoint_shielded_reviewer;
     grant select on vault.secret to contactpoint_reviewer, contactpoint_shielded_reviewer;
-    if exists (select from pg_policy where polrelid = to_regclass('vault.data_key') and polname = 'decided') then
-        return;
-    end if;
-    create policy keeper on vault.data_key to contactpoint_vault using (true) with check (true);
-    create policy decided on vault.data_key for insert to contactpoint_reviewer, contactpoint_shielded_reviewer
-        with check (name like 'decision:%');
+    call pg_temp.define('vault.data_key', 'keeper', 'to contactpoint_vault using (true) with check (true)');
+    call pg_temp.define('vault.data_key', 'decided', 'for insert to contactpoint_reviewer, contactpoint_shielded_reviewer'
+        ' with check (name like ''decision:%'')');
 end
 $$;
