@@ -232,7 +232,8 @@ def _the_archive_is_read_with_the_right_alone(line: Line) -> None:
     number = min(line.outcome().memberships)
     with connect(line.postgres, autocommit=True) as connection:
         connection.execute(
-            "insert into archive.archived_entry select child_number, 'age', now(), now() + interval '1 year', false, document"
+            "insert into archive.archived_entry"
+            " select child_number, 'age', now(), now() + interval '1 year', false, document"
             " from directory.entry where child_number = %s",
             [number],
         )
