@@ -203,7 +203,12 @@ def shield_command(
     who: Who,
     said: Said,
     review_on: Annotated[
-        datetime | None, typer.Option("--review-on", help="When to look at it again.", formats=["%Y-%m-%d"])
+        datetime | None,
+        typer.Option(
+            "--review-on",
+            help="When to look at it again; `decide shields` lists it then. In six months if not given.",
+            formats=["%Y-%m-%d"],
+        ),
     ] = None,
 ) -> None:
     """Shield the child that these records belong to. One person suffices: it must not wait."""

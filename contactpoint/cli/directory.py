@@ -242,10 +242,17 @@ def list_command(output: OutputOption = Output.TABLE) -> None:
 
 
 @users.command("investigations")
-def investigations_command(output: OutputOption = Output.TABLE) -> None:
+def investigations_command(
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Then tell each new one's reference when it is opened, until Ctrl-C.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """List what must be looked into: overrides of shields and unusual use, by reference."""
     with _accounts("operator") as accounts:
         show(output, accounts.investigations(), "investigations")
+        for reference in accounts.alerts() if follow else ():
+            typer.echo(reference)
 
 
 @users.command("close")

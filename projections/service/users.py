@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,8 +17,10 @@ from projections.service.decision import POLICY_VERSION
 from projections.service.purposes import OVERRIDERS, Category, Right
 from schemas.access import AccessAction, AccessEntry, Person
 from schemas.errors import RejectedError
+from schemas.two_people import same_person
 
 _SQL = sql_blocks("projections.service.sql", "users")
+OUTCOMES = ("justified", "misuse", "mistake")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Users:
         """Add a person, without anything that gives access yet, or move them to another role or employer."""
         if category not in set(Category):
             raise RejectedError("category_not_listed", f"no such category; one of: {', '.join(Category)}")
+        self._demand_another(subject)
         if self._one("organisation_exists", organisation) is None:
             raise RejectedError("organisation_unknown", f"accredit the employer {organisation} first")
         values = (subject, category, organisation)
@@ -89,17 +92,38 @@ class Users:
         """Return what is open to be looked into: by reference, never with a child's data."""
         return self._all("investigations")
 
+    def alerts(self, *, seconds: float | None = None) -> Generator[str, None, None]:
+        """Return the reference of each investigation as it is opened, from now on; without `seconds` for ever.
+
+        Nothing else can be done on the connection until it is closed.
+        """
+        with wrap_errors():
+            self._connection.execute("listen contactpoint_alert")
+        return (told.payload for told in self._connection.notifies(timeout=seconds))
+
     def close(self, investigation: str, outcome: str) -> None:
-        """Close an investigation with its outcome, a code."""
+        """Close an investigation with its outcome; raise RejectedError for one that is not open, or is one's own."""
+        if outcome not in OUTCOMES:
+            raise RejectedError("outcome_unknown", f"the outcomes are: {', '.join(OUTCOMES)}")
+        found = next((each for each in self.investigations() if each["id"] == investigation), None)
+        if found is None:
+            raise RejectedError("no_open_investigation", f"no investigation {investigation} is open")
+        self._demand_another(found["subject"])
         values = (self._who.user, outcome, investigation)
         self._change("viewed_audit", {"investigation": investigation, "outcome": outcome}, "close", *values)
 
     def _change_person(
         self, action: AccessAction, subject: str, changed: dict[str, str], statement: str, *values: Any
     ) -> None:
+        if action != "suspended_account":
+            self._demand_another(subject)
         if self._one("category_of", subject) is None:
             raise RejectedError("user_unknown", f"there is no account {subject}")
         self._change(action, {"account": subject} | changed, statement, *values)
+
+    def _demand_another(self, subject: str) -> None:
+        if same_person(subject, self._who.user):
+            raise RejectedError("own_account", "this is about your own account: somebody else has to do it")
 
     def _change(self, action: AccessAction, query: dict[str, str], statement: str, *values: Any) -> None:
         entry = AccessEntry(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import date
 from typing import Any
 
@@ -12,6 +13,9 @@ import httpx
 import psycopg
 import pytest
 
+from connectors.postgres import connect
+from projections.service.users import Users
+from schemas.errors import RejectedError
 from schemas.identity import child_number
 from schemas.settings import PostgresSettings
 from tests.factories.directory_service import Desk, pupil, running, teenager
@@ -154,6 +158,28 @@ def test_an_override_shows_one_record_once_and_opens_an_investigation(desk: Desk
     entry = next(each for each in desk.entries() if each["action"] == "overrode_shield")
     assert investigation[0][1:] == ("shield_override", worker, "immediate_risk", entry["request"], NUMBER)
     assert desk.sql("select investigation from service.alert") == [(investigation[0][0],)]
+    _it_is_told_at_once_and_closed_once_by_somebody_else(desk, worker, str(investigation[0][0]))
+
+
+def _it_is_told_at_once_and_closed_once_by_somebody_else(desk: Desk, worker: str, reference: str) -> None:
+    with connect(desk.postgres, autocommit=True) as listening, connect(desk.postgres, autocommit=True) as connection:
+        lea, herself = Users(connection, "lea"), Users(connection, worker.capitalize())
+        with closing(Users(listening, "lea").alerts(seconds=30)) as alerts:
+            desk.post("/v1/override", worker, child_number=NUMBER, **OVERRIDE)
+            another = next(alerts)
+        assert {each["id"] for each in lea.investigations()} == {reference, another}
+        refused: list[tuple[Callable[[], None], str]] = [
+            (lambda: herself.close(reference, "justified"), "own_account"),
+            (lambda: herself.grant(worker, ["mediate"]), "own_account"),
+            (lambda: lea.close(reference, "fine"), "outcome_unknown"),
+            (lambda: lea.close(worker, "justified"), "no_open_investigation"),
+        ]
+        for ask, code in refused:
+            with pytest.raises(RejectedError) as error:
+                ask()
+            assert error.value.code == code
+        lea.close(reference, "justified")
+        assert [each["id"] for each in lea.investigations()] == [another]
 
 
 def test_an_override_needs_the_right_a_ground_the_warning_and_a_login_just_now(desk: Desk) -> None:
