@@ -149,14 +149,11 @@ def _about(
 @grouped
 def shields_command(
     who: Asking,
-    due_by: Annotated[
-        datetime | None, typer.Option("--due-by", help="Until which day; today by default.", formats=["%Y-%m-%d"])
-    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List the shields that are due to be looked at again, the longest due first. Needs --with-right shielded."""
-    until = (due_by or datetime.now(UTC)).date()
-    with asked(who, "unmasked", "shields", due_by=until) as question:
+    today = datetime.now(UTC).date()
+    with asked(who, "unmasked", "shields") as question:
         if not who.right:
             raise RejectedError("right_needed", "this needs the right to see shielded children: --with-right shielded")
         reader = DirectoryReader(question.connection)
@@ -164,7 +161,7 @@ def shields_command(
         due = [(each.data.review_on or (each.decided_at + _LOOK_AGAIN).date(), each) for each in held]
         rows = []
         for day, shield in sorted(due, key=lambda each: (each[0], each[1].event_id)):
-            if day > until:
+            if day > today:
                 break
             children = sorted({number for key in shield.data.records for number in reader.child_of(key)})
             question.showing(children, len(due))

@@ -42,7 +42,7 @@ def looks(line: Line, run: Run, model: Path) -> dict[str, list[str]]:
         "conflicts list": [],
         "conflicts next": [],
         "conflicts show": [conflict],
-        "decide shields": ["--due-by", "2099-01-01", "--with-right", "shielded"],
+        "decide shields": ["--with-right", "shielded"],
         "disclose make": [_disclosure(line, number)],
         "explain": list(members[:2]),
         "field": [number, "names"],

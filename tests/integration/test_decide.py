@@ -137,12 +137,16 @@ def _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(
     link = ("decide", "must-link", *members[:2], "--by", "ann", "--reason", "typing_error")
     assert "not kept" in str(run(line, *link).exception)
     assert len(read_decisions(line.kafka)) == before
-    ask(line, "decide", "shield", number, "--by", "ann", "--reason", "threat", "--review-on", "2027-01-01")
+    ask(line, "decide", "shield", number, "--by", "ann", "--reason", "threat", "--review-on", "2026-11-01")
     set_limits(line.postgres, numbering=day, signing=day, witness=day)
     lift = ("decide", "unshield", number, "--by", "ann", "--approved-by", "bob", "--reason", "threat_ended")
+    due = ("decide", "shields", "--with-right", "shielded")
+    assert [(each["look again"], each["children"]) for each in ask(line, *due)] == [("2026-11-01", [number])]
+    assert "--with-right" in str(run(line, *due[:2]).exception)
     assert "shielded" in str(run(line, *lift).exception)
     assert "another person" in str(run(line, *lift, "--approved-by", "ann", "--with-right", "shielded").exception)
     ask(line, *lift, "--with-right", "shielded")
+    assert ask(line, *due) == []
     assert "no shield" in str(run(line, *lift, "--with-right", "shielded").exception)
 
 
