@@ -37,10 +37,10 @@ TIME_IS_OVER = Approval(KEEPER, None, RETENTION_OVER)
 def order_erasure(connection: Connection[TupleRow], child_number: str, approval: Approval) -> ErasureOrdered:
     """Return the event that erases all that was ever recorded of a child.
 
-    That is every record which the child, or a number that was merged into it, ever had and no other child has now, up
-    to the newest version that ingest heard of; and the corrections that are about these records alone. Raises
-    RejectedError when nothing is recorded, when two people do not agree, or when the time is not over and no other
-    reason is given.
+    That is every record which the child, or a number that was merged into it or ended with its records, ever had and no
+    other child has now, up to the newest version that ingest heard of; and the corrections that are about these records
+    alone. Raises RejectedError when nothing is recorded, when two people do not agree, or when the time is not over and
+    no other reason is given.
     """
     _check(approval)
     with wrap_errors():

@@ -113,7 +113,7 @@ def _severed(one: _Holdings, other: _Holdings, severances: Sequence[Severance]) 
 def _side(number: _Holdings, severance: Severance) -> str | None:
     """Return whose number it is: of what it holds now, or else of what it ever held; the former identity comes first.
 
-    A number that both shared stays with the new identity when the founder does: then it leads to the former no more.
+    Before decision 31 a number that both shared could stay with the new identity: then it leads to the former no more.
     """
     for held in number:
         if held & severance.former:
