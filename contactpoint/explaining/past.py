@@ -34,9 +34,9 @@ def entry_at(
     the number was not in use then or the directory showed nothing of the child.
     """
     history = AuditReader(connection).history(child)
+    sight.demand_right_to(child, history.identity)
     members = membership_at(history, child, at).members
     sight.demand_right(members)
-    sight.demand_right_to(child, history.identity)
     newest = newest_at(history.records, at)
     batch = Batch()
     _add_records(batch, kafka, [newest[key] for key in members if key in newest])
