@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,12 +16,17 @@ FieldKind = Literal[
 ]
 
 
+FIELD_NAME: Final = re.compile(r"\w(?:[\w ]*\w)?")
+"""What a field may be called: blocking rules name fields inside brackets, with commas between."""
+
+
 class FieldConfig(Settings):
     """One field: its comparison kind, and the column (or columns, joined by a space) that hold it.
 
     A date may stand in one column or in `year`, `month` and `day` columns. `alternates` are columns with other values
     of the same field (a former surname): the closest agreement counts. `format` says how a date column is written
-    (`%m/%d/%Y`); left out, the order of day, month and year is told from all dates of a source.
+    (`%m/%d/%Y`); left out, the order of day, month and year is told from all dates of a source. `whole_name`: the
+    column holds whole names (Ann Smith; Smith, Ann), of which a given_name or a surname takes its part.
     """
 
     kind: FieldKind
@@ -31,6 +37,7 @@ class FieldConfig(Settings):
     month: str | None = None
     day: str | None = None
     format: str | None = None
+    whole_name: bool = False
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -40,6 +47,9 @@ class FieldConfig(Settings):
             raise ValueError(msg)
         if self.format is not None and (self.kind != "date" or any(parts)):
             msg = "format is for a field of kind 'date' in one column"
+            raise ValueError(msg)
+        if self.whole_name and self.kind not in {"given_name", "surname"}:
+            msg = "whole_name is for a field of kind 'given_name' or 'surname'"
             raise ValueError(msg)
         if (self.column is not None) + bool(self.columns) + any(parts) != 1:
             msg = "give one of: column, columns, or year/month/day"
@@ -96,6 +106,14 @@ class LinkConfig(Settings):
     model: Path | None = None
     train: TrainConfig | None = None
     fields: dict[str, FieldConfig] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_of_fields(self) -> Self:
+        wrong = [name for name in self.fields if not FIELD_NAME.fullmatch(name)]
+        if wrong:
+            msg = f"{wrong[0]!r} is no name for a field (letters, digits, _ and spaces); say the heading in `column`"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _model_or_training(self) -> Self:

@@ -11,9 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from contactpoint.table_link import headings
 from contactpoint.table_link.config import LinkConfig
 from contactpoint.table_link.dates import is_date
 from contactpoint.table_link.reading import Table, texts
+from contactpoint.table_link.whole_names import names_of_persons
 from matching.linkage.normalise import fold_date, fold_sex, fold_years
 from schemas.errors import ConfigurationError
 
@@ -30,29 +32,11 @@ _FEW_VALUES: Final = 60
 _MOST_SOURCES: Final = 30
 _TELLING: Final = 0.3  # different values in proportion to rows, from which a number may be a person's own
 
-_ID: Final = re.compile(r"(?:(?:record|rec|unique|row|source)_?)?(?:id|no|nr|key)|index|uid|guid|uuid", re.IGNORECASE)
-_SOURCE: Final = re.compile(r"(?:data_?)?(?:source|set|system|file)(?:_?(?:name|system|dataset|file))?", re.IGNORECASE)
-_ANSWERS: Final = re.compile(
-    r"(?:true_?)?(?:cluster|group|label|entity|person|individual|truth|ground_?truth|match|duplicate)s?(?:_?(?:id|no|true|label))?"
-    r"|(?:label|id|person|cluster|entity)_?true|true_?(?:id|person)|is_?(?:match|dup\w*)",
-    re.IGNORECASE,
-)
-_NAMES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        ("years", r"birth_?year|year_?(?:of_?)?birth|yob|(?:^|_)ages?(?:$|_)"),
-        ("date", r"dob|birth_?(?:date|day)|date|born|geburtsdatum|fecha"),
-        ("given_name", r"(?:first|fore|given|christian|middle)_?(?:names?)?\b|fname|nombre|prenom|vorname"),
-        ("surname", r"(?:sur|last|family)_?names?|lname|(?:^|_)last(?:$|_)|apellido|nachname|familienname"),
-        ("sex", r"(?:^|_)(?:sex|gender)"),
-        ("postcode", r"post_?(?:al_?)?code|(?:^|_)zip|(?:^|_)plz"),
-        ("identifier", r"nhs|upn|uln|ssn|soc_?sec|passport|licen[cs]e|national_?id"),
-        ("short_string", r"phone|(?:^|_)tel|mobile|e_?mail"),  # families share these, unlike a number of one person
-        ("address", r"addr|street|suburb|(?<!ethni)city|town|village|locality|(?:^|_)place"),
-    )
-)
 _DATE_PART: Final = re.compile(r"(?P<stem>\w*?)_?(?P<part>year|month|mon|day|yyyy|y|m|d)$", re.IGNORECASE)
 _PARTS: Final = ("year", "month", "day")
+_AMOUNT: Final = re.compile(r"[-+]?[^\w\s.,]?\d[\d,]*\.\d+")
+_PERSONS: Final = 0.25
+"""Values with a known forename from which a column called just "name" holds persons: .5 to .6, of restaurants .05."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +63,15 @@ class _Column:
 def guess_config(table: Table, record_id: str) -> Guess:
     """Guess the kind of every column but `record_id`. Raises ConfigurationError if nothing can be linked on."""
     columns = _columns(table, record_id)
-    called_so = [c.name for c in columns if _SOURCE.fullmatch(c.name) and 1 < c.different <= _MOST_SOURCES]
+    called_so = [c.name for c in columns if headings.names_source(c.name) and 1 < c.different <= _MOST_SOURCES]
     source = INPUT_FILE if INPUT_FILE in table.column_names else next(iter(called_so), None)
     left_out = {c.name: why for c in columns if c.name != source and (why := _useless(c))}
     able = [c for c in columns if c.name not in left_out and c.name != source]
     able.sort(key=lambda column: "middle" in column.name.lower())  # the first forename is what families are told by
-    fields = _birth_parts(able)
-    parts = {field[part] for field in fields.values() for part in _PARTS}
-    for column in able:
-        kind = _kind(column)
-        if column.name in parts:
-            continue
-        if len(fields) < MOST_FIELDS:
-            fields[column.name] = {"kind": kind, "column": column.name}
-        else:
-            left_out[column.name] = f"only {MOST_FIELDS} columns are compared"
+    found = _fields(able)
+    fields = dict(list(found.items())[:MOST_FIELDS])
+    more = [field["column"] for name, field in found.items() if name not in fields]
+    left_out |= dict.fromkeys(more, f"only {MOST_FIELDS} columns are compared")
     if not fields:
         message = "no column can be linked on: each is empty, always the same (as in a single row), or numbers the rows"
         raise ConfigurationError(message)
@@ -101,6 +79,44 @@ def guess_config(table: Table, record_id: str) -> Guess:
     if source is not None:
         settings |= {"source": source, "unique_in_source": "mostly"}
     return Guess(LinkConfig.model_validate(settings), left_out)
+
+
+def _fields(columns: Sequence[_Column]) -> dict[str, dict[str, Any]]:
+    """Return the fields that columns make: a date of its parts, names of a whole one, each other column by itself."""
+    fields = _birth_parts(columns)
+    parts = {field[part] for field in fields.values() for part in _PARTS}
+    kinds = {column.name: _kind(column) for column in columns if column.name not in parts}
+    given, surnames = ([name for name, own in kinds.items() if own == kind] for kind in ("given_name", "surname"))
+    whole = [column.name for column in columns if _holds_whole_names(column)] if not given and not surnames else []
+    surnames = surnames or [name for name in kinds if given and headings.plain_name(name)]
+    former = [name for name in kinds if headings.former_name(name)] if len(surnames) == 1 else []
+    for name, kind in kinds.items():
+        if name in whole[:1]:
+            parted = {"column": name, "whole_name": True}
+            fields |= {f"{name}_{part}": {"kind": part, **parted} for part in ("given_name", "surname")}
+        elif name in surnames:
+            fields[name] = {"kind": "surname", "column": name, "alternates": former}
+        elif name not in former:
+            fields[name] = {"kind": kind, "column": name}
+    return _with_plain_names(fields)
+
+
+def _with_plain_names(fields: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return fields under names that a blocking rule can hold (`config.FIELD_NAME`), no two of them alike."""
+    plain: dict[str, dict[str, Any]] = {}
+    for heading, field in fields.items():
+        name = re.sub(r"[^\w ]+", "_", heading).strip() or "field"
+        while name in plain:
+            name += "_"
+        plain[name] = field
+    return plain
+
+
+def _holds_whole_names(column: _Column) -> bool:
+    """Tell whether a column holds forename and surname of persons."""
+    if headings.whole_name(column.name):
+        return True
+    return headings.plain_name(column.name) and names_of_persons(column.values) > _PERSONS
 
 
 def guess_kinds(table: Table, record_id: str | None) -> dict[str, str]:
@@ -111,7 +127,9 @@ def guess_kinds(table: Table, record_id: str | None) -> dict[str, str]:
 def guess_record_id(table: Table) -> str | None:
     """Return the column that names each row once, by its name if several do; None if there is none."""
     unique = [name for name in table.column_names if _names_each_row(table, name)]
-    called_so = [name for name in unique if _ID.fullmatch(name)] or [name for name in unique if name.endswith("id")]
+    called_so = [name for name in unique if headings.numbers_rows(name)] or [
+        name for name in unique if name.endswith("id")
+    ]
     return next(iter(called_so or [name for name in unique if name == table.column_names[0]]), None)
 
 
@@ -152,21 +170,24 @@ def _names_each_row(table: Table, name: str) -> bool:
 
 def _useless(column: _Column) -> str | None:
     """Return why a column is not compared, None if it is."""
-    if _ANSWERS.fullmatch(column.name):
-        return "seems to hold the answer, so it is no evidence"
-    if len(column.values) < _SELDOM_THERE * column.rows:
-        return "is empty, or nearly so"
-    if column.different == 1:
-        return "is always the same"
-    if _ID.fullmatch(column.name) and column.different > _MOSTLY * column.rows:
-        return "numbers the records"
-    return None
+    never_twice = column.rows < _SEEN and column.different == len(column.values) > _FEW_VALUES
+    reasons = (
+        (headings.holds_answer(column.name), "seems to hold the answer, so it is no evidence"),
+        (len(column.values) < max(1.0, _SELDOM_THERE * column.rows), "is empty, or nearly so"),
+        (column.different == 1, "is always the same"),
+        (headings.numbers_rows(column.name) and column.different > _MOSTLY * column.rows, "numbers the records"),
+        (headings.when_written(column.name), "says when a record was written, which is no evidence of whom it is"),
+        (never_twice and _kind(column) == "identifier", "never holds the same in two records"),
+    )
+    return next((why for is_so, why in reasons if is_so), None)
 
 
 def _kind(column: _Column) -> str:
     """Return the comparison kind by the column's name, where its values agree, or else by its values."""
-    named = next((kind for kind, pattern in _NAMES if pattern.search(column.name)), None)
+    named = headings.kind_of(column.name)
     if named == "date" and not _share(column.values, lambda text: fold_date(text) or is_date(text)) > _MOSTLY:
+        named = None
+    if named == "exact" and not _share(column.values, is_date) > _MOSTLY:
         named = None
     if named == "years" and not _share(column.values, fold_years) > _MOSTLY:
         named = None
@@ -179,16 +200,14 @@ def _kind_of_values(column: _Column) -> str:
     if column.different <= _FEW_VALUES:
         return "sex" if _share(column.values, fold_sex) > _MOSTLY else "exact"
     digits = sum(any(sign.isdigit() for sign in value) for value in column.values) / len(column.values)
-    if digits > _MOSTLY and _typical(column.values, "-/.") and _share(column.values, fold_date) > _MOSTLY:
+    if digits > _MOSTLY and _share(column.values, is_date) > _MOSTLY:
         return "date"
+    if _share(column.values, _AMOUNT.fullmatch) > _MOSTLY:
+        return "exact"
     words = sum(" " in value for value in column.values) / len(column.values)
     if digits > _MOSTLY and words < 1.0 - _MOSTLY and column.different > _TELLING * len(column.values):
         return "identifier"
     return "short_string"
-
-
-def _typical(values: Sequence[str], signs: str) -> bool:
-    return sum(any(sign in value for sign in signs) for value in values) > _MOSTLY * len(values)
 
 
 def _share(values: Sequence[str], fold: Any) -> float:

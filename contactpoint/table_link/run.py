@@ -14,12 +14,11 @@ import numpy as np
 from contactpoint.table_link.advice import expectations, warnings_of
 from contactpoint.table_link.blocks import StoppedRule, stopped_blocks, within_budget
 from contactpoint.table_link.config import LinkConfig, TrainConfig, load_link_config
-from contactpoint.table_link.dates import Ground
 from contactpoint.table_link.guess import Guess, config_text
 from contactpoint.table_link.inputs import guessed_table, read_table
 from contactpoint.table_link.reading import Table, texts
 from contactpoint.table_link.repeats import Repeats, repeats_of
-from contactpoint.table_link.table import birth_order_marks, read_pairs, record_ids, table_columns
+from contactpoint.table_link.table import Grounds, birth_order_marks, read_pairs, record_ids, table_columns
 from contactpoint.table_link.why import Linked, Pair, PairAnswer, rows_of
 from contactpoint.table_link.writing import check_outputs, write_clusters, write_pairs, write_text
 from matching.estimation.labelled import UNLABELLED
@@ -169,7 +168,7 @@ def link_table(table: Table, config: LinkConfig, progress: Progress) -> Linked:
     """Link a table in memory."""
     trained = None
     model = untrained(config) if config.model is None else read_model(config.model)
-    grounds: dict[str, list[Ground]] = {}
+    grounds: Grounds = {}
     columns = table_columns(table, config, model, grounds)
     marks = birth_order_marks(table, config)
     repeats = repeats_of(columns, model, marks)

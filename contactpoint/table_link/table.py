@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from contactpoint.table_link.ages import Apart, with_one_time
 from contactpoint.table_link.config import FieldConfig, LinkConfig
 from contactpoint.table_link.dates import Ground, read_dates
 from contactpoint.table_link.reading import Table, read_file, texts
+from contactpoint.table_link.whole_names import split_whole_name
 from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.marks import Marks, with_birth_order
 from matching.linkage.model import LinkageModel
@@ -19,13 +21,19 @@ from schemas.errors import ConfigurationError
 
 ONLY_SOURCE = "table"
 
+Grounds = dict[str, list[Ground | Apart]]
+"""By field or column: what was decided of how its values are read, and why."""
+
+_TELL_PERSONS = frozenset({"given_name", "surname", "sex"})
+
 
 def table_columns(
-    table: Table, config: LinkConfig, model: LinkageModel, grounds: dict[str, list[Ground]] | None = None
+    table: Table, config: LinkConfig, model: LinkageModel, grounds: Grounds | None = None
 ) -> RecordColumns:
     """Return the folded values of every row, in the model's order of fields.
 
-    `grounds` is filled: for each column of dates what was decided of the order of day and month, and why.
+    `grounds` is filled: for each column of dates what was decided of the order of day and month, and why; for ages,
+    how far the sources are apart in time.
     """
     unknown = [field.name for field in model.fields if field.name not in config.fields]
     if unknown:
@@ -35,6 +43,12 @@ def table_columns(
     sources = texts(table, config.source) if config.source else [ONLY_SOURCE] * table.num_rows
     told = {} if grounds is None else grounds
     by_field = [_folded(table, config.fields[field.name], sources, told) for field in model.fields]
+    persons = [by_field[place] for place, field in enumerate(model.fields) if field.kind in _TELL_PERSONS]
+    for place, field in enumerate(model.fields):
+        if field.kind == "years" and persons:
+            rows = list(zip(*persons, strict=True))
+            by_field[place], found = with_one_time(by_field[place], rows, sources)
+            told[field.name] = [*found]
     return columns_of(model, list(zip(*by_field, strict=True)), sources)
 
 
@@ -72,7 +86,7 @@ def read_pairs(path: Path, ids: Sequence[str]) -> tuple[list[int], list[int], li
     return [row_of[name] for name in left], [row_of[name] for name in right], says
 
 
-def _folded(table: Table, field: FieldConfig, sources: Sequence[str], told: dict[str, list[Ground]]) -> list[str]:
+def _folded(table: Table, field: FieldConfig, sources: Sequence[str], told: Grounds) -> list[str]:
     fold = _fold_days if field.kind == "date" else FOLDERS[field.kind]
     if field.year is not None:
         parts = [texts(table, name) if name else [""] * table.num_rows for name in (field.year, field.month, field.day)]
@@ -82,6 +96,8 @@ def _folded(table: Table, field: FieldConfig, sources: Sequence[str], told: dict
             _values(table, name, field, sources, told) for name in ((field.column,) if field.column else field.columns)
         ]
         raw = [" ".join(value for value in values if value) for values in zip(*columns, strict=True)]
+    if field.whole_name:
+        raw = [split_whole_name(value)[field.kind == "surname"] for value in raw]
     folded = [fold(value) for value in raw]
     if not field.alternates:
         return folded
@@ -94,13 +110,12 @@ def _fold_days(text: str) -> str:
     return join_alternates(map(fold_date, text.split(ALTERNATE))) if ALTERNATE in text else fold_date(text)
 
 
-def _values(
-    table: Table, column: str, field: FieldConfig, sources: Sequence[str], told: dict[str, list[Ground]]
-) -> list[str]:
+def _values(table: Table, column: str, field: FieldConfig, sources: Sequence[str], told: Grounds) -> list[str]:
     """Return a column as text, the dates in it in one order of year, month and day."""
     values = texts(table, column)
     if field.kind != "date":
         return values
     today = date.today()  # noqa: DTZ011 - the year on the user's calendar
-    read, told[column] = read_dates(values, sources, today.year, field.format)
+    read, grounds = read_dates(values, sources, today.year, field.format)
+    told[column] = [*grounds]
     return read

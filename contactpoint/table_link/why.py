@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from contactpoint.table_link.blocks import rules_that_bring_together
-from contactpoint.table_link.dates import Ground
 from contactpoint.table_link.repeats import Repeats
+from contactpoint.table_link.table import Grounds
 from matching.estimation.training import Trained
 from matching.linkage.batch import LinkedTable
 from matching.linkage.columns import RecordColumns
@@ -112,7 +112,7 @@ class Linked:
     ids: Sequence[str]
     marks: Marks | None
     repeats: Repeats
-    dates: dict[str, list[Ground]]
+    dates: Grounds
 
     def explain(self, rows: tuple[int, int]) -> PairAnswer:
         """Explain two rows of the table."""

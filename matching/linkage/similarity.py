@@ -37,7 +37,7 @@ JARO_WINKLER_STEPS: Final = (0.70, 0.85, 0.92)
 _NEAR_YEARS: Final = 2
 
 # Words of surnames that many unrelated people share.
-_PARTICLES: Final = frozenset(
+PARTICLES: Final = frozenset(
     "AL ABU BIN BINT DA DAS DE DEL DEN DER DI DO DOS DU EL IBN LA LE LOS MAC MC OF SAN ST TEN TER THE VAN VON Y".split()
 )
 
@@ -131,7 +131,7 @@ def _name_levels(left: Sequence[str], right: Sequence[str]) -> Levels:
 
 
 def _share_a_word(left: str, right: str) -> bool:
-    return any(len(word) > 1 and word not in _PARTICLES for word in set(left.split()).intersection(right.split()))
+    return any(len(word) > 1 and word not in PARTICLES for word in set(left.split()).intersection(right.split()))
 
 
 def _digits(dates: Sequence[str]) -> npt.NDArray[np.uint8]:
