@@ -38,6 +38,8 @@ KINDS: Final = {
     "country": "exact",
     "organisation": "short_string",
     "city": "short_string",
+    "batch": "exact",
+    "invoice": "identifier",
 }
 """The columns that a regime may ask for, with the kind that a user would map each to."""
 
@@ -178,6 +180,8 @@ def _person(home: Person, carer: str, born: str, regime: Regime, rng: Random) ->
         "country": str(rng.choice(_COUNTRIES)),
         "organisation": f"{rng.choice(_WORDS)} {surname} {rng.choice(_TRADES)} {rng.choice(_FORMS)}",
         "city": home["town"],
+        "batch": "",
+        "invoice": "",
     }
     if not regime.latin:
         person = {**person, "given": _script(given), "surname": _script(surname)}
@@ -206,6 +210,11 @@ def _recorded(person: Person, regime: Regime, rng: Random) -> Person:
     if rng.random() < regime.exchanged:
         told["given"], told["surname"] = told["surname"], told["given"]
     told["born"] = _written_date(told["_born"], regime, rng)
+    if "batch" in regime.fields:
+        told |= {
+            "batch": str(rng.integers(12)),
+            "invoice": f"{rng.integers(9000):05}",
+        }  # the record's, not the person's
     return {name: _value(told[name], name, regime, rng) for name in regime.fields}
 
 

@@ -34,6 +34,7 @@ REGIMES: Final = (
     replace(_FEW, name="three columns, two sources", people=4000, overlap=0.7, unique="yes"),
     replace(_FEW, name="three columns, 1 % duplicates", people=5000, copies=(0.99, 0.01)),
     replace(_FEW, name="three columns, small", people=500),
+    replace(_FEW, name="three columns, and two that are noise", fields=(*_NAMES, "batch", "invoice")),
     _DEDUPE,
     replace(_DEDUPE, name="one source, clean", typos=0.01, missing=0.0),
     replace(_DEDUPE, name="one source, dirty", typos=0.2, missing=0.1, exchanged=0.03, moved=0.2, short_forms=0.2),

@@ -125,12 +125,20 @@ def guess_kinds(table: Table, record_id: str | None) -> dict[str, str]:
 
 
 def guess_record_id(table: Table) -> str | None:
-    """Return the column that names each row once, by its name if several do; None if there is none."""
+    """Return the column that names each row once, by its heading if several do; None if there is none.
+
+    In a small table no forename may come twice, or no title: a column of names or of several words is no record id.
+    """
     unique = [name for name in table.column_names if _names_each_row(table, name)]
-    called_so = [name for name in unique if headings.numbers_rows(name)] or [
-        name for name in unique if name.endswith("id")
-    ]
-    return next(iter(called_so or [name for name in unique if name == table.column_names[0]]), None)
+    called_so = [name for name in unique if headings.numbers_rows(name)] or [n for n in unique if n.endswith("id")]
+    first = [name for name in unique if name == table.column_names[0] and not _tells_of_somebody(table, name)]
+    return next(iter(called_so or first), None)
+
+
+def _tells_of_somebody(table: Table, name: str) -> bool:
+    if headings.kind_of(name) not in {None, "identifier"} or headings.whole_name(name) or headings.plain_name(name):
+        return True
+    return _share(texts(table, name), lambda value: " " in value.strip()) > _MOSTLY
 
 
 def config_text(config: LinkConfig) -> str:
@@ -175,7 +183,11 @@ def _useless(column: _Column) -> str | None:
         (headings.holds_answer(column.name), "seems to hold the answer, so it is no evidence"),
         (len(column.values) < max(1.0, _SELDOM_THERE * column.rows), "is empty, or nearly so"),
         (column.different == 1, "is always the same"),
-        (headings.numbers_rows(column.name) and column.different > _MOSTLY * column.rows, "numbers the records"),
+        (
+            headings.numbers_rows(column.name)
+            and (column.different > _MOSTLY * column.rows or headings.plain(column.name).endswith("id")),
+            "numbers the records",
+        ),
         (headings.when_written(column.name), "says when a record was written, which is no evidence of whom it is"),
         (never_twice and _kind(column) == "identifier", "never holds the same in two records"),
     )

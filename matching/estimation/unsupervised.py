@@ -41,6 +41,7 @@ _STRANGE: Final = 1.0
 _LESS_SAY: Final = 2.0  # how fast a rule loses its say with the strangeness of its matches
 _TELLING: Final = 0.35  # 1 less the Bhattacharyya coefficient of m and u: about .2 for sex, .5 a name, .7 a date
 _PLACES: Final = frozenset({"postcode", "address"})
+_WELL_KNOWN: Final = frozenset({"given_name", "surname", "date", "years", "sex"})
 _PERSONAL: Final = frozenset({"given_name", "sex", "identifier"})
 _MOVED: Final = 0.1
 _AKIN: Final = 0.5
@@ -77,6 +78,7 @@ class _Rule:
     personal: npt.NDArray[np.bool_]
     forename: npt.NDArray[np.bool_]
     date: npt.NDArray[np.bool_]
+    well_known: npt.NDArray[np.bool_]
 
     def given_rule(self, m: Table) -> Table:
         """Return m (or u) of the pairs that a rule finds: comparisons it settles in part keep the levels it allows."""
@@ -159,11 +161,12 @@ def _judgeable(model: LinkageModel, groups: Groups, places: npt.NDArray[np.bool_
     date = np.array([comparison.kind == "date" for comparison in model.comparisons], dtype=bool)
     personal = np.array([comparison.kind in _PERSONAL for comparison in model.comparisons], dtype=bool)
     forename = np.array([comparison.kind == "given_name" for comparison in model.comparisons], dtype=bool)
+    well_known = np.array([comparison.kind in _WELL_KNOWN for comparison in model.comparisons], dtype=bool)
     for i in range(len(model.blocking_rules)):
         rule, vectors = model.blocking_rules[i], groups.counted(i)
         free, used = _comparisons_beside(model, rule_fields(rule)), _comparisons_beside(model, whole_fields(rule))
         if used.sum() >= min(_FEWEST_USED, max(1, len(used) - 1)) and vectors.counts.sum() > 0.0:
-            rules.append(_Rule(i, vectors, free, used, not free[places].all(), personal, forename, date))
+            rules.append(_Rule(i, vectors, free, used, not free[places].all(), personal, forename, date, well_known))
     return rules
 
 
@@ -192,12 +195,13 @@ def _fit_rule(rule: _Rule, start: Probabilities, belief: Probabilities, moves: M
 def _strangeness(rule: _Rule, found: Fit, belief: Probabilities) -> float:
     """Return how unlike people the matches of a fit are, in the comparison that differs most from the starting m.
 
-    The divergence of Kullback and Leibler, in nats: about 0.2 for dirty data, 2 for siblings' forenames.
+    The divergence of Kullback and Leibler, in nats: about 0.2 for dirty data, 2 for siblings' forenames. Only kinds
+    of which it is known what people show count: a code or a text may be anything, the number of a batch too.
     """
     m = belief.m
     seen = estimate(level_table(rule.vectors.levels, found.posteriors * rule.vectors.counts), belief.m)
     divergence = (seen * np.log(seen / m)).sum(axis=1)
-    return float(divergence[rule.free].max(initial=0.0))
+    return float(divergence[rule.free & rule.well_known].max(initial=0.0))
 
 
 def _say(rule: _Rule, found: Fit, belief: Probabilities) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pytest
 
-from contactpoint.table_link import Outputs, headings, run_link
+from contactpoint.model_tools.quality import measure_labels
+from contactpoint.table_link import Outputs, headings, link_table, run_link
 from contactpoint.table_link.ages import with_one_time
-from contactpoint.table_link.guess import Guess, guess_config
+from contactpoint.table_link.guess import Guess, guess_config, guess_record_id
 from contactpoint.table_link.table import table_columns
 from contactpoint.table_link.whole_names import split_whole_name
 from matching.estimation.specification import untrained_model
@@ -128,3 +130,23 @@ def test_a_heading_of_any_signs_is_linked_on(tmp_path: Path) -> None:
     again = run_link([tmp_path / "in.csv"], outputs.config, Outputs(tmp_path / "again.csv"), lambda *_: None)
     assert again.columns == report.columns
     assert {"First_name _given_", "last_ name"} <= set(report.columns)
+
+
+@pytest.mark.parametrize(("heading", "value"), [("first_name", "A{}"), ("name", "B{} C"), ("title", "The book of {}")])
+def test_a_first_column_without_repeats_is_no_record_id_if_it_tells_of_somebody(heading: str, value: str) -> None:
+    rows = [{heading: value.format("abcdefgh"[i]), "town": "T"} for i in range(8)]
+    assert guess_record_id(pa.Table.from_pylist(rows)) is None
+    assert guess_record_id(pa.Table.from_pylist([{"code": str(i), **row} for i, row in enumerate(rows)])) == "code"
+
+
+def test_a_number_called_id_that_rows_share_is_no_evidence() -> None:
+    guess = guess_config(pa.Table.from_pylist([{"id": i // 3, "dob": f"198{i % 10}-01-02"} for i in range(90)]), "row")
+    assert set(guess.left_out) == {"id"}
+
+
+def test_columns_that_say_nothing_of_people_do_not_undo_training() -> None:
+    dice, table = random.Random(1), people(200).drop_columns(["code", "place"])
+    for name, values in (("invoice", range(10_000, 12_000)), ("batch", range(12))):
+        table = table.append_column(name, [[str(dice.choice(values)) for _ in range(table.num_rows)]])
+    linked = link_table(table, guess_config(table, "id").config, lambda *_: None)
+    assert measure_labels(linked.outcome.clusters, table["person"].to_pylist()).f1 > 0.9
