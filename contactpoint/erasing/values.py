@@ -38,7 +38,9 @@ def values_of(connection: Connection[TupleRow], event: ErasureOrdered) -> list[s
         rows = connection.execute(QUERIES["statements"], {"keys": keys, "decisions": decisions}).fetchall()
     own = {*keys, *decisions, *event.data.child_numbers}
     said = {text for row in rows for text in _texts(json.loads(row[0])) if text not in own and _worth(text)}
-    return sorted(said.union(*(numbers for lot in _numbers(connection, keys) for _, numbers in lot)))
+    names = " ".join(keys)  # where sources' own ids are not hashed, a number may be one, and an order names its records
+    numbers = {each for lot in _numbers(connection, keys) for _, found in lot for each in found if each not in names}
+    return sorted(said | numbers)
 
 
 def only_theirs(

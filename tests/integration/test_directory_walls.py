@@ -16,6 +16,7 @@ from connectors.postgres import connect
 from connectors.vault import KeyVault
 from contactpoint.reviewing.walls import open_desks
 from projections import schema
+from projections.access.sql import QUERIES as TRAIL
 from projections.directory.projection import DirectoryProjection
 from projections.disclosures import desk as disclosures
 from projections.exports import desk as exports
@@ -145,6 +146,18 @@ def test_the_roles_of_the_projections_see_nothing_of_each_others(desk: Desk) -> 
                 with pytest.raises(errors.InsufficientPrivilege):
                     connection.execute(f"table {table}".encode())
             connection.execute("reset role")
+
+
+def test_the_trails_sequencer_may_ask_whether_a_number_is_in_use_and_does_without_where_it_may_not(desk: Desk) -> None:
+    ((number,),) = desk.sql("select child_number from directory.entry")
+    with connect(desk.postgres) as connection:
+        connection.execute("set role contactpoint_sequencer")
+        assert connection.execute(TRAIL["knows_children"]).fetchone() == (True,)
+        assert connection.execute(TRAIL["in_use"], [[number, "NOBODY"]]).fetchall() == [(number,)]
+        connection.execute("reset role; revoke usage on schema projection from contactpoint_sequencer")
+        connection.execute("set role contactpoint_sequencer")
+        assert connection.execute(TRAIL["knows_children"]).fetchone() == (False,)
+        connection.rollback()
 
 
 def test_a_rebuilds_tables_bring_their_walls_along(desk: Desk) -> None:

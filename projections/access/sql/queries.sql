@@ -30,8 +30,13 @@ select child_number, key_ref::text, wrapped from vault.audit_key where child_num
 select tag from vault.audit_erased where tag = any(%s);
 
 -- name: knows_children
--- A trail may be kept where no directory is.
-select to_regclass('projection.membership') is not null and to_regclass('projection.record_version') is not null;
+-- A trail may be kept where no directory is, or where one has not given its rights yet (directory/sql/walls.sql).
+select exists (
+    select from pg_attribute as key
+    join pg_class as known on known.oid = key.attrelid join pg_namespace as area on area.oid = known.relnamespace
+    where area.nspname = 'projection' and known.relname = 'record_version' and key.attname = 'record_key'
+        and has_schema_privilege(area.oid, 'usage') and has_column_privilege(known.oid, key.attnum, 'select')
+);
 
 -- name: in_use
 -- Of these numbers those that records have of which something is known.
