@@ -7,6 +7,7 @@ Each part runs in a process of its own with a stack of its own, so that none war
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import os
@@ -76,13 +77,19 @@ SMALL: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Run the named parts (all by default), merge their measures into the results, print the table."""
-    if sys.argv[1:2] == ["--part"]:
-        _run_here(sys.argv[2])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"all by default: {', '.join(PARTS)}")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if unknown := [part for part in given.parts if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
+    if given.part:
+        _run_here(given.part)
         return
     results: dict[str, Measure] = {}
-    if sys.argv[1:] and RESULTS.exists():
+    if given.parts and RESULTS.exists():
         results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    for part in sys.argv[1:] or PARTS:
+    for part in given.parts or PARTS:
         Console(stderr=True).print(f"measuring {part} ...")
         command = [sys.executable, "-m", "benchmarks.speed", "--part", part]
         results |= json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
