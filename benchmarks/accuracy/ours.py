@@ -69,5 +69,5 @@ def figures(quality: Quality, threshold: float | None) -> dict[str, Any]:
     }
 
 
-def _quiet(_done: int, _total: int | None) -> None:
+def _quiet(_step: str) -> None:
     """Show no progress."""

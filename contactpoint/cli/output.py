@@ -96,3 +96,12 @@ def progress(description: str) -> Iterator[Report]:
     with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def steps(description: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal's standard error which step the block is at; call the yielded function with its name."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda step: bar.update(task, description=f"{description}: {step}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from contactpoint.cli.options import OutputOption, grouped
-from contactpoint.cli.output import Output, progress, show
+from contactpoint.cli.output import Output, show, steps
 
 
 def register(root: typer.Typer) -> None:
@@ -76,7 +76,7 @@ def link_command(
     """
     from contactpoint.table_link import Outputs, run_link
 
-    with progress("link") as shown:
+    with steps("link") as shown:
         outputs = Outputs(out, beside.pairs, beside.save_model, beside.save_config)
         report = run_link(source, config, outputs, shown, model=model, explain=beside.explain)
     if output is Output.JSON:

@@ -10,7 +10,7 @@ import numpy as np
 from matching.estimation.rules import bounded
 from matching.linkage.blocking import Blocker
 from matching.linkage.columns import RecordColumns
-from matching.linkage.hashing import Indices
+from matching.linkage.hashing import Indices, one_of_each
 from matching.linkage.model import LinkageModel
 
 
@@ -59,8 +59,9 @@ def stopped_blocks(columns: RecordColumns, model: LinkageModel) -> Stopped:
     rids = np.arange(len(columns), dtype=np.int64)
     by_rule = Blocker(replace(model, stop_keys=())).keys_by_rule(columns, rids)
     for rule, (owners, own) in zip(model.blocking_rules, by_rule, strict=True):
-        values, block, sizes = np.unique(own, return_inverse=True, return_counts=True)
-        stopped = np.isin(values, keys) & (sizes > 1)
+        places, block = one_of_each(own)
+        sizes = np.bincount(block, minlength=len(places))
+        stopped = np.isin(own[places], keys) & (sizes > 1)
         touched[owners] |= stopped[block]
         compared[owners] |= (~stopped & (sizes > 1))[block]
         if stopped.any():

@@ -83,7 +83,11 @@ def encoding_of(table: Table) -> str | None:
 
 def texts(table: Table, column: str) -> list[str]:
     """Return a column as text, "" for null and nan; whole numbers stay whole, whatever type holds them."""
-    return [_text(value) for value in table[column].to_pylist()]
+    values = table[column]
+    if pa.types.is_string(values.type):
+        texts_there: list[str] = values.fill_null("").to_pylist()
+        return texts_there
+    return [_text(value) for value in values.to_pylist()]
 
 
 def _text(value: object) -> str:

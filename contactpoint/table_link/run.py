@@ -38,7 +38,8 @@ from matching.linkage.scoring import match_probability
 from matching.stage.model_file import read_model
 from schemas.errors import ConfigurationError
 
-Progress = Callable[[int, int | None], None]
+Progress = Callable[[str], None]
+"""Is told in a few words what a run does now."""
 
 _UNIQUE = {"yes": "hard", "mostly": "soft", "no": "none"}
 
@@ -108,6 +109,7 @@ def run_link(
     """
     named = {"--out": outputs.clusters, "--pairs": outputs.pairs, "--save-model": outputs.model}
     check_outputs({**named, "--save-config": outputs.config}, [*sources, config, model])
+    progress("reading")
     if config is not None:
         guess = Guess(load_link_config(config), {})
         table = read_table(sources, guess.config)
@@ -120,6 +122,7 @@ def run_link(
     if model is not None:
         settings = settings.model_copy(update={"model": model, "train": None})
     linked = link_table(table, settings, progress)
+    progress("writing")
     write_clusters(outputs.clusters, table, settings, linked.outcome.clusters)
     if outputs.pairs is not None:
         write_pairs(outputs.pairs, _pair_columns(record_ids(table, settings), linked.outcome, linked.model))
@@ -168,6 +171,7 @@ def link_table(table: Table, config: LinkConfig, progress: Progress) -> Linked:
     """Link a table in memory."""
     trained = None
     model = untrained(config) if config.model is None else read_model(config.model)
+    progress("folding values")
     grounds: Grounds = {}
     columns = table_columns(table, config, model, grounds)
     marks = birth_order_marks(table, config)
@@ -175,7 +179,7 @@ def link_table(table: Table, config: LinkConfig, progress: Progress) -> Linked:
     few = repeats.taken(columns, model)
     ids = texts(table, config.record_id)
     if config.model is None:
-        trained = _train(table, few, repeats, model, config.train or TrainConfig(), ids)
+        trained = _train(table, few, repeats, model, config.train or TrainConfig(), ids, progress)
         model = trained.model
     else:
         model = within_budget(few, model)
@@ -183,7 +187,7 @@ def link_table(table: Table, config: LinkConfig, progress: Progress) -> Linked:
         few,
         model,
         keys=[ids[row] for row in repeats.rows.tolist()],
-        progress=lambda done: progress(done, None),
+        progress=lambda done: progress(f"comparing, {done:,} pairs"),
         verified=None if marks is None else marks[repeats.rows],
         scored=trained.scored if trained else None,
     )
@@ -219,22 +223,28 @@ def _twin_rule(fields: list[Field], *, by_name: bool) -> TwinRule | None:
 
 
 def _train(
-    table: Table, columns: RecordColumns, repeats: Repeats, model: LinkageModel, train: TrainConfig, ids: list[str]
+    table: Table,
+    columns: RecordColumns,
+    repeats: Repeats,
+    model: LinkageModel,
+    train: TrainConfig,
+    ids: list[str],
+    progress: Progress,
 ) -> Trained:
     """Train on the rows that are linked themselves; `columns` are theirs, `table` and `ids` of all rows."""
     today = date.today()  # noqa: DTZ011 - the day on the user's calendar names the model
     if train.method == "unsupervised":
-        return train_unsupervised(columns, model, seed=train.seed, on=today)
+        return train_unsupervised(columns, model, seed=train.seed, on=today, progress=progress)
     if train.method == "identifiers":
-        return train_by_identifiers(columns, model, seed=train.seed, on=today)
+        return train_by_identifiers(columns, model, seed=train.seed, on=today, progress=progress)
     if train.person is not None:
         people = _people(texts(table, train.person))[repeats.rows]
-        return train_with_labels(columns, model, people, seed=train.seed, on=today)
+        return train_with_labels(columns, model, people, seed=train.seed, on=today, progress=progress)
     left, right, match = read_pairs(train.pairs or Path(), ids)
     first, second = repeats.first[np.array(left, np.int64)], repeats.first[np.array(right, np.int64)]
     said = first != second  # of a row and the one it follows there is nothing to learn
     labelled = (first[said], second[said], np.array(match, dtype=bool)[said])
-    return train_with_pairs(columns, model, labelled, seed=train.seed, on=today)
+    return train_with_pairs(columns, model, labelled, seed=train.seed, on=today, progress=progress)
 
 
 def _people(names: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -16,7 +16,7 @@ from contactpoint.table_link.whole_names import split_whole_name
 from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.marks import Marks, with_birth_order
 from matching.linkage.model import LinkageModel
-from matching.linkage.normalise import ALTERNATE, FOLDERS, fold_date, join_alternates
+from matching.linkage.normalise import ALTERNATE, FOLDERS, Folder, fold_date, join_alternates
 from schemas.errors import ConfigurationError
 
 ONLY_SOURCE = "table"
@@ -95,14 +95,21 @@ def _folded(table: Table, field: FieldConfig, sources: Sequence[str], told: Grou
         columns = [
             _values(table, name, field, sources, told) for name in ((field.column,) if field.column else field.columns)
         ]
-        raw = [" ".join(value for value in values if value) for values in zip(*columns, strict=True)]
+        several = len(columns) > 1
+        raw = [" ".join(filter(None, values)) for values in zip(*columns, strict=True)] if several else columns[0]
     if field.whole_name:
         raw = [split_whole_name(value)[field.kind == "surname"] for value in raw]
-    folded = [fold(value) for value in raw]
+    folded = _each_once(fold, raw)
     if not field.alternates:
         return folded
-    others = [[fold(value) for value in _values(table, name, field, sources, told)] for name in field.alternates]
+    others = [_each_once(fold, _values(table, name, field, sources, told)) for name in field.alternates]
     return [join_alternates(values) for values in zip(folded, *others, strict=True)]
+
+
+def _each_once(fold: Folder, values: Sequence[str]) -> list[str]:
+    """Fold values, each different one once."""
+    folded = {value: fold(value) for value in set(values)}
+    return [folded[value] for value in values]
 
 
 def _fold_days(text: str) -> str:

@@ -203,7 +203,10 @@ def test_a_table_without_a_description_is_linked_and_the_guess_can_be_kept(tmp_p
     pa_csv.write_csv(table, tmp_path / "people.csv")
     kept = tmp_path / "LINK.toml"
     outputs = Outputs(tmp_path / "out.parquet", config=kept)
-    report = run_link([tmp_path / "people.csv"], None, outputs, lambda *_: None)
+    told: list[str] = []
+    report = run_link([tmp_path / "people.csv"], None, outputs, told.append)
+    assert (told[0], told[-1]) == ("reading", "writing")
+    assert {"estimating m and u", "choosing the threshold"} < {*told}
     clusters = pq.read_table(tmp_path / "out.parquet")
     assert clusters["record_id"].to_pylist() == list(range(1, table.num_rows + 1))
     assert measure_labels(clusters["cluster_id"].to_pylist(), table["person"].to_pylist()).f1 > 0.9
