@@ -13,8 +13,7 @@ event and conflict is acknowledged by Kafka: decoding, folding, clusters, confli
 stage's own processes, whose processor time stands beside. Splink gets the newest values of the same records, decoded
 and folded by our reader outside its time, as a table in memory, and both cores; it estimates, predicts and clusters.
 
-The engine and the committer's process are the ones of the stage. Fetching from Kafka is measured by the benchmarks of
-the whole line and of latency.
+The engine and the committer's process are the stage's own. Fetching from Kafka is in the parts of latency and line.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from matching.resident.identities import Regrouping, Severed, identity_changes, 
 from matching.resident.index import BlockIndex
 from matching.resident.keys import Former, KeyIndex, RowsAtHand
 from matching.resident.questions import QuestionBook, Renewed
-from matching.resident.records import NO_CLUSTER, Fold, RecordTable
+from matching.resident.records import NO_CLUSTER, RecordTable
 from matching.resident.regroup import Clusters, Region, collect_evidence
 from matching.resident.rows import (
     edge_bytes,
@@ -51,6 +51,7 @@ from matching.resident.rows import (
     without_gaps,
 )
 from matching.resident.statements import Stated, Statements
+from matching.resident.versions import Fold
 from schemas.identity import child_number
 
 

@@ -1,18 +1,10 @@
-"""What the resident owner knows of each record besides its compared values, and the newest-version rule.
-
-A record's state is its newest version by (version, fingerprint); of two kinds with one version and fingerprint, no
-longer being there wins. Late and repeated versions change nothing but the first `ingested_at`, of which the minimum
-is kept. The newest merge is kept apart: it still says which record survived when the loser is observed again. An
-erasure is a change that beats every version up to its own (`refuse_erased` keeps them out from then on); the record is
-then taken as first received when it was erased, which does not depend on what had been received by then.
-"""
+"""What the resident owner knows of each record besides its compared values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import compress
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,93 +15,11 @@ from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
 from matching.resident.fingerprints import Fingerprints
 from matching.resident.record_keys import CodedTexts, KeyNumbers, RecordKeys
+from matching.resident.versions import NO_MERGE, Fold, Merge, Stored, Touched, is_plain, merge_of, newer_merge, order_of
 from schemas.identity import number_basis
 
 NO_CLUSTER: Final = -1
 _FIRST: Final = 1 << 12
-
-Merge = tuple[str, int, str]
-"""(surviving record's key, version, fingerprint) of the newest merge of a record; ("", 0, "") if there was none."""
-NO_MERGE: Final[Merge] = ("", 0, "")
-ERASED: Final = "~"
-"""The fingerprint of an erased version: after all real ones, which are hexadecimal."""
-
-
-@dataclass(slots=True)
-class Fold:
-    """What a batch of changes does to records: lists of record numbers.
-
-    `inserted` were unknown, with `sources` theirs. `ended` were live and are not. `compared` are live and have new
-    content, with `rows` their values; `replaced` are those of them that had other content before. `relabelled` have a
-    new version or first `ingested_at` but nothing that comparison sees; `refounded` are those of any kind that are live
-    and were first ingested earlier than was known. `rewritten` are known records of which the whole row changes,
-    `former_rows` the values that they had. `events` are the ids of the source events that changed each record.
-    """
-
-    inserted: list[int] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-    ended: list[int] = field(default_factory=list)
-    compared: list[int] = field(default_factory=list)
-    rows: list[str] = field(default_factory=list)
-    replaced: list[int] = field(default_factory=list)
-    rewritten: list[int] = field(default_factory=list)
-    former_rows: list[str] = field(default_factory=list)
-    relabelled: list[int] = field(default_factory=list)
-    refounded: list[int] = field(default_factory=list)
-    merges: list[tuple[int, Merge]] = field(default_factory=list)
-    events: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    ignored: int = 0
-
-    def rewrite(self, stored: _Stored) -> None:
-        """Note that the whole row of a known record changes."""
-        self.rewritten.append(stored.rid)
-        self.former_rows.append(stored.row)
-
-    def compare_again(self, stored: _Stored, row: str) -> None:
-        """Note that a known record is live with these values now.
-
-        What is not compared can change the durable row as well, whose edges are not in memory: compare again.
-        """
-        self.compared.append(stored.rid)
-        self.rows.append(row)
-        self.rewrite(stored)
-        if stored.live:
-            self.replaced.append(stored.rid)
-
-
-class _Stored(NamedTuple):
-    """What is known of one record before a batch; `row` are its values, joined by SEPARATOR."""
-
-    rid: int
-    version: int
-    live: bool
-    ingested: int
-    verified: int
-    fingerprint: str
-    row: str
-    authority: str
-
-
-class _Touched:
-    """All that one batch says of one record."""
-
-    __slots__ = ("erasure", "first_ingested", "merge", "newest")
-
-    def __init__(self, change: SourceChange) -> None:
-        self.newest = change
-        self.first_ingested = change
-        self.merge = change if change.kind == "merged" else None
-        self.erasure = change if change.kind == "erased" else None
-
-    def add(self, change: SourceChange) -> None:
-        if change.kind == "erased":
-            self.erasure = change
-        if _order(change) > _order(self.newest):
-            self.newest = change
-        if change.ingested_at < self.first_ingested.ingested_at:
-            self.first_ingested = change
-        if change.kind == "merged" and (self.merge is None or newer_merge(_merge(change), _merge(self.merge))):
-            self.merge = change
 
 
 class RecordTable:
@@ -159,11 +69,11 @@ class RecordTable:
         """Apply the newest-version rule to a batch. Versions, liveness and merges are updated; `columns` are not."""
         fold = Fold()
         newest: dict[str, SourceChange] = {}
-        several: dict[str, _Touched] = {}
+        several: dict[str, Touched] = {}
         for change in changes:
             before = newest.setdefault(change.key, change)
             if before is not change:
-                state = several.get(change.key) or several.setdefault(change.key, _Touched(before))
+                state = several.get(change.key) or several.setdefault(change.key, Touched(before))
                 state.add(change)
                 newest[change.key] = state.newest
         rid_of = self.keys.numbers(list(newest))
@@ -172,17 +82,17 @@ class RecordTable:
         plain: list[tuple[int, SourceChange]] = []
         for stored, key in zip(self._stored([rid_of[key] for key in known]), known, strict=True):
             change = newest[key]
-            if _is_plain(stored, change) and key not in several:
+            if is_plain(stored, change) and key not in several:
                 plain.append((stored.rid, change))
                 self._update_plain(stored, change, fold)
             else:
-                self._update(stored, several.get(key) or _Touched(change), fold)
+                self._update(stored, several.get(key) or Touched(change), fold)
         if plain:
             self._take_newest(plain)
         fold.ignored = len(changes) - len(fold.events)
         return fold
 
-    def _insert(self, fresh: list[SourceChange], several: Mapping[str, _Touched], fold: Fold) -> None:
+    def _insert(self, fresh: list[SourceChange], several: Mapping[str, Touched], fold: Fold) -> None:
         """Add unknown records by the newest change of each; `several` has those of which there was more than one."""
         if not fresh:
             return
@@ -204,26 +114,26 @@ class RecordTable:
         if several or "merged" in kinds:
             for rid, change in zip(rids, fresh, strict=True):
                 if change.key in several or change.kind == "merged":
-                    self._insert_more(rid, several.get(change.key) or _Touched(change), fold)
+                    self._insert_more(rid, several.get(change.key) or Touched(change), fold)
 
-    def _insert_more(self, rid: int, state: _Touched, fold: Fold) -> None:
+    def _insert_more(self, rid: int, state: Touched, fold: Fold) -> None:
         """Add what only a merge or more than one change of a new record says."""
         self.ingested[rid] = state.first_ingested.ingested_at
         if state.merge is not None:
-            fold.merges.append((rid, _merge(state.merge)))
+            fold.merges.append((rid, merge_of(state.merge)))
             if state.merge is not state.newest:
                 fold.events[rid] = (state.newest.event_id, state.merge.event_id)
 
-    def _stored(self, rids: list[int]) -> Iterator[_Stored]:
+    def _stored(self, rids: list[int]) -> Iterator[Stored]:
         """Yield what is known of records; read at once, because one by one takes four times as long."""
         at = np.array(rids, np.int64)
         columns = (self.versions, self.live, self.ingested, self.verified)
         versions, live, ingested, verified = (column[at].tolist() for column in columns)
         texts = self.fingerprints.of(rids), self.columns.rows(at), self.authorities.of(rids)
-        return map(_Stored, rids, versions, live, ingested, verified, *texts)
+        return map(Stored, rids, versions, live, ingested, verified, *texts)
 
-    def _update_plain(self, stored: _Stored, change: SourceChange, fold: Fold) -> None:
-        """Do what `_update` does for a change that `_is_plain`, all but what `_take_newest` does for many at once."""
+    def _update_plain(self, stored: Stored, change: SourceChange, fold: Fold) -> None:
+        """Do what `_update` does for a change that `is_plain`, all but what `_take_newest` does for many at once."""
         row = change.row or ""
         fold.events[stored.rid] = (change.event_id,)
         if (row, change.authority, change.verified) == (stored.row, stored.authority, stored.verified):
@@ -240,7 +150,7 @@ class RecordTable:
         self.fingerprints.put(at, fingerprints)
         self.authorities.put(at, authorities)
 
-    def _update(self, stored: _Stored, state: _Touched, fold: Fold) -> None:
+    def _update(self, stored: Stored, state: Touched, fold: Fold) -> None:
         change, events = state.newest, []
         rid, was_live = stored.rid, stored.live
         erasure = state.erasure
@@ -250,9 +160,9 @@ class RecordTable:
             events.append(erasure.event_id)
             self.ingested[rid] = erasure.ingested_at
             fold.refounded.append(rid)
-        merged = state.merge is not None and newer_merge(_merge(state.merge), self.merges.get(rid, NO_MERGE))
+        merged = state.merge is not None and newer_merge(merge_of(state.merge), self.merges.get(rid, NO_MERGE))
         if merged and state.merge is not None:
-            fold.merges.append((rid, _merge(state.merge)))
+            fold.merges.append((rid, merge_of(state.merge)))
             events.append(state.merge.event_id)
         first = stored.ingested if erasure is None else erasure.ingested_at
         if state.first_ingested.ingested_at < first:
@@ -260,7 +170,7 @@ class RecordTable:
             events.append(state.first_ingested.event_id)
             fold.refounded.append(rid)
         row, live, same = stored.row, was_live, True
-        if _order(change) > (stored.version, stored.fingerprint, not was_live):
+        if order_of(change) > (stored.version, stored.fingerprint, not was_live):
             self.versions[rid], self.fingerprints[rid] = change.version, change.fingerprint
             self.live[rid] = live = change.kind == "observed"
             events.append(change.event_id)
@@ -301,22 +211,3 @@ class RecordTable:
         self.following = np.concatenate(
             [self.following, np.arange(len(self.live) - more, len(self.live), dtype=np.int32)]
         )
-
-
-def _order(change: SourceChange) -> tuple[int, str, bool]:
-    return change.version, change.fingerprint, change.kind != "observed"
-
-
-def _is_plain(stored: _Stored, change: SourceChange) -> bool:
-    """Tell whether a change, the only one of a live record, is a newer version of it and nothing else: most are."""
-    newer = change.version > stored.version and change.ingested_at >= stored.ingested
-    return newer and stored.live and change.kind == "observed"
-
-
-def newer_merge(merge: Merge, than: Merge) -> bool:
-    """Tell whether a merge replaces another one of the same record."""
-    return (merge[1], merge[2], merge[0]) > (than[1], than[2], than[0])
-
-
-def _merge(change: SourceChange) -> Merge:
-    return change.merged_into or "", change.version, change.fingerprint

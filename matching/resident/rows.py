@@ -18,8 +18,9 @@ from matching.linkage.similarity import Levels
 from matching.resident.child_numbers import ChildNumbers
 from matching.resident.edges import EdgeTable
 from matching.resident.index import BlockIndex
-from matching.resident.records import NO_CLUSTER, NO_MERGE, RecordTable
+from matching.resident.records import NO_CLUSTER, RecordTable
 from matching.resident.regroup import Clusters
+from matching.resident.versions import NO_MERGE
 from schemas.errors import ConfigurationError, FatalError
 from schemas.identity import child_number
 

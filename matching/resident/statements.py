@@ -18,7 +18,8 @@ from matching.linkage.decisions import Decision, DecisionBook, Judged, connected
 from matching.linkage.hashing import Indices
 from matching.linkage.lives import NO_LIVES, Lives, severed_from
 from matching.resident.merges import MergeLinks
-from matching.resident.records import ERASED, NO_MERGE, Fold, RecordTable
+from matching.resident.records import RecordTable
+from matching.resident.versions import ERASED, NO_MERGE, Fold
 
 _NO_RIDS: Final = np.empty(0, np.int64)
 
