@@ -51,8 +51,8 @@ def _other_lives(
     connection: Connection[TupleRow], reader: AuditReader, number: str, apart: Iterable[Severance]
 ) -> list[str]:
     """Return the numbers in use of the identities that are severed from this one."""
-    own = [step for step in reader.history(number).identity if step.child_number == number]
-    ever = {key for step in own for key in (*step.members, *(key for _, keys in step.before for key in keys))}
+    own = (step for step in reader.history(number).identity if step.child_number == number)
+    ever = frozenset[str]().union(*(step.records for step in own))
     named = [each.former | each.current for each in apart if not ever.isdisjoint(each.former | each.current)]
     with wrap_errors():
         rows = connection.execute(QUERIES["children_of_keys"], {"keys": sorted(frozenset().union(*named))}).fetchall()

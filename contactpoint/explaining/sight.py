@@ -76,7 +76,7 @@ class Sight:
         own = [step for step in steps if step.child_number == number]
         if self.with_right or all(child_number(step.founder or "") != number for step in own):
             return
-        ever = {key for step in own for key in (*step.members, *(key for _, keys in step.before for key in keys))}
+        ever = frozenset[str]().union(*(step.records for step in own))
         if any(not ever.isdisjoint(each.current) for each in self.severances):
             raise RejectedError("right_needed", _RIGHT_NEEDED)
 

@@ -18,6 +18,7 @@ from matching.linkage.marks import VERIFIED, VerifiedNumbers
 from matching.linkage.model import LinkageModel
 from matching.linkage.scoring import Weights, leave_doubt, total_weights
 from matching.linkage.similarity import Levels
+from matching.resident.versions import order_of
 
 _ANY_VERIFIED: Final = np.uint8((1 << len(VERIFIED)) - 1)
 
@@ -138,7 +139,7 @@ def newest_contents(changes: Sequence[SourceChange], rid_of: Mapping[str, int]) 
     newest: dict[str, SourceChange] = {}
     for change in changes:
         known = newest.get(change.key)
-        if known is None or _order(change) > _order(known):
+        if known is None or order_of(change) > order_of(known):
             newest[change.key] = change
     return [content_of(change, rid_of) for change in newest.values() if change.kind == "observed"]
 
@@ -151,7 +152,3 @@ def contents_of(rows: Iterable[RecordRow]) -> list[Content]:
 def content_of(change: SourceChange, rid_of: Mapping[str, int]) -> Content:
     """Return the content that an observation states."""
     return Content(rid_of[change.key], change.event_id, change.source, (change.row or "").encode())
-
-
-def _order(change: SourceChange) -> tuple[int, str, bool]:
-    return change.version, change.fingerprint, change.kind != "observed"

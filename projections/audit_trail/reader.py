@@ -33,6 +33,11 @@ class IdentityStep:
     model: str
     evidence: tuple[EvidencePair, ...]
 
+    @property
+    def records(self) -> frozenset[str]:
+        """The records of the child before and after."""
+        return frozenset(self.members).union(*(keys for _, keys in self.before))
+
 
 @dataclass(frozen=True, slots=True)
 class RecordStep:
