@@ -25,7 +25,7 @@ from matching.linkage.decisions import Decision, DecisionBook
 from matching.linkage.edges import model_tag
 from matching.linkage.hashing import Indices, sorted_unique
 from matching.linkage.model import LinkageModel
-from matching.linkage.reaching import ANYTHING, compare_what_can_reach
+from matching.linkage.reaching import ANYTHING, compare_down_to
 from matching.linkage.resolution import Nodes, Resolution, ScoredPairs, resolve
 from matching.linkage.scoring import Weights, score, total_weights
 from matching.linkage.similarity import Levels
@@ -206,10 +206,10 @@ class ResidentOwner:
         n_pairs = len(codes)
         left, right = decode_pairs(codes)
         shared = self._questions.asker.verified.shared(records.columns, records.verified, left, right)
-        missing = np.where(shared, ANYTHING, model.review_floor - model.prior_weight)
-        at, levels = compare_what_can_reach(records.columns, left, right, model, missing)
+        lowest = np.where(shared, ANYTHING, model.review_floor)
+        at, levels = compare_down_to(records.columns, left, right, [model], lowest)
         weights = total_weights(levels, model)
-        kept = (weights >= model.review_floor) | shared[at]
+        kept = weights >= lowest[at]
         at, levels, weights = at[kept], levels[kept], weights[kept]
         found = _Found(codes[at], left[at], right[at], weights, levels, n_pairs)
         self._edges.add(found.left, found.right, found.weights, records.content_versions)
