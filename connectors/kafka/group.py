@@ -78,7 +78,8 @@ class GroupReader:
         for partition, batch in read_messages(messages).items():
             rest = [message for message in batch if message.offset >= self._next.get(partition, message.offset + 1)]
             if rest:
-                batches[partition] = self._opener.open(rest)
+                batches[partition] = rest
+        self._opener.open(batches.values())
         self.expected = {partition: self._next[partition] for partition in batches}
         self._next.update((partition, batch[-1].offset + 1) for partition, batch in batches.items())
         return batches

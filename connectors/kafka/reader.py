@@ -76,7 +76,7 @@ class PartitionReader:
         """
         batches = read_messages(self._consumer.consume(max_messages, timeout), with_headers=self._with_headers)
         if self._opened:
-            batches = {partition: self._opener.open(messages) for partition, messages in batches.items()}
+            self._opener.open(batches.values())
         return batches
 
     def hint(self, positions: Positions, *, wait: bool = False) -> None:

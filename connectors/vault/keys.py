@@ -45,6 +45,7 @@ class KeyVault:
         postgres = PostgresSettings(dsn=settings.dsn)
         apply_schema(postgres, _PACKAGE, unless="vault.erasure")
         self._connection: psycopg.Connection[TupleRow] = connect(postgres, autocommit=True, application="vault")
+        self._run("by_index")
 
     def keys_for(self, names: Collection[str]) -> Mapping[str, DataKey]:
         """Return the data key of each name, a new one where there is none."""

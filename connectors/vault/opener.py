@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from connectors.kafka.message import ReadMessage
 from connectors.vault.keys import KeyVault
 from connectors.vault.sealer import Sealer
@@ -17,16 +19,15 @@ class Opener:
         self._settings = settings
         self._sealer: Sealer | None = None
 
-    def open(self, messages: list[ReadMessage]) -> list[ReadMessage]:
-        """Return the messages with their values open; raise ConfigurationError when there is no vault to open them."""
-        places = [place for place, message in enumerate(messages) if is_sealed(message.value)]
+    def open(self, batches: Iterable[list[ReadMessage]]) -> None:
+        """Open what is sealed, in place; raise ConfigurationError when there is no vault to open it."""
+        places = [(each, at) for each in batches for at, message in enumerate(each) if is_sealed(message.value)]
         if not places:
-            return messages
-        sealed = [(messages[place].key, messages[place].value or b"") for place in places]
-        for place, found in zip(places, self._vault().open(sealed), strict=True):
-            message = messages[place]
-            messages[place] = message._replace(value=found.value, sealed=message.value, erased=found.erased)
-        return messages
+            return
+        sealed = [(each[at].key, each[at].value or b"") for each, at in places]
+        for (each, at), found in zip(places, self._vault().open(sealed), strict=True):
+            message = each[at]
+            each[at] = message._replace(value=found.value, sealed=message.value, erased=found.erased)
 
     def close(self) -> None:
         """Give the vault's connection back."""

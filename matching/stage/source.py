@@ -95,13 +95,8 @@ class SourceReader:
             for tp, listed in found.items()
         }
         if messages:
-            await asyncio.to_thread(self._open, messages)
+            await asyncio.to_thread(self._opener.open, messages.values())
         return messages
-
-    def _open(self, messages: Mapping[TopicPartition, list[ReadMessage]]) -> None:
-        """Open the values that are sealed, in place."""
-        for listed in messages.values():
-            self._opener.open(listed)
 
     async def ends(self) -> dict[TopicPartition, int]:
         """Return the offset after the last message of every partition, as of now."""

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 
 from connectors.kafka import EventProducer, ReadMessage, end_offsets, read_to_end
-from connectors.postgres import connect
+from connectors.postgres import connect, sql_blocks
 from connectors.vault import ERASED, KeyVault, Plain, Sealer
 from connectors.vault.opener import Opener
 from contactpoint.erasing.letters import read_dead_letters
@@ -68,6 +69,16 @@ def test_a_destroyed_key_is_known_as_such_and_its_name_gets_a_new_one(vault: Key
     assert vault.keys([after.key_id])[after.key_id] == after.key
 
 
+def test_a_batch_is_looked_up_by_the_index_also_while_the_table_is_small(vault: KeyVault) -> None:
+    key_id = vault.keys_for(["school-1:a"])["school-1:a"].key_id
+    vault._connection.execute("vacuum analyze vault.data_key")  # one page: reading it whole looks cheaper
+    cursor = psycopg.ClientCursor(vault._connection)
+    parameters = {"ids": key_id, "count": 1, "destroyed": b""}
+    plan = str(cursor.execute("explain " + sql_blocks("connectors.vault.sql")["by_id"], parameters).fetchall())
+    assert "Index Scan using data_key_pkey" in plan
+    assert "Seq Scan" not in plan
+
+
 def test_neither_a_key_nor_a_destroyed_name_is_in_the_vaults_tables(
     vault: KeyVault, postgres: PostgresSettings
 ) -> None:
@@ -91,7 +102,7 @@ def test_another_key_encryption_key_and_an_empty_vault_are_told_to_the_operator(
     with KeyVault(wrong) as other, pytest.raises(ConfigurationError, match="CONTACTPOINT_KEK"):
         other.keys_for(["school-1:a"])
     with pytest.raises(ConfigurationError, match="the log is sealed"):
-        Opener(None).open([ReadMessage(TOPIC, 0, 0, b"k", b"\x01sealed")])
+        Opener(None).open([[ReadMessage(TOPIC, 0, 0, b"k", b"\x01sealed")]])
 
 
 def test_a_reader_opens_what_is_sealed_marks_what_is_erased_and_leaves_what_nobody_can_open(
