@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -133,6 +135,19 @@ def test_a_release_leaves_after_two_approvals_signed_and_once(database: Connecti
     facts = verify_manifest(release.manifest, release.data, KEY.public_key())
     assert (facts["approved_by"], facts["k"], facts["children"]) == (["ben", "cleo"], 10, "240")
     assert refused(lambda: desk.release(reference, ANA, TODAY, KEY)) == "released_before"
+    database.execute("reset role")
+    assert entries(database) == [
+        ("opened_project", "permitted", "ana"),
+        ("requested_release", "permitted", "ana"),
+        ("exported", "approvals_missing", "ana"),
+        ("approved_release", "permitted", "ben"),
+        ("exported", "approvals_missing", "ana"),
+        ("approved_release", "own_request", "ana"),
+        ("approved_release", "permitted", "cleo"),
+        ("exported", "release_expired", "ana"),
+        ("exported", "permitted", "ana"),
+        ("exported", "released_before", "ana"),
+    ]
 
 
 def test_a_release_names_nobody_and_two_projects_share_no_pseudonym(database: Connection[TupleRow]) -> None:
@@ -155,6 +170,8 @@ def test_a_destroyed_key_leaves_pseudonyms_that_mean_nobody(database: Connection
     desk.destroy_key("p1", BEN)
     assert refused(lambda: desk.child_behind("p1", pseudonym, ANA)) == "key_destroyed"
     assert refused(lambda: desk.request(spec(), ANA)) == "no_such_project"
+    # Either pad is the key, masked with a constant: both have to be gone.
+    assert database.execute("select inner_pad, outer_pad from export.project").fetchall() == [(None, None)]
     assert entries(database)[-4:] == [
         ("resolved_pseudonym", "permitted", "ana"),
         ("destroyed_keys", "permitted", "ben"),
@@ -239,13 +256,32 @@ def test_one_child_is_disclosed_once_to_the_items_that_somebody_else_authorised(
     with pytest.raises(errors.InsufficientPrivilege):
         database.execute("select child_number from disclosure.authorisation")
     database.execute("reset role")
-    assert entries(database)[-3:] == [
+    desk.review(reference, CLEO, NOW + timedelta(days=1))
+    assert desk.notices()[0][4] == "cleo"
+    assert entries(database) == [
         ("authorised_disclosure", "permitted", "ben"),
         ("disclosed", "permitted", "ana"),
         ("disclosed", "disclosed_before", "ana"),
+        ("reviewed_disclosure", "permitted", "cleo"),
     ]
-    desk.review(reference, CLEO, NOW + timedelta(days=1))
-    assert desk.notices()[0][4] == "cleo"
+
+
+def test_an_authorisation_that_many_use_at_once_serves_once_and_each_attempt_is_entered(
+    database: Connection[TupleRow], postgres: PostgresSettings
+) -> None:
+    reference = DisclosureDesk(database).authorise(ask(child_number("school-1:1")), BEN, NOW, NOW + timedelta(days=7))
+
+    def use(_: int) -> str:
+        with connect(postgres, autocommit=True) as connection:
+            try:
+                return str(DisclosureDesk(connection).disclose(reference, ANA, NOW)["reference"])
+            except RejectedError as error:
+                return error.code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = Counter(pool.map(use, range(8)))
+    assert answers == {reference: 1, "disclosed_before": 7}
+    assert Counter(decision for _, decision, _ in entries(database)) == {"permitted": 2, "disclosed_before": 7}
 
 
 @pytest.mark.parametrize(
@@ -269,6 +305,7 @@ def test_a_request_for_more_than_the_law_lists_is_refused(
     desk = DisclosureDesk(database)
     wanted = ask(child_number("school-1:1"), **change)
     assert refused(lambda: desk.authorise(wanted, BEN, NOW, NOW + timedelta(days=7))) == code
+    assert entries(database) == [("authorised_disclosure", code, "ben")]
 
 
 def test_an_authorisation_that_has_expired_or_was_never_given_discloses_nothing(
