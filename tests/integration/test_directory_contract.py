@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
 
+from projections.service.http import HEADERS
 from schemas.settings import PostgresSettings
 from tests.factories.directory_service import BASE_URL, Desk, running, teenager
 
@@ -49,6 +50,7 @@ def test_every_answer_is_one_that_the_document_describes(desk: Desk, mode: Gener
             response = _send(desk, case)
             statuses.add(response.status_code)
             assert response.status_code != 500
+            assert set(HEADERS) <= set(response.headers.raw)
             case.validate_response(response, excluded_checks=excluded)
 
         answer()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from projections.figures import figures
 from projections.service.api import check_policies, route_policy
 from projections.service.http import HEADERS, MAX_BODY_BYTES
 from projections.service.users import Eligibility, Users
-from schemas.errors import FatalError
+from schemas.errors import FatalError, RejectedError
 from schemas.identity import child_number
 from schemas.settings import PostgresSettings
 from tests.factories.directory_service import BASE_URL, REASON, Desk, pupil, running, teenager
@@ -314,6 +315,25 @@ def test_every_change_of_an_account_is_entered_with_who_changed_what(desk: Desk)
     assert made == [("changed_rights", None), *rights, *undone]
 
 
+def test_a_change_of_an_account_that_is_refused_is_entered_too(desk: Desk) -> None:
+    desk.employ("nurse-9", organisation="t-1")
+    with connect(desk.postgres, autocommit=True) as connection:
+        users = Users(connection, "lea")
+        wrong: list[tuple[Callable[[], None], str, str]] = [
+            (lambda: users.add("nurse-9", "immigration", "t-1"), "changed_rights", "category_not_listed"),
+            (lambda: users.add("nurse-9", "health", "t-2"), "changed_rights", "organisation_unknown"),
+            (lambda: users.grant("nurse-9", ["override_shield"]), "changed_rights", "right_not_for_category"),
+            (lambda: users.record("Lea", Eligibility()), "changed_rights", "own_account"),
+            (lambda: users.activate("nobody"), "restored_account", "user_unknown"),
+            (lambda: users.close("I1", "justified"), "viewed_audit", "no_open_investigation"),
+        ]
+        for attempt, action, code in wrong:
+            with pytest.raises(RejectedError):
+                attempt()
+            ((entry,),) = desk.sql("select entry from audit.pending order by entry_id desc limit 1")
+            assert (entry["who"]["user"], entry["action"], entry.get("refusal")) == ("lea", action, code)
+
+
 def test_figures_count_children_shields_accounts_and_entries_and_say_as_of_which_entry(desk: Desk) -> None:
     desk.directory.add(teenager(), {"school:F2": pupil("Moss", "Ann", BORN)})
     desk.directory.shield("school:P1")
@@ -419,7 +439,10 @@ def wrong_people(desk: Desk) -> list[str]:
 def body_at_random(rng: random.Random, route: APIRoute, number: str) -> dict[str, Any] | None:
     """Return a body that asks for the child in one of the ways there are, for any purpose."""
     body = body_of(route, number)
-    if body is None or "match" in route.path:
+    if body is None:
+        return body
+    if "match" in route.path:
+        body["parameter"][0]["resource"]["name"] = [{"family": "Hargreaves", "given": ["Jodie"]}]
         return body
     ways = ({"forename": "Jodie"}, {"birth_date": "2011-03-09"}, {"postcode": "BL1 4QR"})
     if route.path == "/v1/search":
@@ -451,3 +474,21 @@ def test_requests_at_random_by_wrong_people_get_no_record(desk: Desk, many: int)
         "where entry ->> 'request' <> 'operator'"
     )
     assert (entries, refused) == (many, many)
+
+
+@pytest.mark.parametrize("many", [200, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(3_600)])])
+def test_each_answer_has_one_entry_and_one_more_for_each_child_that_a_search_returned(desk: Desk, many: int) -> None:
+    numbers = desk.directory.add(teenager(), *({f"school:T{n}": pupil("Hargreaves", "Jodie", BORN)} for n in range(3)))
+    right, rng = [desk.employ(f"r-{n}", "social_care", rights=["override_shield"]) for n in range(3)], random.Random(23)
+    people, wanted = [*right, *right, *wrong_people(desk)], Counter[str]()
+    desk.sql("update audit.pulse set numbering_limit = '1 day'")  # no sequencer runs here
+    routes = [each for each in paths(desk) if each[0].path not in {"/v1/sources", "/fhir/R4/metadata"}]
+    for _ in range(many):
+        route, method, path = rng.choice(routes)
+        token = desk.token(rng.choice(people), **(rng.choice(CLAIMS) if rng.random() < 0.2 else {}))
+        answer = desk.request(method, path, token, body_at_random(rng, route, rng.choice([*numbers, UNKNOWN])), WHY)
+        said = answer.json()
+        wanted[answer.headers["request-id"]] = 1 + len(said.get("children", said.get("entry", ())))
+    assert Counter(wanted.values()).keys() >= {1, 2, 5}
+    found = desk.sql("select entry ->> 'request' from audit.pending where entry ->> 'request' <> 'operator'")
+    assert Counter(request for (request,) in found) == wanted
