@@ -8,6 +8,7 @@ ones and never none.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,9 +108,13 @@ def _digest_live_and_fold(connection: Rows, projection: Projection, runner: Runn
         if held is None:
             message = f"projection {projection.name} has never run: there is nothing to compare a rebuild with"
             raise ConfigurationError(message)
-        say(f"{projection.name}: folding {sum(held.positions.values()):,} events again")
+        events = sum(held.positions.values())
+        say(f"{projection.name}: folding {events:,} events again")
         live = digest_in_transaction(connection, projection, projection.live)
+    began = time.monotonic()
     runner.catch_up(live.positions)
+    seconds = time.monotonic() - began
+    say(f"{projection.name}: {events:,} events in {seconds:.1f} s, {1e6 * seconds / max(events, 1):,.0f} s a million")
     return live
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from random import Random
 
@@ -236,21 +238,38 @@ def test_a_standby_runner_takes_over_from_one_that_stops(
 def test_a_rebuild_is_equal_and_takes_the_place_of_the_live_tables_under_readers_and_writers(
     projection: Projection, kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
 ) -> None:
-    publish(kafka, two_children())
+    said: list[str] = []
     stop = threading.Event()
-    live = threading.Thread(target=Runner(projection, kafka, postgres, pace=QUICK).run, args=(stop,))
-    live.start()
-    wait_for_no_lag(kafka, connection, projection)
-    before = digest_of(projection, connection)
-    report = rebuild(projection, kafka, postgres, pace=QUICK)
-    assert report.equal
-    assert report.swapped
-    assert digest_of(projection, connection) == before
-    publish(kafka, [observed("yot-1:9")])
-    wait_for_no_lag(kafka, connection, projection)
-    stop.set()
-    live.join()
-    assert digest_of(projection, connection).differences(before)
+
+    def tell(what: str) -> None:
+        said.append(what)
+        publish(kafka, [observed(f"yot-1:{len(said)}")])
+
+    def read() -> int:
+        """Read until told to stop; never fewer rows than before."""
+        reads, most = 0, 0
+        with connect(postgres, autocommit=True) as own:
+            while not stop.is_set():
+                rows = sum(table.rows for table in digest_of(projection, own).tables)
+                assert rows >= most
+                reads, most = reads + 1, rows
+        return reads
+
+    publish(kafka, two_children())
+    with ThreadPoolExecutor(2) as pool:
+        live = pool.submit(Runner(projection, kafka, postgres, pace=QUICK).run, stop)
+        wait_for_no_lag(kafka, connection, projection)
+        reading = pool.submit(read)
+        try:
+            report = rebuild(projection, kafka, postgres, pace=QUICK, report=tell)
+            wait_for_no_lag(kafka, connection, projection)
+        finally:
+            stop.set()
+        live.result()
+        assert reading.result() > 1
+    assert (report.equal, report.swapped, len(said)) == (True, True, 4)
+    assert re.search(r"6 events in \d+\.\d s, [\d,]+ s a million", said[1])
+    assert sum(digest_of(projection, connection).positions.values()) == 6 + len(said)
     assert verify(projection, kafka, postgres).equal
 
 
