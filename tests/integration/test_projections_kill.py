@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from random import Random
 
@@ -12,11 +15,13 @@ from psycopg.rows import TupleRow
 
 from connectors.postgres import connect
 from contactpoint.stack import LocalStack
-from projections.rebuild import verify
+from projections.digest import digest
+from projections.rebuild import rebuild, verify
 from projections.registry import PROJECTIONS
 from projections.status import lags
 from schemas.settings import KafkaSettings, PostgresSettings
-from tests.factories.projecting import publish, running, wait_for_commits, wait_for_the_end
+from tests.factories.projecting import end, publish, running, wait_for_commits, wait_for_the_end
+from tests.factories.waiting import wait_until
 from tests.unit.projections.histories import long_history
 from tests.unit.projections.reviews import review_history
 
@@ -63,6 +68,50 @@ def test_a_frozen_writer_that_wakes_up_after_another_took_over_changes_nothing(
                 process.terminate()
                 assert process.wait(30) == 0
     assert verify(projection, kafka, postgres).equal
+
+
+def test_a_rebuild_killed_at_any_step_leaves_the_tables_as_they_were_and_the_next_one_goes_through(
+    kafka: KafkaSettings, postgres: PostgresSettings
+) -> None:
+    projection, random = PROJECTIONS["directory"], Random(13)
+    publish(kafka, long_history(seed=4, records=150))
+    with connect(postgres, autocommit=True) as connection, running(projection, kafka, postgres, batch=500) as live:
+        wait_for_the_end(connection, kafka, projection)
+        before = digest(connection, projection)
+        for said in (2, 3, 3):  # after the third it swaps
+            kill_a_rebuild(kafka, postgres, said, random.random() * 0.05)
+            wait_until(lambda: not connection.execute(REBUILDING).fetchone(), "the server to end its session")
+            assert not digest(connection, projection).differences(before)
+        publish(kafka, long_history(seed=5, records=20))
+        wait_for_the_end(connection, kafka, projection)
+        assert rebuild(projection, kafka, postgres).swapped
+        end(live)
+    assert verify(projection, kafka, postgres).equal
+
+
+REBUILDING = "select 1 from pg_stat_activity where application_name = 'rebuild directory'"
+REBUILD = """
+from os import environ
+from projections.rebuild import rebuild
+from projections.registry import PROJECTIONS
+from schemas.settings import KafkaSettings, PostgresSettings
+kafka, postgres = KafkaSettings.from_env(environ), PostgresSettings.from_env(environ)
+rebuild(PROJECTIONS["directory"], kafka, postgres, report=lambda said: print(said, flush=True))
+"""
+
+
+def kill_a_rebuild(kafka: KafkaSettings, postgres: PostgresSettings, lines: int, seconds: float) -> None:
+    """Kill a rebuild so long after it has said so many lines."""
+    env = os.environ | {
+        "CONTACTPOINT_KAFKA": kafka.bootstrap_servers,
+        "CONTACTPOINT_POSTGRES_DSN": postgres.dsn.get_secret_value(),
+    }
+    with subprocess.Popen([sys.executable, "-c", REBUILD], env=env, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(lines):
+            assert process.stdout.readline()
+        time.sleep(seconds)
+        process.kill()
 
 
 @pytest.mark.parametrize("server", ["postgres", "kafka"])
