@@ -16,7 +16,7 @@ from typing import Any
 
 PARTS = (
     *("names", "sex", "birth_date", "death_date", "whereabouts", "carers", "education", "primary_care"),
-    *("involvements", "lead_professional", "assessment", "authority"),
+    *("involvements", "lead_professional", "assessment", "responsible_authority"),
 )
 _SIZE = 6
 _SEAL = 16

@@ -99,7 +99,10 @@ class RecordAnswer(Answer):
 
 
 class ChangesAnswer(Answer):
-    """The parts of the record that changed since the cursor, and the cursor from now on."""
+    """The parts of the record that changed since the cursor, and the cursor from now on.
+
+    No cursor: the record is not shown any more, and every part that was shown has changed.
+    """
 
     changed: list[str] = []
     cursor: str | None = None

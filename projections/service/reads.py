@@ -16,7 +16,7 @@ from projections.service.cursor import changed_since, cursor_of
 CEILING = 20  # more children than this are too many: refine, and no list
 HANDLE_SECONDS = 900
 # Who works with the child: the parts that say so.
-INVOLVED = ("education", "primary_care", "involvements", "lead_professional", "assessment", "authority")
+INVOLVED = ("education", "primary_care", "involvements", "lead_professional", "assessment", "responsible_authority")
 
 
 class AsFound:
@@ -78,14 +78,16 @@ class Changes(OpenRecord):
     cursor: str | None = None
 
     def form(self, case: Case, found: Any) -> dict[str, Any]:
-        """Return the changes; raise CursorError, and show nothing, when the cursor is none of theirs."""
+        """Return the changes; raise CursorError, and show nothing, when the cursor is none of theirs.
+
+        Of a record that is not shown any more every part that was there has changed, and there is no next cursor.
+        """
         answer = json.loads(found)
-        record = answer.get("record")
-        if record is None:
-            return {"changed": [], "cursor": None, "successors": answer.get("successors", [])}
-        owner = case.caller.user.subject
+        shown = answer.get("record")
+        owner, record = case.caller.user.subject, shown or {"child_number": case.asked.child}
         changed = [] if self.cursor is None else changed_since(self.key, owner, record, self.cursor)
-        return {"changed": changed, "cursor": cursor_of(self.key, owner, record), "successors": []}
+        following = cursor_of(self.key, owner, record) if shown else None
+        return {"changed": changed, "cursor": following, "successors": answer.get("successors", [])}
 
 
 class Lineage(AsFound):

@@ -93,7 +93,13 @@ def teenager() -> dict[str, PersonRecord]:
     school = Education(institution="Smithills Moor School", institution_code="3505400", start=date(2022, 9, 1))
     return {
         "school:P1": PersonRecord(
-            names=(name,), birth_date=born, sex="female", whereabouts=home, carers=(mother,), education=(school,)
+            names=(name,),
+            birth_date=born,
+            sex="female",
+            whereabouts=home,
+            carers=(mother,),
+            education=(school,),
+            responsible_authority="350",
         ),
         "health:H1": PersonRecord(
             names=(name,),

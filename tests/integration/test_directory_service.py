@@ -73,6 +73,7 @@ def test_a_nurse_in_bolton_reaches_parents_school_nurse_and_social_worker(desk: 
     reached = {item["value"]["service"]: item["value"]["contact"]["telephone"] for item in others["involvements"]}
     assert reached == {"School nursing": ["01204 555 0177"], "Children's social care": ["01204 555 0112"]}
     assert others["lead_professional"][0]["value"]["practitioner"] == "Priya Nair"
+    assert others["responsible_authority"]["value"]["code"] == "350"
     assert "carers" not in others
     steps = [(entry["action"], entry.get("child"), entry["who"]["user"]) for entry in desk.entries()]
     assert steps == [
@@ -295,6 +296,10 @@ def test_a_cursor_tells_which_parts_changed_and_is_of_one_person_and_child(desk:
     for person, number in ((other, numbers[0]), (nurse, numbers[1])):
         assert desk.post("/v1/changes", person, child_number=number, cursor=cursor).status_code == 422
     assert desk.post("/v1/changes", nurse, child_number=numbers[0], cursor="AAAA").status_code == 422
+    desk.sql("delete from directory.entry where child_number = %s", numbers[0])  # archived, erased or held
+    gone = desk.post("/v1/changes", nurse, child_number=numbers[0], cursor=cursor).json()
+    assert (set(gone["changed"]) > {"names", "birth_date"}, gone.get("cursor")) == (True, None)
+    assert desk.post("/v1/changes", other, child_number=numbers[0], cursor=cursor).status_code == 422
 
 
 def test_every_change_of_an_account_is_entered_with_who_changed_what(desk: Desk) -> None:

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from projections.directory.entry import Entry
 from projections.service import fhir
 from projections.service.cursor import PARTS, CursorError, changed_since, cursor_of
 from projections.service.decision import Pace, Stated
 from projections.service.limits import Limits, Use, compare, judge_reason
+from projections.service.reads import INVOLVED
 from projections.service.terms import Terms, TermsError
 
 LIMITS = Limits()
@@ -84,6 +86,11 @@ KEY = b"k" * 32
 
 def _record(parts: dict[str, Any], source: int = 0) -> dict[str, Any]:
     return {"child_number": "N1"} | {name: {"value": value, "source": source} for name, value in parts.items()}
+
+
+def test_a_cursor_follows_every_part_of_an_entry() -> None:
+    assert {*PARTS} == {*Entry.__struct_fields__} - {"child_number", "sources"}
+    assert {*INVOLVED} < {*PARTS}
 
 
 @given(VALUES, VALUES)
