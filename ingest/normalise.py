@@ -33,6 +33,7 @@ from ingest.text import (
     clean_birth_order,
     clean_code,
     clean_date,
+    clean_death_date,
     clean_identifier,
     clean_postcode,
     clean_sex,
@@ -85,12 +86,14 @@ class _Normaliser:
         """Return the permitted items, cleaned, and notes of what was left out."""
         born, basis, note = clean_birth_date(raw.birth_date or "", self._said_on)
         self._note("birth_date", note)
+        died, note = clean_death_date(raw.death_date or "", born, self._said_on)
+        self._note("death_date", note)
         items: dict[str, Any] = {
             "names": self._each("names", raw.names, self._name),
             "birth_date": born,
             "birth_date_basis": basis,
             "birth_order": self._birth_order(raw.birth_order or ""),
-            "death_date": self._date("death_date", raw.death_date or ""),
+            "death_date": died,
             "sex": self._take("sex", clean_sex(raw.sex or "")),
             "identifiers": self._identifiers(raw.identifiers or ()),
             "whereabouts": self._whereabouts(raw.whereabouts),

@@ -87,6 +87,16 @@ def clean_birth_date(text: str, said_on: date) -> tuple[date | None, str, str]:
     return born, "expected" if days_ahead > 0 else "stated", ""
 
 
+def clean_death_date(text: str, born: date | None, said_on: date) -> tuple[date | None, str]:
+    """Return a date of death and a note; one before birth or after the day it was said is a mistake, and missing."""
+    died, note = clean_date(text)
+    if died is not None and born is not None and died < born:
+        return None, "before_birth"
+    if died is not None and died > said_on:
+        return None, "in_the_future"
+    return died, note
+
+
 def clean_birth_order(text: str) -> tuple[int | None, str]:
     """Return the place in a multiple birth, 1 to 7; 8 (not applicable) and 9 (not known) are nothing, as PDS writes."""
     written = text.strip().lstrip("0")

@@ -129,13 +129,24 @@ def _authority(sources: _Sources, claims: Sequence[Claim], standings: Sequence[S
 
 
 def _facts(entry: Entry, where: Claim | None) -> Facts:
-    born = entry.birth_date.value.date if entry.birth_date else None
-    died = entry.death_date.value if entry.death_date else None
+    born, died = entry.birth_date, entry.death_date
+    facts = Facts(
+        birth=born.value.date if born else None,
+        death=died.value if died else None,
+        birth_told=_told(entry, born),
+        death_told=_told(entry, died),
+    )
     if where is None or where.value.status != "left_england":
-        return Facts(born, died)
+        return facts
     place: Whereabouts = where.value
-    left = date.fromisoformat(place.since) if place.since else day_of(where.record.recorded_at)
-    return Facts(born, died, left, place.intends_return)
+    told = _told(entry, entry.whereabouts)
+    left = date.fromisoformat(place.since) if place.since else told
+    return facts._replace(left=left, intends_return=place.intends_return, left_told=told)
+
+
+def _told(entry: Entry, item: Sourced | None) -> date | None:
+    """Return the day on which the source of an item said it."""
+    return entry.sources[item.source].as_of if item else None
 
 
 class _Sources:

@@ -55,7 +55,13 @@ PERIODS: tuple[Period, ...] = (
         "archived that day as if at 18, and erased when nobody can claim on it any more",
     ),
     Period("archive_window", 1, "2007 regulations", _MADE, "data managers may read an archived record for a year"),
-    Period("purge", 6, "2007 regulations", _MADE, "six years in the archive (Limitation Act 1980), then erased"),
+    Period(
+        "purge",
+        6,
+        "2007 regulations",
+        _MADE,
+        "six years in the archive (Limitation Act 1980), then erased; an end told late counts from the day it was told",
+    ),
     Period("ended_involvement", 1, "own choice", _MADE, "an involvement that ended is shown for a year more"),
 )
 _BY_NAME = {period.name: period for period in PERIODS}
@@ -64,7 +70,8 @@ _BY_NAME = {period.name: period for period in PERIODS}
 class Facts(NamedTuple):
     """What retention depends on, as the directory shows it: dates, and what is said about a return to England.
 
-    `withdrawn`: the day on which the last of all records was withdrawn, None while any is live.
+    `withdrawn`: the day on which the last of all records was withdrawn, None while any is live. The `..._told` are the
+    days on which the source said the date before it, None where it does not say when.
     """
 
     birth: date | None = None
@@ -72,6 +79,9 @@ class Facts(NamedTuple):
     left: date | None = None
     intends_return: str | None = None
     withdrawn: date | None = None
+    birth_told: date | None = None
+    death_told: date | None = None
+    left_told: date | None = None
 
 
 class Life(NamedTuple):
@@ -99,14 +109,18 @@ def add_years(day: date, count: int) -> date:
 
 
 def life(facts: Facts, consents: Iterable[Standing], today: date | None) -> Life:
-    """Return where a record with these facts is in its life on this day; before any day has begun it is live."""
+    """Return where a record with these facts is in its life on this day; before any day has begun it is live.
+
+    The years in the archive begin when the end is both past and told: a mistyped year erases nobody at once.
+    """
     ends = _ends(facts, consents)
     if not ends:
         return Life()
-    archived, cause = min(ends)
+    archived, cause, told = min(ends)
     if today is None or archived > today:
         return Life(due=archived)
-    closed, purged = add_years(archived, years("archive_window")), add_years(archived, years("purge"))
+    begun = max(archived, told)
+    closed, purged = add_years(begun, years("archive_window")), add_years(begun, years("purge"))
     if closed > today:
         return Life("archive", cause, archived, closed)
     if purged > today:
@@ -114,17 +128,18 @@ def life(facts: Facts, consents: Iterable[Standing], today: date | None) -> Life
     return Life("purge_due", cause, archived)
 
 
-def _ends(facts: Facts, consents: Iterable[Standing]) -> list[tuple[date, Cause]]:
-    ends: list[tuple[date, Cause]] = []
+def _ends(facts: Facts, consents: Iterable[Standing]) -> list[tuple[date, Cause, date]]:
+    """Return each day that ends a record, why, and the day on which the source told of it."""
+    ends: list[tuple[date, Cause, date]] = []
     if facts.birth is not None:
-        ends.append((_last_birthday(facts.birth, consents), "age"))
+        ends.append((_last_birthday(facts.birth, consents), "age", facts.birth_told or date.min))
     if facts.death is not None:
-        ends.append((add_years(facts.death, years("death")), "death"))
+        ends.append((add_years(facts.death, years("death")), "death", facts.death_told or date.min))
     if facts.left is not None:
         period = f"left_england.{facts.intends_return or 'unknown'}"
-        ends.append((add_years(facts.left, years(period)), "left_england"))
+        ends.append((add_years(facts.left, years(period)), "left_england", facts.left_told or date.min))
     if facts.withdrawn is not None:
-        ends.append((add_years(facts.withdrawn, years("withdrawn")), "withdrawn"))
+        ends.append((add_years(facts.withdrawn, years("withdrawn")), "withdrawn", facts.withdrawn))
     return ends
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from ingest.text import (
     clean_birth_date,
     clean_code,
     clean_date,
+    clean_death_date,
     clean_identifier,
     clean_postcode,
     clean_sex,
@@ -77,6 +78,16 @@ def test_dates(text: str, expected: tuple[date | None, str]) -> None:
 )
 def test_dates_of_birth(text: str, expected: tuple[date | None, str, str]) -> None:
     assert clean_birth_date(text, SAID_ON) == expected
+
+
+def test_a_death_before_the_birth_or_after_the_day_it_was_said_is_no_death() -> None:
+    born, day = SAID_ON - timedelta(days=9), timedelta(days=1)
+    for died in (born, SAID_ON):
+        assert clean_death_date(died.isoformat(), born, SAID_ON) == (died, "")
+    assert clean_death_date((born - day).isoformat(), born, SAID_ON) == (None, "before_birth")
+    assert clean_death_date((SAID_ON + day).isoformat(), None, SAID_ON) == (None, "in_the_future")
+    assert clean_death_date("2026-02-30", born, SAID_ON) == (None, "not_a_date")
+    assert clean_death_date("", born, SAID_ON) == (None, "")
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,24 @@ def test_a_record_is_archived_on_its_day_closed_a_year_later_and_due_for_erasure
     assert life(facts, (), purged) == archived._replace(stage="purge_due", due=None)
 
 
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        (Facts(birth=BORN, death=date(2011, 1, 2), death_told=date(2026, 3, 4)), date(2026, 3, 4)),  # 2011 for 2021
+        (Facts(left=date(2012, 1, 2), left_told=date(2026, 3, 4)), date(2026, 3, 4)),
+        (Facts(birth=date(1910, 5, 4), birth_told=date(2026, 3, 4)), date(2026, 3, 4)),
+    ],
+)
+def test_an_end_that_is_told_late_archives_at_once_and_erases_six_years_after_it_was_told(
+    facts: Facts, told: date
+) -> None:
+    now = life(facts, (), told)
+    assert (now.stage, now.due) == ("archive", told.replace(year=told.year + 1))
+    purged = told.replace(year=told.year + 6)
+    assert life(facts, (), purged - DAY) == now._replace(stage="closed", due=purged)
+    assert life(facts, (), purged).stage == "purge_due"
+
+
 def consent(
     until_age: int | None, ended: date | None = None, scope: str = "participation", kind: str = CONSENT
 ) -> Standing:
@@ -76,7 +94,7 @@ _facts = st.builds(
     Facts,
     *(st.none() | _days for _ in range(3)),
     st.sampled_from([None, "yes", "no", "unknown"]),
-    st.none() | _days,
+    *(st.none() | _days for _ in range(4)),
 )
 
 
