@@ -207,8 +207,10 @@ def test_a_second_worker_is_fenced_and_nothing_of_its_batch_stays(
         Worker(DIRECTORY, kafka, postgres, DIRECTORY.live) as zombie,
     ):
         publish(kafka, two_children())
-        while sum(first.positions.values()) < 6:
-            first.step(100, 0.05)
+        of_children = [each for each in first.positions if each[0] == IDENTITIES]
+        first.read_only(of_children)
+        zombie.read_only([each for each in zombie.positions if each not in of_children])  # nothing that the first reads
+        step_until_messages_come(first)
         before = digest_of(DIRECTORY, connection)
         with pytest.raises(FencedError):
             step_until_messages_come(zombie)
