@@ -13,6 +13,7 @@ from random import Random
 import pytest
 from psycopg import Connection
 from psycopg.rows import TupleRow
+from structlog.testing import capture_logs
 
 from connectors.kafka import EventProducer, end_offsets, read_to_end
 from connectors.postgres import connect
@@ -29,7 +30,7 @@ from projections.status import lags
 from projections.worker import Worker
 from schemas.catalogue import AnyEvent
 from schemas.codec import encode
-from schemas.dead_letter import from_message
+from schemas.dead_letter import DeadLetter, from_message
 from schemas.errors import ConfigurationError, FencedError
 from schemas.events import RecordObserved, record_event_id
 from schemas.records import NameClaim, PersonRecord
@@ -98,10 +99,13 @@ def step_until_messages_come(worker: Worker) -> None:
         pass
 
 
-def dead_letters(kafka: KafkaSettings) -> list[tuple[str, str, str]]:
+def dead_letters(kafka: KafkaSettings) -> list[DeadLetter]:
     messages = read_to_end(kafka, [DEAD_LETTERS], with_headers=True)
-    letters = [from_message(message.key, message.value, message.headers) for message in messages]
-    return [(letter.stage, letter.origin, letter.code) for letter in letters]
+    return [from_message(message.key, message.value, message.headers) for message in messages]
+
+
+def place_of(letter: DeadLetter) -> tuple[str, str]:
+    return letter.origin, letter.place
 
 
 def test_events_become_an_entry_a_lineage_and_a_trail(
@@ -180,12 +184,17 @@ def test_poison_goes_to_the_dead_letters_and_the_feed_goes_on(
     nul = good.replace(b'"family":"Doe"', b'"family":"Do\\u0000e"')
     too_long = encode(observed(f"school-1:{Random(1).randbytes(10_000).hex()}")).value  # no index takes such a key
     far_off = good.replace(b'"source_version":1,', b'"source_version":99999999999999999999,')
-    send(kafka, "source.schools", None, b"", b"[" * 100_000, b"\xff{", b'{"a":1}', nul, too_long, far_off, good)
+    poison = [b"", b"", b"[" * 100_000, b"\xff{", b'{"a":1}', nul, too_long, far_off]
+    send(kafka, "source.schools", None, *poison[1:], good)
     send(kafka, IDENTITIES, b"{}")
-    fold_to_end(projection, kafka, postgres)
-    codes = [code for stage, _, code in dead_letters(kafka) if stage == projection.name]
-    assert len(codes) == 9
-    assert codes.count("database_refused_value") == 1
+    with capture_logs() as logs:
+        fold_to_end(projection, kafka, postgres)
+    letters = [letter for letter in dead_letters(kafka) if letter.stage == projection.name]
+    places = sorted(letter.place for letter in letters if letter.origin == "source.schools")
+    assert [place.partition("/")[2] for place in places] == [str(offset) for offset in range(8)]
+    assert [letter.value for letter in sorted(letters, key=place_of)] == [b"{}", *poison]
+    assert [letter.code for letter in letters].count("database_refused_value") == 1
+    assert not [word for word in ("Doe", "Test", "2014") if word in str((logs, [letter.reason for letter in letters]))]
     rows = {table.table: table.rows for table in digest_of(projection, connection).tables}
     assert rows["record_version" if projection is DIRECTORY else "source_event"] == 1
 
