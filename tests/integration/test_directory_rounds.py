@@ -9,8 +9,11 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from connectors.postgres import connect
+from projections.service import app
 from schemas.settings import PostgresSettings
 from tests.factories.directory_service import Desk, pupil, running
+from tests.factories.waiting import wait_until
 
 BORN = date(2011, 3, 9)
 BEHIND, AHEAD = datetime(2026, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -63,3 +66,19 @@ def test_a_proof_that_comes_many_times_at_once_serves_once(desk: Desk) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: desk.request("POST", "/v1/open", None, body, sent), range(16)))
     assert sorted(answer.status_code for answer in answers) == [200] + [401] * 15
+
+
+def test_while_every_connection_is_in_use_requests_are_turned_away_and_afterwards_answered_again(
+    postgres: PostgresSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_WAIT_FOR_CONNECTION_SECONDS", 2.0)
+    with running(Desk(postgres)) as desk, ThreadPoolExecutor(12) as pool:
+        (number,) = desk.directory.add({"school:R1": pupil("Round", "Robin", BORN)})
+        nurse = desk.employ("nurse")
+        with connect(postgres) as holder:
+            holder.execute("lock table audit.pending in access exclusive mode")
+            asked = [pool.submit(desk.request, "POST", "/v1/open", "no.token.at.all") for _ in range(12)]
+            wait_until(lambda: sum(each.done() for each in asked) >= 8, "those that get no connection")
+        assert Counter(each.result().status_code for each in asked) == {503: 8, 401: 4}
+        assert desk.post("/v1/open", nurse, child_number=number).status_code == 200
+        assert Counter(entry["decision"] for entry in desk.entries()) == {"refused": 4, "permitted": 1}
