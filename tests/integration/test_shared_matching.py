@@ -49,6 +49,24 @@ def test_the_same_with_a_hundred_thousand_records(line: Bench) -> None:
     assert line.children() == line.published() == undisturbed(events)
 
 
+@pytest.mark.soak
+def test_a_storm_of_workers_that_come_and_go_gives_the_children_of_one_owner(line: Bench) -> None:
+    """About each second one joins, and the one that is there longest is told to end, or killed."""
+    seed = random.SystemRandom().randrange(1_000_000)
+    print(f"seed {seed}")
+    rng, events = random.Random(seed), history(seed, 6000)
+    workers = [_started(line, 50) for _ in range(3)]
+    for turn in range(20):
+        line.feed(events[turn * 300 : (turn + 1) * 300])
+        workers.append(line.start("--shared", batch_records=50))
+        time.sleep(rng.uniform(0.5, 1.5))
+        leaving = workers.pop(0)
+        leaving.signal(rng.choice([signal.SIGTERM, signal.SIGKILL]))
+        leaving.process.wait()
+    line.drain()
+    assert line.children() == line.published() == undisturbed(events)
+
+
 def test_a_resident_owner_stands_by_while_shared_workers_have_the_tables(line: Bench) -> None:
     events = history(22, 300)
     line.feed(events)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 REGISTER = (TESTS.parent / "docs" / "requirements.md").read_text(encoding="utf-8")
-ROWS = dict(re.findall(r"^\| ([RL]\d+) \| (.+) \|$", REGISTER, re.MULTILINE))
+ROWS = dict(re.findall(r"^\| ([RLF]\d+) \| (.+) \|$", REGISTER, re.MULTILINE))
 
 
-def test_every_requirement_and_every_line_of_the_checklist_has_a_row() -> None:
-    assert set(ROWS) == {f"R{n}" for n in range(1, 44)} | {f"L{n}" for n in range(1, 31)}
+def test_every_requirement_every_fault_and_every_line_of_the_checklist_has_a_row() -> None:
+    assert set(ROWS) == {f"R{n}" for n in range(1, 44)} | {f"L{n}" for n in range(1, 31)} | {
+        f"F{n}" for n in range(1, 23)
+    }
 
 
 def test_every_row_names_a_test_or_a_row_that_does() -> None:

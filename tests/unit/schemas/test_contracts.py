@@ -17,7 +17,7 @@ from schemas.events import identity_event_id, record_event_id
 from schemas.identity import ALPHABET, RecordKey, child_number, is_child_number
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.telemetry import HIDDEN, redact
-from schemas.topics import SOURCE_TOPICS, TOPICS, min_insync_replicas
+from schemas.topics import MATCHING_CONTROL, TOPICS, min_insync_replicas
 
 
 @given(st.text(min_size=1))
@@ -76,11 +76,11 @@ def test_a_dead_letter_keeps_the_bytes_and_comes_back_whole(value: bytes, key: b
     assert from_message(key, value, to_headers(letter)) == letter
 
 
-def test_the_manifest_names_each_topic_once_and_keeps_source_events_for_ever() -> None:
+def test_the_manifest_names_each_topic_once_and_keeps_all_but_commands_whole_and_for_ever() -> None:
     names = [spec.name for spec in TOPICS]
     assert len(names) == len(set(names))
-    kept = {spec.name: dict(spec.config) for spec in TOPICS}
-    assert all(kept[name]["retention.ms"] == "-1" for name in SOURCE_TOPICS)
+    for_ever = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+    assert [spec.name for spec in TOPICS if dict(spec.config) != for_ever] == [MATCHING_CONTROL]
 
 
 @pytest.mark.parametrize(("replicas", "needed"), [(1, 1), (2, 1), (3, 2)])
