@@ -14,7 +14,7 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
 from schemas.errors import ConfigurationError, ContactPointError, FatalError, RejectedError, RetriableError
 from schemas.settings import PostgresSettings
@@ -76,26 +76,6 @@ def connect(
         kind = ConfigurationError if _NEEDS_A_PERSON.search(str(error)) else RetriableError
         message = f"cannot connect to PostgreSQL: {error}"  # host, port and names; never the password
         raise kind(message) from error
-
-
-def open_pool(
-    settings: PostgresSettings, *, size: int, application: str = "contactpoint"
-) -> ConnectionPool[psycopg.Connection[TupleRow]]:
-    """Return an open pool of up to `size` connections; the caller closes it."""
-    pool = ConnectionPool(
-        settings.dsn.get_secret_value(),
-        min_size=1,
-        max_size=size,
-        kwargs=connection_options(settings, application),
-        open=False,
-    )
-    with wrap_errors():
-        try:
-            pool.open(wait=True, timeout=_CONNECT_SECONDS)
-        except BaseException:
-            pool.close()
-            raise
-    return pool
 
 
 @contextmanager

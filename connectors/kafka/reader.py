@@ -15,9 +15,6 @@ from connectors.kafka.message import ReadMessage
 from connectors.vault.opener import Opener
 from schemas.settings import KafkaSettings
 
-_SECONDS = 30.0
-
-
 Batches = dict[Partition, list[ReadMessage]]
 """Messages of each partition in order of offset; no partition is empty."""
 
@@ -42,10 +39,9 @@ class PartitionReader:
     ) -> None:
         self._with_headers, self._opened = with_headers, opened
         self._opener = Opener(settings.vault)
-        self._trouble = Trouble()
         self._consumer = Consumer(
             {
-                **client_config(settings, self._trouble),
+                **client_config(settings, Trouble()),
                 "group.id": group,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
@@ -58,11 +54,6 @@ class PartitionReader:
             }
         )
         self.start_from(positions)
-
-    @property
-    def complaint(self) -> str:
-        """What the client last complained of, empty when nothing: brokers away, a wrong password."""
-        return self._trouble.reason
 
     def start_from(self, positions: Positions) -> None:
         """Read these partitions, and no others, from these positions on; what was fetched before is dropped."""
@@ -88,14 +79,6 @@ class PartitionReader:
                     self._consumer.commit(offsets=offsets, asynchronous=False)
                 else:
                     self._consumer.commit(offsets=offsets)
-
-    def hinted(self) -> Positions:
-        """Return the positions that were last noted for the partitions being read; those never noted are left out."""
-        try:
-            noted = self._consumer.committed(self._consumer.assignment(), timeout=_SECONDS)
-        except KafkaException as error:
-            raise translate(error.args[0], "asking for the noted positions") from error
-        return {(each.topic, each.partition): each.offset for each in noted if each.offset >= 0}
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching these partitions."""

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from connectors.postgres import apply_schema, connect, open_pool, wrap_errors
+from connectors.postgres import apply_schema, connect, wrap_errors
 from contactpoint.stack import LocalStack
 from schemas.errors import ConfigurationError, RetriableError
 from schemas.settings import PostgresSettings
@@ -83,8 +83,3 @@ def test_a_connection_lost_in_the_middle_is_worth_another_try(postgres: Postgres
     stack.restore()
     with connect(postgres) as again:
         assert again.execute("select 1").fetchone() == (1,)
-
-
-def test_a_pool_hands_out_its_connections(postgres: PostgresSettings) -> None:
-    with open_pool(postgres, size=2) as pool, pool.connection() as first, pool.connection() as second:
-        assert first.info.backend_pid != second.info.backend_pid
