@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from psycopg.errors import UndefinedTable
 
-from connectors.kafka import Positions, end_offsets
+from connectors.kafka import Positions
 from connectors.postgres import wrap_errors
 from projections import checkpoint
 from projections.base import Projection, Rows
 from projections.registry import PROJECTIONS
-from schemas.settings import KafkaSettings
 
 
 class Lag(NamedTuple):
@@ -31,14 +30,11 @@ class Lag(NamedTuple):
         return max(0, self.end - self.position)
 
 
-def lags(connection: Rows, kafka: KafkaSettings, projection: Projection | None = None) -> list[Lag]:
-    """Return one row a projection and partition; a projection that has never run stands at 0."""
-    wanted = [projection] if projection else list(PROJECTIONS.values())
-    return lags_to(connection, end_offsets(kafka, {topic for each in wanted for topic in each.topics}), wanted)
-
-
 def lags_to(connection: Rows, ends: Positions, projections: Collection[Projection]) -> list[Lag]:
-    """Return the same against ends that are known already; partitions of other topics among them are passed over."""
+    """Return one row a projection and partition, against the ends of topics; those of other topics are passed over.
+
+    A projection that has never run stands at 0.
+    """
     held: dict[str, dict[tuple[str, int], int]] = {}
     with wrap_errors(), suppress(UndefinedTable), connection.transaction():  # no projection has ever run
         held = checkpoint.all_positions(connection)

@@ -73,11 +73,6 @@ class Blocker:
         return stopped
 
 
-def blocking_keys(columns: RecordColumns, rids: Indices, model: LinkageModel) -> tuple[Indices, Hashes]:
-    """Return the blocking keys of rows: for each key the position in `rids` of its record, and the key."""
-    return Blocker(model).keys(columns, rids)
-
-
 def _joined(arrays: Sequence[npt.NDArray[_Item]], kind: type[_Item]) -> npt.NDArray[_Item]:
     return np.concatenate(arrays) if arrays else np.empty(0, kind)
 

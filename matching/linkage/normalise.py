@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from datetime import date
 from functools import lru_cache
 from typing import Final
 
@@ -123,11 +122,6 @@ def fold_date(text: str) -> str:
     year, month, day = (*(number or "01" for number in year_first), "01")[:3]
     folded = f"{year}{month:0>2}{day:0>2}"
     return folded if len(year) == 4 and len(folded) == 8 and folded not in _PLACEHOLDER_DATES else ""
-
-
-def fold_date_value(value: date | None) -> str:
-    """Fold a date that is already a date."""
-    return fold_date(value.isoformat()) if value else ""
 
 
 def fold_years(text: str) -> str:

@@ -127,6 +127,11 @@ class Bench:
                 return []
             return cursor.fetchall() if cursor.description else []
 
+    def read_so_far(self) -> int:
+        """Return how many messages the tables are made of."""
+        rows = self.query("select coalesce(sum(next_offset), 0) from matching.position")
+        return int(str(rows[0][0])) if rows else 0
+
     @contextmanager
     def frozen(self, statement: str) -> Iterator[psycopg.Connection[TupleRow]]:
         """Yield a session of a worker that has begun a transaction with a statement, for the test to leave it there."""

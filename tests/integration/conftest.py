@@ -4,6 +4,7 @@
 `kafka`         KafkaSettings; the topics of the manifest exist and are empty, there are no others and no groups
 `postgres`      PostgresSettings of a database made for this test
 `postgres_dsn`  its connection string
+`connection`    a connection to it, in autocommit
 `line`          the stages on these as processes, with the parameter "shared" linked by workers over shared tables
 `three_nodes`   a stack of three Kafka nodes (its own, a module; slow to start)
 
@@ -20,10 +21,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
-from psycopg import sql
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
 from connectors.kafka import create_topics
+from connectors.postgres import connect
 from contactpoint.stack import LocalStack, StackConfig, temporary_stack
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.line import Line
@@ -90,6 +93,12 @@ def module_postgres(session_stack: LocalStack) -> Iterator[PostgresSettings]:
     run_as_owner(session_stack, sql.SQL("create database {}").format(sql.Identifier(name)))
     yield PostgresSettings(dsn=session_stack.postgres.config.dsn(name))
     run_as_owner(session_stack, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def connection(postgres: PostgresSettings) -> Iterator[Connection[TupleRow]]:
+    with connect(postgres, autocommit=True) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.kafka import EventProducer, end_offsets
+from connectors.decisions import publish_decisions
+from connectors.kafka import end_offsets
 from matching.decision_reader import read_decision
 from matching.features import ChangeReader
 from matching.linkage.model import LinkageModel
@@ -22,7 +23,7 @@ from matching.stage.replay_conflicts import conflict_differences, read_published
 from schemas.codec import encode
 from schemas.decisions import AnyDecisionEvent
 from schemas.settings import KafkaSettings, PostgresSettings
-from schemas.topics import CONFLICTS, DECISIONS, IDENTITIES
+from schemas.topics import CONFLICTS, IDENTITIES
 from tests.factories.decisions import Decider, decide_at_random
 from tests.factories.linkage import SourceEvent, hand_made_model, history
 from tests.factories.workers import Bench, Worker, bench
@@ -43,13 +44,6 @@ def judged(
     said = [each for event in decisions for each in read_decision(encode(event).value)]
     owner.apply([reader.read(encode(event).value) for event in events], 1, said)
     return owner
-
-
-def decide(line: Bench, decisions: Sequence[AnyDecisionEvent]) -> None:
-    """Publish decisions."""
-    with EventProducer(line.kafka) as producer:
-        for event in decisions:
-            producer.send_event(DECISIONS, encode(event))
 
 
 def stands_as(line: Bench, owner: ResidentOwner) -> None:
@@ -96,12 +90,12 @@ def test_decisions_survive_a_kill_and_the_loss_of_all_tables(line: Bench, form: 
     assert expected.holds()
     assert len({state.kind for state in expected.conflicts().values()}) >= 4
     line.feed(events[:400])
-    decide(line, decisions[:20])
+    publish_decisions(line.kafka, decisions[:20])
     worker = start(line, form, batch_records=50, lease_seconds=1.0)
     line.wait_until(lambda: line.query("select 1 from matching.decision limit 1"), "a decision to be read")
     kill(worker)
     line.feed(events[400:])
-    decide(line, decisions[20:] + decisions[::3])
+    publish_decisions(line.kafka, decisions[20:] + decisions[::3])
     worker = start(line, form, batch_records=30, lease_seconds=1.0)
     line.drain()
     stands_as(line, expected)
@@ -127,13 +121,13 @@ def test_an_activated_model_links_everything_again_under_the_same_decisions(line
     decider.must(children[0][0], children[1][0])
     decider.cannot(children[2][0], children[2][-1])
     line.feed(events[:300])
-    decide(line, decider.made)
+    publish_decisions(line.kafka, decider.made)
     start(line, form, models=line.folder / "models", lease_seconds=1.0, batch_records=60)
     line.drain()
     before = set(line.children())
     decider.activate(strict.model_id, sha256(text).hexdigest())
     decider.activate("0" * 16, "0" * 64)
-    decide(line, decider.made[-2:])
+    publish_decisions(line.kafka, decider.made[-2:])
     line.feed(events[300:])
     line.wait_until(lambda: any(each.says("replay_finished") for each in line.workers), "everything to be linked again")
     line.drain()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -14,36 +14,23 @@ import pytest
 from psycopg import Connection, errors, sql
 from psycopg.rows import TupleRow
 
-from connectors.kafka import EventProducer, end_offsets
+from connectors.kafka import end_offsets
 from connectors.postgres import connect
 from projections import checkpoint, schema
 from projections.digest import digest
 from projections.directory.projection import DirectoryProjection
 from projections.rebuild import rebuild, verify
 from projections.runner import Pace, Runner
-from projections.status import lags
 from schemas.catalogue import AnyEvent
-from schemas.codec import encode
 from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.projecting import publish, wait_for_the_end
 from tests.factories.waiting import wait_until
 from tests.unit.projections.decision_events import clock, shield
-from tests.unit.projections.histories import CHILDREN, KEYS, identity_events, topic_of
+from tests.unit.projections.histories import CHILDREN, KEYS, identity_events
 from tests.unit.projections.test_directory_decisions import HIDDEN, told
 
 DIRECTORY = DirectoryProjection()
 QUICK = Pace(batch=2, wait=0.02, first_delay=0.05, standby=0.1)
-
-
-@pytest.fixture
-def connection(postgres: PostgresSettings) -> Iterator[Connection[TupleRow]]:
-    with connect(postgres, autocommit=True) as opened:
-        yield opened
-
-
-def publish(kafka: KafkaSettings, events: Sequence[AnyEvent]) -> None:
-    with EventProducer(kafka) as producer:
-        for event in events:
-            producer.send_event(topic_of(event), encode(event))
 
 
 def world() -> list[AnyEvent]:
@@ -107,10 +94,6 @@ def readers(
         each.result()
 
 
-def wait_for_no_lag(kafka: KafkaSettings, connection: Connection[TupleRow]) -> None:
-    wait_until(lambda: not any(row.lag for row in lags(connection, kafka, DIRECTORY)), "no lag", pause=0.01)
-
-
 def test_a_role_that_reads_every_published_table_reaches_nothing_that_a_shield_hides(
     kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
 ) -> None:
@@ -147,11 +130,11 @@ def test_no_read_that_begins_after_a_shield_was_acknowledged_sees_a_hidden_item(
     seen: list[tuple[float, bool]] = []
     publish(kafka, world())
     with running(kafka, postgres):
-        wait_for_no_lag(kafka, connection)
+        wait_for_the_end(connection, kafka, DIRECTORY)
         with readers(postgres, lambda began, text: seen.append((began, HIDDEN in text))):
             wait_until(lambda: seen, "a first read", pause=0.01)
             publish(kafka, [shield(KEYS[0])])
-            wait_for_no_lag(kafka, connection)
+            wait_for_the_end(connection, kafka, DIRECTORY)
             acknowledged = time.monotonic()
             wait_until(lambda: sum(began > acknowledged for began, _ in list(seen)) >= 200, "later reads", pause=0.01)
     assert any(hidden for _, hidden in seen)
@@ -172,7 +155,7 @@ def test_a_replay_into_empty_tables_shows_no_hidden_item_at_any_moment_and_ends_
         readers(postgres, lambda _, text: seen.append(HIDDEN in text), may_be_gone=True),
         running(kafka, postgres),
     ):
-        wait_for_no_lag(kafka, connection)
+        wait_for_the_end(connection, kafka, DIRECTORY)
     assert not any(seen)
     assert digest(connection, DIRECTORY).settled() == before.settled()
 
@@ -186,12 +169,12 @@ def test_a_shield_that_is_set_amid_a_rebuild_holds_in_every_later_read_and_no_re
     def set_shield(said: str) -> None:
         if "equal" in said:  # compared, and not swapped yet
             publish(kafka, [shield(KEYS[0])])
-            wait_for_no_lag(kafka, connection)
+            wait_for_the_end(connection, kafka, DIRECTORY)
             acknowledged.append(time.monotonic())
 
     publish(kafka, world())
     with running(kafka, postgres):
-        wait_for_no_lag(kafka, connection)
+        wait_for_the_end(connection, kafka, DIRECTORY)
         with readers(postgres, lambda began, text: seen.append((began, HIDDEN in text))):
             report = rebuild(DIRECTORY, kafka, postgres, pace=QUICK, report=set_shield)
             swapped = time.monotonic()

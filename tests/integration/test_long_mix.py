@@ -12,18 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from connectors.decisions import publish_decisions
 from connectors.kafka import EventProducer, end_offsets
 from connectors.postgres import connect
 from contactpoint.stack import LocalStack
 from projections.rebuild import verify
 from projections.registry import PROJECTIONS
-from projections.status import lags
-from schemas.codec import encode
 from schemas.decisions import AnyDecisionEvent
 from schemas.settings import KafkaSettings, PostgresSettings
-from schemas.topics import DEAD_LETTERS, DECISIONS
+from schemas.topics import DEAD_LETTERS
 from tests.factories.linkage import SourceEvent, history
-from tests.factories.projecting import end, running
+from tests.factories.projecting import end, running, wait_for_the_end
 from tests.factories.workers import Bench, Worker, bench
 from tests.integration.test_owner_kills import decisions_about, one_batch, stands_as
 
@@ -121,22 +120,14 @@ def test_hours_of_everything_at_once_end_where_one_batch_does(line: Bench, stack
             line.feed(part)
             if len(told) == 20 * PER_TURN:
                 decided = decisions_about(told, seed, 20)
-                decide(line, decided)
+                publish_decisions(line.kafka, decided)
             time.sleep(rng.random() * 2)  # somewhere inside whatever is going on
             mix.one_thing()
         line.drain()
         with connect(line.postgres, autocommit=True) as connection:
-            line.wait_until(
-                lambda: not any(row.lag for row in lags(connection, line.kafka, DIRECTORY)), "the directory read all"
-            )
+            wait_for_the_end(connection, line.kafka, DIRECTORY)
         print(f"{len(told)} events, {len(decided)} decisions, {mix.happened}")
         assert sum(end_offsets(line.kafka, [DEAD_LETTERS]).values()) >= mix.poison
         stands_as(line, one_batch(told, decided), decided)
         end(mix.projection)
     assert verify(DIRECTORY, line.kafka, line.postgres).equal
-
-
-def decide(line: Bench, decisions: list[AnyDecisionEvent]) -> None:
-    with EventProducer(line.kafka) as producer:
-        for event in decisions:
-            producer.send_event(DECISIONS, encode(event))

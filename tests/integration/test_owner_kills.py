@@ -138,12 +138,7 @@ def kill(worker: Worker, rng: random.Random) -> None:
 
 
 def has_read(line: Bench, count: int) -> bool:
-    return read_so_far(line) >= count
-
-
-def read_so_far(line: Bench) -> int:
-    rows = line.query("select coalesce(sum(next_offset), 0) from matching.position")
-    return int(str(rows[0][0])) if rows else 0
+    return line.read_so_far() >= count
 
 
 def one_batch(events: Sequence[SourceEvent], decisions: Sequence[AnyDecisionEvent]) -> Judgement:

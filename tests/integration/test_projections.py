@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from itertools import count
@@ -16,7 +16,6 @@ from psycopg.rows import TupleRow
 from structlog.testing import capture_logs
 
 from connectors.kafka import EventProducer, end_offsets, read_to_end
-from connectors.postgres import connect
 from projections.audit_trail.changes import changes
 from projections.audit_trail.projection import AuditTrailProjection
 from projections.audit_trail.reader import AuditReader
@@ -26,7 +25,6 @@ from projections.directory.projection import DirectoryProjection
 from projections.directory.reader import DirectoryReader
 from projections.rebuild import rebuild, verify
 from projections.runner import Pace, Runner
-from projections.status import lags
 from projections.worker import Worker
 from schemas.catalogue import AnyEvent
 from schemas.codec import encode
@@ -36,17 +34,12 @@ from schemas.events import RecordObserved, record_event_id
 from schemas.records import NameClaim, PersonRecord
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DEAD_LETTERS, IDENTITIES
-from tests.unit.projections.histories import CHILDREN, identity_events, topic_of
+from tests.factories.projecting import behind, publish, wait_for_the_end
+from tests.unit.projections.histories import CHILDREN, identity_events
 
 DIRECTORY, AUDIT_TRAIL = DirectoryProjection(), AuditTrailProjection()
 BOTH: Sequence[Projection] = (DIRECTORY, AUDIT_TRAIL)
 QUICK = Pace(batch=100, wait=0.02, first_delay=0.05, standby=0.1)
-
-
-@pytest.fixture
-def connection(postgres: PostgresSettings) -> Iterator[Connection[TupleRow]]:
-    with connect(postgres, autocommit=True) as opened:
-        yield opened
 
 
 def observed(key: str, family: str = "Doe", version: int = 1) -> RecordObserved:
@@ -71,12 +64,6 @@ def two_children() -> list[AnyEvent]:
         *identity_events({}, start, 1),
         *identity_events(start, merged, 2),
     ]
-
-
-def publish(kafka: KafkaSettings, events: Sequence[AnyEvent]) -> None:
-    with EventProducer(kafka) as producer:
-        for event in events:
-            producer.send_event(topic_of(event), encode(event))
 
 
 def send(kafka: KafkaSettings, topic: str, *values: bytes | None) -> None:
@@ -236,11 +223,11 @@ def test_a_standby_runner_takes_over_from_one_that_stops(
     for thread in threads:
         thread.start()
     publish(kafka, two_children())
-    wait_for_no_lag(kafka, connection, AUDIT_TRAIL)
+    wait_for_the_end(connection, kafka, AUDIT_TRAIL)
     stops[0].set()
     threads[0].join()
     publish(kafka, [observed("yot-1:9")])
-    wait_for_no_lag(kafka, connection, AUDIT_TRAIL)
+    wait_for_the_end(connection, kafka, AUDIT_TRAIL)
     stops[1].set()
     threads[1].join()
     assert AuditReader(connection).counts() == {"source_event": 3, "identity_event": 4}
@@ -273,13 +260,13 @@ def test_a_rebuild_is_equal_and_takes_the_place_of_the_live_tables_under_readers
     publish(kafka, two_children())
     with ThreadPoolExecutor(3) as pool:
         live = pool.submit(Runner(projection, kafka, postgres, pace=QUICK).run, stop)
-        wait_for_no_lag(kafka, connection, projection)
+        wait_for_the_end(connection, kafka, projection)
         reading, writing = pool.submit(read), pool.submit(write)
         try:
             report = rebuild(projection, kafka, postgres, pace=QUICK, report=said.append)
             all_written.set()
             written = writing.result()
-            wait_for_no_lag(kafka, connection, projection)
+            wait_for_the_end(connection, kafka, projection)
         finally:
             all_written.set()
             stop.set()
@@ -312,9 +299,4 @@ def test_a_projection_that_never_ran_lags_by_the_whole_log(
     kafka: KafkaSettings, connection: Connection[TupleRow]
 ) -> None:
     publish(kafka, two_children())
-    assert sum(row.lag for row in lags(connection, kafka, DIRECTORY)) == 6
-
-
-def wait_for_no_lag(kafka: KafkaSettings, connection: Connection[TupleRow], projection: Projection) -> None:
-    while any(row.lag for row in lags(connection, kafka, projection)):
-        pass
+    assert behind(connection, kafka, DIRECTORY) == 6

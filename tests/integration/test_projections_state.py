@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -13,7 +13,6 @@ from psycopg.rows import TupleRow
 from psycopg.types.string import TextLoader
 
 from connectors.kafka import Partition, ReadMessage
-from connectors.postgres import connect
 from projections.audit_trail.fold import earliest, source_event_row
 from projections.audit_trail.projection import AuditTrailProjection
 from projections.audit_trail.views import RecordEventView
@@ -26,18 +25,11 @@ from schemas.catalogue import AnyEvent
 from schemas.codec import decode_as
 from schemas.events import RecordObserved, record_event_id
 from schemas.records import PersonRecord
-from schemas.settings import PostgresSettings
 from tests.unit.projections.decision_events import long_decisions
 from tests.unit.projections.histories import identity_events, long_history, messages_of
 from tests.unit.projections.test_directory_fold import fold, withdrawn
 
 DIRECTORY, AUDIT_TRAIL = DirectoryProjection(), AuditTrailProjection()
-
-
-@pytest.fixture
-def connection(postgres: PostgresSettings) -> Iterator[Connection[TupleRow]]:
-    with connect(postgres, autocommit=True) as opened:
-        yield opened
 
 
 def apply(projection: Projection, connection: Connection[TupleRow], messages: Sequence[ReadMessage]) -> None:

@@ -88,7 +88,7 @@ def test_workers_and_owners_go_on_where_the_others_stopped_and_where_the_server_
     assert owner.end() == 0
     workers = [line.start("--shared", batch_records=20) for _ in range(2)]
     line.feed(events[300:900])
-    line.wait_until(lambda: _records(line) > 400, "some batches to be committed")
+    line.wait_until(lambda: line.read_so_far() > 400, "some batches to be committed")
     assert stack.postgres is not None
     stack.postgres.kill()
     stack.postgres.start()
@@ -197,7 +197,7 @@ def _load_under_trouble(line: Bench, events: list[SourceEvent], *, seed: int, ba
     third = len(events) // 3
     workers = [_started(line, batch_records) for _ in range(3)]
     line.feed(events[:third])
-    line.wait_until(lambda: _records(line) > third // 2, "a part to be linked")
+    line.wait_until(lambda: line.read_so_far() > third // 2, "a part to be linked")
     victim = rng.choice(workers)
     victim.signal(signal.SIGKILL)
     victim.process.wait()
@@ -215,11 +215,6 @@ def _started(line: Bench, batch_records: int) -> Worker:
     worker = line.start("--shared", batch_records=batch_records)
     line.wait_until(lambda: worker.says("partitions_assigned"), "the group to take the worker in")
     return worker
-
-
-def _records(line: Bench) -> int:
-    rows = line.query("select coalesce(sum(next_offset), 0) from matching.position")
-    return int(str(rows[0][0])) if rows else 0
 
 
 def _counted(worker: Worker, what: str) -> int:

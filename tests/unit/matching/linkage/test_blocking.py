@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matching.linkage.blocking import Blocker, blocking_keys
+from matching.linkage.blocking import Blocker
 from matching.linkage.candidates import candidate_pairs, decode_pairs, encode_pairs, shared_keys
 from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.model import BlockingRule, LinkageModel
@@ -67,15 +67,15 @@ def test_more_rules_than_a_word_has_bits_are_refused_for_a_whole_table() -> None
 @given(st.lists(values, max_size=25))
 def test_records_have_as_many_keys_as_their_alternates_make(rows: list[tuple[str, ...]]) -> None:
     columns = columns_of(model(), rows, ["s"] * len(rows))
-    owners, keys = blocking_keys(columns, np.arange(len(rows)), model())
+    owners, keys = Blocker(model()).keys(columns, np.arange(len(rows)))
     assert np.bincount(owners, minlength=len(rows)).tolist() == [len(plain_keys(row)) for row in rows]
     assert len({*zip(owners.tolist(), keys.tolist(), strict=True)}) == len(keys)
 
 
 def test_keys_do_not_depend_on_what_else_is_in_the_store() -> None:
     rows = [("ANNA|HANNAH", "SMITH", "20010203", "AB12CD", "1"), ("BEN", "JONES", "", "", "2")]
-    alone = [blocking_keys(columns_of(model(), [row], ["s"]), np.array([0]), model())[1].tolist() for row in rows]
-    owners, keys = blocking_keys(columns_of(model(), rows, ["s", "t"]), np.array([1, 0]), model())
+    alone = [Blocker(model()).keys(columns_of(model(), [row], ["s"]), np.array([0]))[1].tolist() for row in rows]
+    owners, keys = Blocker(model()).keys(columns_of(model(), rows, ["s", "t"]), np.array([1, 0]))
     assert [sorted(keys[owners == 1].tolist()), sorted(keys[owners == 0].tolist())] == [sorted(k) for k in alone]
 
 
@@ -142,7 +142,7 @@ def test_a_part_that_is_not_known_is_refused(part: str, message: str) -> None:
 
 def test_no_rules_give_no_keys() -> None:
     columns = columns_of(model(), [("ANNA", "SMITH", "", "", "")], ["s"])
-    owners, keys = blocking_keys(columns, np.array([0]), replace(model(), blocking_rules=()))
+    owners, keys = Blocker(replace(model(), blocking_rules=())).keys(columns, np.array([0]))
     assert (len(owners), len(keys), len(FIELDS)) == (0, 0, 5)
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 
 import pytest
 from hypothesis import given
@@ -89,11 +88,6 @@ def test_forenames_that_resemble_placeholders_stay(name: str) -> None:
 )
 def test_dates_fold(text: str, folded: str) -> None:
     assert n.fold_date(text) == folded
-
-
-def test_a_date_value_folds_like_its_text() -> None:
-    assert n.fold_date_value(date(2001, 2, 3)) == "20010203"
-    assert n.fold_date_value(None) == ""
 
 
 @pytest.mark.parametrize(
