@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from connectors.kafka import EventProducer
+from connectors.stopping import told_to_stop
 from ingest.report import FeedReport
 from ingest.seals import Seals
 from ingest.settings import FeedSettings, load_feeds
@@ -45,10 +45,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     try:
         feeds = load_feeds(*options.feeds)
         kafka, postgres = KafkaSettings.from_env(environment), PostgresSettings.from_env(environment)
-        stopping = threading.Event()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: stopping.set())
-        reports = _run(feeds, kafka, postgres, stopping, options.follow)
+        reports = _run(feeds, kafka, postgres, told_to_stop(), options.follow)
     except ContactPointError as error:
         return fail(error)
     for report in reports:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 
+from connectors.stopping import told_to_stop
 from projections.registry import projection
 from projections.runner import Pace, Runner
 from schemas.errors import ContactPointError
@@ -19,9 +18,7 @@ from schemas.telemetry import configure_logging, fail
 def run(name: str, kafka: KafkaSettings, postgres: PostgresSettings, pace: Pace | None = None) -> None:
     """Fold the projection of this name until the process is told to stop; the batch at hand is finished first."""
     collect_garbage_rarely()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = told_to_stop()
     Runner(projection(name), kafka, postgres, pace=pace).run(stop)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import orjson
 import typer
 
 from connectors.postgres import connect
+from connectors.stopping import told_to_stop
 from contactpoint.cli.environment import addresses, number_of, stack_config
 from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
@@ -129,15 +128,8 @@ def try_command(
                 typer.echo(service.curl(path, child_number=child))  # to be pasted: no wrapping, no colours
             console.print("a token lasts ten minutes; Enter prints the requests with a new one, Ctrl-C ends")
             if not sys.stdin.readline():  # nobody is there to press Enter: serve until told to stop
-                _until_told_to_stop()
+                told_to_stop().wait()
                 return
-
-
-def _until_told_to_stop() -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
 
 
 @app.command("openapi")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import threading
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,6 +16,7 @@ import typer
 
 from connectors.decisions import publish_decision
 from connectors.postgres import connect
+from connectors.stopping import told_to_stop
 from contactpoint.cli.asking import Asking, asked
 from contactpoint.cli.environment import addresses, number_of, stack_config
 from contactpoint.cli.options import OutputOption, grouped
@@ -128,9 +127,7 @@ def run_command(organisation: Organisation = OURS) -> None:
     contactpoint/erasing/keeper.py.
     """
     settings = KeeperSettings.from_env(os.environ)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = told_to_stop()
     Keeper(_surroundings(organisation), settings).run(stop)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from connectors.stopping import told_to_stop
 from contactpoint.cli.environment import addresses, stack_config, stage_environment
 from contactpoint.cli.options import OutputOption
 from contactpoint.cli.output import Output, messages, show
@@ -133,9 +132,7 @@ def run_command(
 
     where = addresses()
     create_topics(where.kafka_settings())
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = told_to_stop()
     audit = audit_parts(os.environ, stack_config().folder)
     commands = (*STAGES, *audit.commands(), RETENTION)
     with Supervisor(commands, {**stage_environment(), **audit.as_env()}, logs):

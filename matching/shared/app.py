@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
+from connectors.stopping import told_to_stop
 from matching.shared.worker import SharedWorker
 from matching.stage.model_file import read_model
 from matching.stage.settings import MatchingSettings
@@ -12,7 +10,5 @@ from matching.stage.settings import MatchingSettings
 
 def run(settings: MatchingSettings) -> None:
     """Run one worker until SIGTERM or SIGINT. Raises ConfigurationError or FatalError when it cannot work."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = told_to_stop()
     SharedWorker(settings, read_model(settings.model), stop).run()

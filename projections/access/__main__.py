@@ -8,7 +8,6 @@ Two threads: one keeps the trail, the other publishes it, so that a broker that 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from cryptography import x509
 
 from connectors.kafka import EventProducer
 from connectors.postgres import connect, wrap_errors
+from connectors.stopping import told_to_stop
 from projections.access.keys import read_log_keys
 from projections.access.log import create_tables
 from projections.access.relay import relay
@@ -122,9 +122,7 @@ def repeat(make: Callable[[], Keeper | Publisher], seconds: float, stop: threadi
 
 def run(settings: AuditSettings) -> None:
     """Keep and publish the trail until told to stop; raise what ended it otherwise."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = told_to_stop()
     create_tables(settings.postgres)
     publishing = threading.Thread(target=repeat, args=(lambda: Publisher(settings), _RELAY_SECONDS, stop))
     publishing.start()

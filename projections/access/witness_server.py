@@ -9,7 +9,6 @@ the newest checkpoint that it has cosigned, for whoever wants to compare.
 from __future__ import annotations
 
 import errno
-import signal
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 import structlog
 
 from connectors import web
+from connectors.stopping import told_to_stop
 from projections.access.keys import read_signer, read_verifier
 from projections.access.witness import LARGEST_REQUEST, Answer, Conflict, Reply, Witness
 from schemas.errors import ContactPointError, RejectedError, RetriableError
@@ -121,9 +121,7 @@ def _answer(status: int, text: str) -> Answer:
 
 def serve(folder: Path, port: int) -> None:
     """Witness until SIGTERM or SIGINT; where another witness has the port, stand by and take over when it ends."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = told_to_stop()
     server = listening(folder, port, stop)
     if server is None:
         return
