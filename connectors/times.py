@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _MOMENT = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ]?(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.(\d{1,6})\d*)?)?)?)?\s*(Z|[+-]\d\d:?\d\d)?$"
 )
@@ -20,7 +19,7 @@ LARGEST_ORDINAL = 999_999
 
 def micros(moment: datetime) -> int:
     """Return an aware moment as microseconds since 1970."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return (moment - _EPOCH) // datetime.resolution
 
 
 def from_micros(value: int) -> datetime:

@@ -75,6 +75,11 @@ class RecordRow(NamedTuple):
     authority: str
     verified: int
 
+    @property
+    def values(self) -> list[str]:
+        """The values one by one."""
+        return self.features.decode().split(SEPARATOR)
+
 
 class RowLabel(NamedTuple):
     """The small part of a row that changes without a comparison: only these columns of row `rid` are written."""

@@ -176,8 +176,9 @@ def _facts(conflict: Conflict) -> dict[str, Any]:
 def _in_words(pair: dict[str, Any], model_id: str) -> dict[str, Any]:
     from contactpoint.explaining.words import findings
     from matching.linkage.explain import explain_levels
+    from matching.linkage.model import CENTIBITS
 
-    told = {"left": pair["left"], "right": pair["right"], "weight": pair["weight"] / 100}
+    told = {"left": pair["left"], "right": pair["right"], "weight": pair["weight"] / CENTIBITS}
     try:
         explained = findings(explain_levels(model_files().of(model_id), pair["levels"]))
     except ConfigurationError:  # the file of an old model is not at hand

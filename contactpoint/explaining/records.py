@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from shlex import quote
-from typing import Final
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -26,8 +25,6 @@ from schemas.decisions import DecisionEvent
 from schemas.errors import RejectedError
 from schemas.in_force import in_force
 from schemas.settings import KafkaSettings
-
-_SEPARATOR: Final = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ def known_now(
     held = list(decisions)
     members = tuple(sorted(row.key for row in rows))
     must, cannot = stated(decision_book(held), merges_of(connection, members), members)
-    records = [(row.key, row.source, row.features.decode().split(_SEPARATOR), row.verified) for row in rows]
+    records = [(row.key, row.source, row.values, row.verified) for row in rows]
     place = {key: i for i, key in enumerate(members)}
     groups = [sorted(place[row.key] for row in rows if row.child_number == child) for child in children]
     evidence = connected_as(evidence_among(model, records, must, cannot), groups)

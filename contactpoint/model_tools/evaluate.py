@@ -16,14 +16,13 @@ from contactpoint.table_link.config import load_link_config
 from contactpoint.table_link.inputs import read_table
 from contactpoint.table_link.table import table_columns
 from matching.linkage.batch import score_pairs
-from matching.linkage.columns import RecordColumns, columns_of
+from matching.linkage.columns import SEPARATOR, RecordColumns, columns_of
 from matching.linkage.expectation import expected_operating_points
 from matching.linkage.model import CENTIBITS, LinkageModel
 from matching.linkage.operating import OperatingPoint
 from matching.sql import QUERIES
 from schemas.errors import ConfigurationError
 
-_SEPARATOR: Final = "\x1f"
 _AROUND: Final = 1_200  # centibits on both sides of the threshold that the curve shows
 _STEP: Final = 100
 
@@ -90,7 +89,7 @@ def live_records(connection: Connection[TupleRow], model: LinkageModel, made_wit
     values, sources = [], []
     with wrap_errors():
         for source, features in connection.execute(QUERIES["live_features"]):
-            row = bytes(features).decode().split(_SEPARATOR)
+            row = bytes(features).decode().split(SEPARATOR)
             values.append([row[place] for place in order])
             sources.append(source)
     return columns_of(model, values, sources)

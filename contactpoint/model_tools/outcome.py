@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from matching.changes import ConflictState
+from matching.linkage.model import CENTIBITS
 
 Members = tuple[str, ...]
 Row = dict[str, Any]
@@ -148,5 +149,5 @@ def _conflict(name: str, state: ConflictState) -> Row:
         "kind": state.kind,
         "owner": state.authority or None,
         "records": list(state.records),
-        "weight": state.evidence[0].weight / 100 if state.evidence else None,
+        "weight": state.evidence[0].weight / CENTIBITS if state.evidence else None,
     }

@@ -15,7 +15,6 @@ from psycopg.rows import TupleRow
 from connectors.postgres import wrap_errors
 from contactpoint.explaining.sight import Sight
 from matching.changes import RecordRow
-from matching.linkage.columns import SEPARATOR
 from matching.linkage.explain import explain_pair
 from matching.linkage.model import LinkageModel
 from matching.linkage.normalise import ALTERNATE
@@ -54,7 +53,7 @@ def side_by_side(
     if len(rows) < len(pair) or not may_show(sight, pair):
         return None
     one, other = rows[pair[0]], rows[pair[1]]
-    left, right = (row.features.decode().split(SEPARATOR) for row in (one, other))
+    left, right = one.values, other.values
     values = [("source", one.source, other.source), ("received", _day(one), _day(other))]
     values += [
         (field.name, _text(a), _text(b)) for field, a, b in zip(model.fields, left, right, strict=True) if a or b

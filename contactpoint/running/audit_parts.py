@@ -6,12 +6,12 @@ tried; whoever sets CONTACTPOINT_AUDIT_KEYS and CONTACTPOINT_AUDIT_WITNESS runs 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from contactpoint.running.supervisor import StageCommand
+from contactpoint.stack.kafka import free_ports
 from projections.access.keys import make_log_keys, make_witness_key, trust_witness
 from projections.access.witness import begin
 
@@ -47,7 +47,7 @@ def audit_parts(env: Mapping[str, str], stack: Path) -> AuditParts:
     keys, witness = folder / "log", folder / "witness"
     if not (witness / "port").is_file():
         make_parts(keys, witness)
-        (witness / "port").write_text(f"{_free_port()}\n", encoding="ascii")
+        (witness / "port").write_text(f"{free_ports(1)[0]}\n", encoding="ascii")
     port = (witness / "port").read_text(encoding="ascii").strip()
     return AuditParts(keys, f"http://127.0.0.1:{port}", witness)
 
@@ -58,9 +58,3 @@ def make_parts(keys: Path, witness: Path) -> None:
     trust_witness(keys, make_witness_key(witness))
     (witness / "log.vkey").write_text(log.to_text() + "\n", encoding="ascii")
     begin(witness / "witness.json", log)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

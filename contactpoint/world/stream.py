@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
+from connectors.times import from_micros, micros
 from contactpoint.world.claims import add_parents, claims, may_have_changed, name_babies
 from contactpoint.world.ctf_files import PupilNumbers
 from contactpoint.world.population import Int64, Population, populate
@@ -30,8 +31,6 @@ from schemas.events import record_event_id
 from schemas.topics import SourceKind, source_topic
 
 _CHUNK = 2000
-_MICROSECOND = timedelta(microseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTENT = msgspec.json.Encoder()
 
 
@@ -89,7 +88,7 @@ class _Clock:
     """When each event was said and received: a microsecond after the one before."""
 
     def __init__(self) -> None:
-        self._now = _EPOCH
+        self._now = from_micros(0)
 
     def start(self, moment: datetime) -> None:
         """Go on from a moment, never back."""
@@ -97,7 +96,7 @@ class _Clock:
 
     def tick(self) -> datetime:
         """Return the next moment."""
-        self._now += _MICROSECOND
+        self._now += datetime.resolution
         return self._now
 
 
@@ -176,7 +175,7 @@ class _Voice:
 
     def _event(self, event_type: str, child: int, about: Statement, mark: str, data: dict[str, Any]) -> WorldEvent:
         now = self._clock.tick()
-        version = (now - _EPOCH) // _MICROSECOND
+        version = micros(now)
         view = _RecordView(
             event_type=event_type,
             schema_version=CURRENT_VERSIONS[event_type],

@@ -17,8 +17,6 @@ from matching.linkage.twins import Twins
 from matching.sql import QUERIES
 from schemas.errors import RejectedError
 
-_SEPARATOR = "\x1f"
-
 
 @dataclass(frozen=True, slots=True)
 class LinkExplanation:
@@ -81,7 +79,7 @@ def explain_child(connection: psycopg.Connection, model: LinkageModel, child_num
 
 
 def _explain(model: LinkageModel, left: RecordRow, right: RecordRow) -> LinkExplanation:
-    values = [row.features.decode().split(_SEPARATOR) for row in (left, right)]
+    values = [row.values for row in (left, right)]
     explanation = explain_pair(model, values[0], values[1], (left.source, right.source))
     columns = columns_of(model, values, (left.source, right.source))
     apart = Twins(model).reason(columns, np.array([left.verified, right.verified], np.uint8), 0, 1)

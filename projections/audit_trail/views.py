@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 
 import msgspec
 
-from schemas.codec import EventView
-
-BigInt = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+from schemas.codec import BigInt, EventView
 
 
 class RecordEventView(EventView, frozen=True):

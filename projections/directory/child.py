@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from projections.directory.compose import compose, day_of
+from projections.directory.compose import compose
 from projections.directory.entry import Entry, behind_shield, fold_name
 from projections.directory.retention import Facts, Life, life, next_of
 from projections.directory.rulings import SEVERED, SHIELD, Standing
@@ -25,7 +25,7 @@ from projections.directory.state import (
     SensitiveRow,
     ShieldedRow,
 )
-from projections.directory.views import Name
+from projections.directory.views import Name, day_of
 
 _encoder = msgspec.json.Encoder()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,9 +14,8 @@ from projections.directory.entry import SENSITIVE_SERVICE, Entry, Holder, Source
 from projections.directory.retention import Facts, shown_until
 from projections.directory.rulings import CONSENT, CORRECTION, HARM, SEVERED, Ruling, Standing
 from projections.directory.state import RecordVersion
-from projections.directory.views import Involvement, Person, Whereabouts
+from projections.directory.views import Involvement, Person, Whereabouts, day_of, micros
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What readers see of the kind of source: the kinds that would tell of a youth offending team or of travel are one.
 _SHOWN_KIND = {"schools": "education", "health": "health", "decision": "decision"}
 _OTHER_KIND = "other"
@@ -78,7 +77,7 @@ def corrections(standings: Sequence[Standing]) -> dict[str, list[Claim]]:
 
 def _as_record(ruling: Ruling, says: Person) -> RecordVersion:
     """Return a correction as a record of its own, so that its items are chosen and sourced like any others."""
-    made_at = (ruling.decided_at - _EPOCH) // timedelta(microseconds=1)
+    made_at = micros(ruling.decided_at)
     key = ruling.event_id
     return RecordVersion(key, 0, "", ruling.kind, ruling.event_id, "decision", made_at, says)
 
@@ -178,11 +177,6 @@ class _Sources:
             kind = _SHOWN_KIND.get(record.source_kind, _OTHER_KIND)
             self.listed.append(Source(record.event_id, kind, day_of(record.recorded_at)))
         return number
-
-
-def day_of(microseconds: int | None) -> date | None:
-    """Return the day (UTC) of a time in microseconds since 1970."""
-    return None if microseconds is None else (_EPOCH + timedelta(microseconds=microseconds)).date()
 
 
 def _shown(service: Involvement) -> Involvement:

@@ -9,7 +9,7 @@ the newest versions, asks the state which of them are news, and makes the entrie
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date
 
 from projections.directory.child import Outcome, outcome
 from projections.directory.fold_lineage import lineage_changes
@@ -34,11 +34,9 @@ from projections.directory.state import (
     RecordVersion,
     Stamp,
 )
-from projections.directory.views import IdentityView, RecordView
+from projections.directory.views import IdentityView, RecordView, micros
 from projections.erasures import ERASED, floors_of
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 RETIRED = "identity.retired"
 DUE_AT_ONCE = 5_000  # children whose entries are made again in one go because a day has begun
 LINEAGE_KINDS = frozenset({"identity.merged", "identity.split", RETIRED})
@@ -99,9 +97,9 @@ def record_version(view: RecordView, source_kind: str) -> RecordVersion:
         view.event_type,
         view.event_id,
         source_kind,
-        None if view.source_time is None else (view.source_time - _EPOCH) // _MICROSECOND,
+        None if view.source_time is None else micros(view.source_time),
         view.data if live else None,
-        None if live else (view.ingested_at - _EPOCH) // _MICROSECOND,
+        None if live else micros(view.ingested_at),
     )
 
 

@@ -6,14 +6,23 @@ stay text in ISO 8601 form except where the fold has to compare them.
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from schemas.codec import EventView
+from schemas.codec import BigInt, EventView
 
-BigInt = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros(moment: datetime) -> int:
+    """Return a moment as microseconds since 1970."""
+    return (moment - _EPOCH) // datetime.resolution
+
+
+def day_of(microseconds: int | None) -> date | None:
+    """Return the day (UTC) of a time in microseconds since 1970."""
+    return None if microseconds is None else (_EPOCH + timedelta(microseconds=microseconds)).date()
 
 
 class Item(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ import pytest
 
 from connectors.kafka import EventProducer
 from connectors.postgres import connect
+from contactpoint.stack.kafka import free_ports
 from projections.access.export import export_trail, newest_checkpoint
 from projections.access.keys import read_log_keys
 from projections.access.log import create_tables
@@ -47,19 +47,13 @@ def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]
             process.stdout.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Stage:
     """Keeper, witness and writers as processes of their own."""
 
     def __init__(self, kafka: KafkaSettings, postgres: PostgresSettings, folder: Path) -> None:
         self.folder = folder
         self.dsn = postgres.dsn.get_secret_value()
-        self.port = free_port()
+        self.port = free_ports(1)[0]
         self.environment = {
             **os.environ,
             "CONTACTPOINT_KAFKA": kafka.bootstrap_servers,
