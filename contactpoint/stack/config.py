@@ -31,7 +31,7 @@ class StackConfig(Settings):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], *, folder: Path | None = None, nodes: int = 1) -> Self:
-        """Read the environment variables that `python -m contactpoint.stack --help` lists."""
+        """Read the environment variables that `contactpoint stack up --help` lists."""
         given_folder = Path(env["CONTACTPOINT_LOCAL"]) if env.get("CONTACTPOINT_LOCAL") else default_folder()
         return cls(
             folder=(folder or given_folder).resolve(),
