@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from structlog.testing import capture_logs
 
 from connectors.kafka import EventProducer, end_offsets, read_to_end
+from connectors.postgres import connect
 from projections.audit_trail.changes import changes
 from projections.audit_trail.projection import AuditTrailProjection
 from projections.audit_trail.reader import AuditReader
