@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import traceback
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from projections.service.case import Caller, Unavailable
@@ -18,6 +21,8 @@ from projections.service.decision import Action
 from projections.service.desk import Desk
 from projections.service.dpop import ProofChecker
 from projections.service.tokens import KEY_UNKNOWN, Keys, Token, TokenChecker, TokenError, check_certificate
+
+log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 16_384
 OPEN_PATHS = frozenset({"/health"})
@@ -67,11 +72,12 @@ class SecureHeaders:
             await self._app(scope, receive, with_headers)
         except Unavailable:
             await send_error(with_headers, scope, 503, "unavailable", "The service cannot answer now: try again later.")
-        except Exception:
-            if started:
-                raise
-            await send_error(with_headers, scope, 500, "failed", "The service failed; nothing was answered.")
-            raise
+        except Exception as error:  # noqa: BLE001 - whoever logged it whole would log its text, which can quote a record
+            *_, frame = traceback.extract_tb(error.__traceback__)
+            place = f"{Path(frame.filename).name}:{frame.lineno}"
+            log.error("request_failed", error_type=type(error).__name__, place=place)  # noqa: TRY400 - the same
+            if not started:
+                await send_error(with_headers, scope, 500, "failed", "The service failed; nothing was answered.")
 
 
 class Guard:

@@ -128,7 +128,9 @@ def test_a_release_leaves_after_two_approvals_signed_and_once(database: Connecti
         for approver in people:
             desk.approve(reference, approver)
         assert refused(lambda: desk.release(reference, ANA, TODAY, KEY)) == "approvals_missing"
+    capital = ANA.model_copy(update={"user": "Ana"})
     assert refused(lambda: desk.approve(reference, ANA)) == "own_request"
+    assert refused(lambda: desk.approve(reference, capital)) == "own_request"
     desk.approve(reference, CLEO)
     assert refused(lambda: desk.release(reference, ANA, TODAY + timedelta(days=90), KEY)) == "release_expired"
     release = desk.release(reference, ANA, TODAY, KEY)
@@ -143,6 +145,7 @@ def test_a_release_leaves_after_two_approvals_signed_and_once(database: Connecti
         ("approved_release", "permitted", "ben"),
         ("exported", "approvals_missing", "ana"),
         ("approved_release", "own_request", "ana"),
+        ("approved_release", "own_request", "Ana"),
         ("approved_release", "permitted", "cleo"),
         ("exported", "release_expired", "ana"),
         ("exported", "permitted", "ana"),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from projections.directory.entry import Entry
 from projections.service import fhir
 from projections.service.cursor import PARTS, CursorError, changed_since, cursor_of
 from projections.service.decision import Pace, Stated
+from projections.service.http import HEADERS, SecureHeaders
 from projections.service.limits import Limits, Use, compare, judge_reason
 from projections.service.reads import INVOLVED
 from projections.service.terms import Terms, TermsError
@@ -155,3 +159,22 @@ def test_too_many_are_an_outcome_and_no_list() -> None:
     found = fhir.bundle([], {"refine": True})
     assert found["total"] == 0
     assert [entry["search"]["mode"] for entry in found["entry"]] == ["outcome"]
+
+
+@pytest.mark.parametrize("path", ["/v1/open", "/fhir/R4/Patient/1"])
+def test_a_failure_inside_is_answered_with_the_headers_and_neither_answer_nor_log_quotes_it(path: str) -> None:
+    async def fails(*_: object) -> None:
+        raise ValueError("Key (surname)=(Zebedee) already exists")
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(SecureHeaders(fails))
+        async with httpx.AsyncClient(transport=transport, base_url="https://directory.example") as client:
+            return await client.post(path)
+
+    with capture_logs() as logs:
+        answer = asyncio.run(ask())
+    assert (answer.status_code, set(answer.headers.raw) >= set(HEADERS)) == (500, True)
+    assert [(each["event"], each["error_type"], each["place"][:21]) for each in logs] == [
+        ("request_failed", "ValueError", "test_service_parts.py")
+    ]
+    assert "Zebedee" not in str((answer.text, logs))
