@@ -15,22 +15,24 @@ from schemas.requests import RequestOpened
 from schemas.settings import KafkaSettings
 from schemas.topics import DECISIONS
 
+_SECONDS = 30.0  # in which the brokers have to answer
 
-def publish_decision(kafka: KafkaSettings, event: AnyEvent, *, seconds: float = 30.0) -> None:
+
+def publish_decision(kafka: KafkaSettings, event: AnyEvent) -> None:
     """Return once every in-sync broker holds the decision, sealed if it states values of a child.
 
     Publishing it again changes nothing: its id is a function of what it says. Raises RetriableError when the brokers do
     not answer in time; the decision may then be published or not, and the same event is to be tried again.
     """
     if isinstance(event, (CorrectionMade, RequestOpened)):
-        _publish_sealed(kafka, event, seconds)
+        _publish_sealed(kafka, event)
     else:
-        publish_decisions(kafka, [event], seconds=seconds)
+        publish_decisions(kafka, [event])
 
 
-def publish_decisions(kafka: KafkaSettings, events: Sequence[AnyEvent], *, seconds: float = 30.0) -> None:
+def publish_decisions(kafka: KafkaSettings, events: Sequence[AnyEvent]) -> None:
     """Publish decisions that state no values, all at once, as `publish_decision` does one."""
-    _publish(kafka, [encode(event) for event in events], seconds)
+    _publish(kafka, [encode(event) for event in events])
 
 
 def key_name(decision_id: str) -> str:
@@ -38,23 +40,23 @@ def key_name(decision_id: str) -> str:
     return f"decision:{decision_id}"
 
 
-def _publish_sealed(kafka: KafkaSettings, event: AnyEvent, seconds: float) -> None:
+def _publish_sealed(kafka: KafkaSettings, event: AnyEvent) -> None:
     if kafka.vault is None:
         message = "CONTACTPOINT_KEK is not set: a decision that states values of a child has to be sealed"
         raise ConfigurationError(message)
     encoded = encode(event)
     with KeyVault(kafka.vault) as vault, vault.publishing():
         value = Sealer(vault).seal([Plain(key_name(event.event_id), encoded.key, encoded.value)])[0]
-        _publish(kafka, [as_sealed(encoded, value)], seconds)
+        _publish(kafka, [as_sealed(encoded, value)])
 
 
-def _publish(kafka: KafkaSettings, events: Sequence[EncodedEvent], seconds: float) -> None:
+def _publish(kafka: KafkaSettings, events: Sequence[EncodedEvent]) -> None:
     if not events:
         return
-    with EventProducer(kafka, linger_ms=0, delivery_seconds=seconds) as producer:
+    with EventProducer(kafka, linger_ms=0, delivery_seconds=_SECONDS) as producer:
         for event in events:
             producer.send_event(DECISIONS, event)
-        producer.flush(seconds)
+        producer.flush(_SECONDS)
 
 
 def read_decisions(kafka: KafkaSettings) -> list[DecisionEvent]:

@@ -30,6 +30,7 @@ from schemas.topics import DEAD_LETTERS
 log = structlog.get_logger(__name__)
 
 STAGE = "ingest"
+_MOST_SHOWN = 20  # refused records that a rehearsal tells of
 Clock = Callable[[], datetime]
 
 
@@ -132,7 +133,7 @@ def _publish(topic: str, outcome: _Outcome, producer: Producer, seals: Seals | N
         producer.flush()
 
 
-def check_feed(feed: FeedSettings, clock: Clock, *, most_rejects: int = 20) -> FeedCheck:
+def check_feed(feed: FeedSettings, clock: Clock) -> FeedCheck:
     """Read everything in a feed as if for the first time and change nothing: a rehearsal before it goes live."""
     connector = feed.connect()
     problems = connector.check()
@@ -142,7 +143,7 @@ def check_feed(feed: FeedSettings, clock: Clock, *, most_rejects: int = 20) -> F
     store, state = InMemoryStore(), NOTHING_READ
     for batch in connector.read(state):
         outcome = decide_batch(feed, batch, store, clock())
-        rejects += outcome.letters[: most_rejects - len(rejects)]
+        rejects += outcome.letters[: _MOST_SHOWN - len(rejects)]
         store.commit(feed.name, state, _writes(batch, outcome))
         state = advance(state, batch)
         _add(report, outcome.report)

@@ -16,6 +16,8 @@ from schemas.settings import KafkaSettings, PostgresSettings
 
 log = structlog.get_logger(__name__)
 
+_PATIENCE = 60.0  # seconds without a message
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -85,25 +87,25 @@ class Runner:
                 delay = min(2 * delay, self._pace.longest_delay)
         log.info("projection_stopped", projection=self._namespace.projection)
 
-    def catch_up(self, limits: Positions, *, patience: float = 60.0) -> None:
+    def catch_up(self, limits: Positions) -> None:
         """Fold exactly to these positions and return.
 
-        Raises RetriableError when nothing arrives for `patience` seconds although the limits are not reached.
+        Raises RetriableError when nothing arrives for a minute although the limits are not reached.
         """
         first = {each: limit for each, limit in limits.items() if each[0] in self._projection.first_topics}
         with self._worker() as worker:
-            self._fold_to(worker, first, patience)
-            self._fold_to(worker, limits, patience)
+            self._fold_to(worker, first)
+            self._fold_to(worker, limits)
 
-    def _fold_to(self, worker: Worker, limits: Positions, patience: float) -> None:
+    def _fold_to(self, worker: Worker, limits: Positions) -> None:
         behind = _behind(worker.positions, limits)
         worker.read_only(behind)
         last_news = time.monotonic()
         while behind:
             if worker.step(self._pace.batch, self._pace.wait, limits):
                 last_news = time.monotonic()
-            elif time.monotonic() - last_news > patience:
-                message = f"{len(behind)} partitions did not reach their limits within {patience:.0f} seconds"
+            elif time.monotonic() - last_news > _PATIENCE:
+                message = f"{len(behind)} partitions did not reach their limits within {_PATIENCE:.0f} seconds"
                 raise RetriableError(message)
             still = _behind(worker.positions, limits)
             if len(still) < len(behind):

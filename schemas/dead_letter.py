@@ -26,15 +26,14 @@ class DeadLetter(NamedTuple):
     value: bytes
     code: str
     reason: str
-    attempt: int = 1
 
 
 def dead_letter(
-    *, stage: str, origin: str, place: str, key: bytes | None, value: bytes, error: RejectedError, attempt: int = 1
+    *, stage: str, origin: str, place: str, key: bytes | None, value: bytes, error: RejectedError
 ) -> DeadLetter:
     """Make a dead letter whose id repeats when the same stage refuses the same input at the same place again."""
     letter_id = event_id("dead-letter", stage, origin, place, error.code)
-    return DeadLetter(letter_id, stage, origin, place, key, value, error.code, error.reason, attempt)
+    return DeadLetter(letter_id, stage, origin, place, key, value, error.code, error.reason)
 
 
 def to_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
@@ -46,7 +45,6 @@ def to_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
         "place": letter.place,
         "exception.class.name": letter.code,
         "exception.message": letter.reason,
-        "attempt": str(letter.attempt),
     }
     return [(_PREFIX + name, text.encode()) for name, text in facts.items()]
 
@@ -63,5 +61,4 @@ def from_message(key: bytes | None, value: bytes | None, headers: Iterable[tuple
         value=value or b"",
         code=facts.get("exception.class.name", ""),
         reason=facts.get("exception.message", ""),
-        attempt=int(facts.get("attempt", "1")),
     )

@@ -14,10 +14,9 @@ from schemas.errors import ContactPointError, exit_status
 # A log entry may carry these keys only: ids, counts, places and codes. Anything else is replaced before it is written,
 # so that a careless call cannot put a name or a date of birth into a log.
 ALLOWED_KEYS = frozenset(
-    """event level timestamp logger stage action feed file place code topic partition offset positions batch epoch
-    holder records events edges pairs clusters accepted rejected unchanged withdrawn lag seconds milliseconds attempt
-    reason model projection table digest count event_id letter_id child_number successor version host port pid path
-    error error_type erased status signal name value_bytes exception limit conflicts""".split()
+    """event level timestamp exception stage feed file place code topic batch epoch holder records events clusters
+    accepted rejected unchanged withdrawn lag seconds reason model projection count event_id child_number port pid error
+    error_type erased status name conflicts""".split()
 )
 HIDDEN = "[not allowed in logs]"
 

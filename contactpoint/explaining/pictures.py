@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 _WIDTH: Final = 760
 _ROW: Final = 26
 _LABELS: Final = 330
+_LONGEST: Final = 52  # characters of a label
 _TOP: Final = 48
 _FONT: Final = 'font-family="Arial, sans-serif" font-size="13"'
 _FOR, _AGAINST, _TOTAL, _GREY = "#1d70b8", "#d4351c", "#0b0c0c", "#b1b4b6"
@@ -140,5 +141,5 @@ def _words(text: str) -> str:
     return escape("".join(symbol if symbol.isprintable() else " " for symbol in text))
 
 
-def _short(text: str, most: int = 52) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

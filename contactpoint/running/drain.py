@@ -22,6 +22,7 @@ from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DECISIONS, MATCHING_TOPICS
 
 _PAUSE = 0.1  # seconds between two looks
+_LONGEST_RELINKING = 3600.0  # seconds
 
 
 def stage_lags(kafka: KafkaSettings, connection: Connection[TupleRow]) -> list[Lag]:
@@ -105,11 +106,9 @@ def wait_until_applied(kafka: KafkaSettings, postgres: PostgresSettings, *, pati
         _wait(lambda: _all_folded(connection, limits), until, "a projection has not folded it")
 
 
-def wait_until_model(
-    kafka: KafkaSettings, postgres: PostgresSettings, model_id: str, *, patience: float = 3600.0
-) -> None:
+def wait_until_model(kafka: KafkaSettings, postgres: PostgresSettings, model_id: str) -> None:
     """Return once everything is linked by this model, published and folded; raises like `wait_until_applied`."""
-    until = time.monotonic() + patience
+    until = time.monotonic() + _LONGEST_RELINKING
     with connect(postgres, autocommit=True, application="contactpoint wait") as connection:
         _wait(lambda: _linked_by(connection) == model_id, until, "matching has not linked everything by the new model")
     wait_until_applied(kafka, postgres, patience=max(1.0, until - time.monotonic()))

@@ -17,6 +17,7 @@ import psutil
 from schemas.errors import FatalError
 
 _POLL_SECONDS = 0.05
+_LAST_LINES = 15
 
 
 class Account(NamedTuple):
@@ -108,12 +109,12 @@ class Daemon:
                 raise StartError(self._failure(f"did not answer within {timeout:.0f} seconds"))
             time.sleep(_POLL_SECONDS)
 
-    def last_lines(self, count: int = 15) -> str:
+    def last_lines(self) -> str:
         """Return the end of the log."""
         if not self.log_file.is_file():
             return "(no log)"
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-count:]) or "(the log is empty)"
+        return "\n".join(lines[-_LAST_LINES:]) or "(the log is empty)"
 
     def _failure(self, what: str) -> str:
         return f"{self.name} {what}. The end of its log, {self.log_file}:\n{self.last_lines()}"

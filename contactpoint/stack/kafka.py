@@ -165,11 +165,11 @@ class KafkaCluster:
         for node in self.nodes.values():
             node.stop()
 
-    def wait_until_ready(self, timeout: float = START_TIMEOUT) -> None:
+    def wait_until_ready(self) -> None:
         """Return once every running node answers a client and sees all the others that run."""
         running = [node for node in self.nodes.values() if node.daemon.is_running()] or list(self.nodes.values())
         for node in running:
-            node.daemon.wait_until(partial(_sees, node.node.port, len(running)), timeout)
+            node.daemon.wait_until(partial(_sees, node.node.port, len(running)), START_TIMEOUT)
 
 
 def _sees(port: int, brokers: int) -> bool:

@@ -145,7 +145,7 @@ def running_addresses(config: StackConfig) -> StackAddresses:
 
 
 @contextlib.contextmanager
-def temporary_stack(config: StackConfig, reporter: Reporter | None = None) -> Iterator[LocalStack]:
+def temporary_stack(config: StackConfig) -> Iterator[LocalStack]:
     """Run a stack in a new folder under `config.folder`, and stop and delete it at the end.
 
     A guard process does the same should this process die without reaching the end.
@@ -156,7 +156,7 @@ def temporary_stack(config: StackConfig, reporter: Reporter | None = None) -> It
     command = [sys.executable, "-m", "contactpoint.stack.guard", str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as guard:
         try:
-            yield start(config.model_copy(update={"folder": folder}), reporter or SilentReporter())
+            yield start(config.model_copy(update={"folder": folder}), SilentReporter())
         finally:
             discard(folder)
             guard.communicate()

@@ -22,6 +22,9 @@ from matching.linkage.candidates import shared_keys
 from matching.linkage.columns import RecordColumns
 from matching.linkage.model import BlockingRule, Field, LinkageModel
 
+LEAST: Final = 1e-5
+"""Share of the expected matches that a rule has to add to be kept."""
+
 MOST_RULES: Final = 60
 """Rules are kept as bits of one 64-bit word while training."""
 
@@ -76,8 +79,8 @@ def bounded(columns: RecordColumns, model: LinkageModel) -> LinkageModel:
     return replace(model, stop_keys=tuple(np.sort(keys[sizes > largest]).tolist()))
 
 
-def needed_rules(groups: Groups, labels: npt.NDArray[np.float64], n_rules: int, least: float = 1e-5) -> list[int]:
-    """Return the rules to keep, in their order: each gives at least the share `least` of expected matches anew.
+def needed_rules(groups: Groups, labels: npt.NDArray[np.float64], n_rules: int) -> list[int]:
+    """Return the rules to keep, in their order: each gives at least the share LEAST of expected matches anew.
 
     `labels` are the probabilities that the pairs of each group match. Greedy set cover: the rule that adds most comes
     first (within 1 - 1/e of the best possible, Nemhauser, Wolsey and Fisher 1978).
@@ -90,7 +93,7 @@ def needed_rules(groups: Groups, labels: npt.NDArray[np.float64], n_rules: int, 
         gains = given @ open_matches
         gains[kept] = -1.0
         best = int(gains.argmax())
-        if gains[best] < least * matches.sum() or gains[best] <= 0.0:
+        if gains[best] < LEAST * matches.sum() or gains[best] <= 0.0:
             break
         kept.append(best)
         open_matches[given[best]] = 0.0

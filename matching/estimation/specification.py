@@ -15,21 +15,13 @@ COMPONENT_CAP: Final = 2000
 _PRIOR: Final = 1e-4
 
 
-def untrained_model(
-    description: str, fields: Sequence[Field], policies: Sequence[SourcePolicy] = (), *, compare_sources: bool = False
-) -> LinkageModel:
-    """Return a model of these fields with the m and u of their kinds and every blocking rule that may be of use.
-
-    `compare_sources` adds whether two records come from one source as a comparison of its own.
-    """
-    comparisons = [_comparison(field, fields) for field in fields]
-    if compare_sources:
-        comparisons.append(untrained_comparison("same_source", "source", ()))
+def untrained_model(description: str, fields: Sequence[Field], policies: Sequence[SourcePolicy] = ()) -> LinkageModel:
+    """Return a model of these fields with the m and u of their kinds and every blocking rule that may be of use."""
     return LinkageModel(
         description=description,
         created_on="",
         fields=tuple(fields),
-        comparisons=tuple(comparisons),
+        comparisons=tuple(_comparison(field, fields) for field in fields),
         blocking_rules=propose_rules(fields),
         probability_two_random_records_match=_PRIOR,
         link_threshold=0,

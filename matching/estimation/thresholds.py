@@ -85,9 +85,9 @@ def choose_threshold(columns: RecordColumns, model: LinkageModel, pairs: PairTab
     return replace(with_threshold(model, best.threshold), operating_points=curve)
 
 
-def with_threshold(model: LinkageModel, threshold: int, review_band: int = REVIEW_BAND) -> LinkageModel:
-    """Return the model with this link threshold and the review floor `review_band` centibits below it."""
-    return replace(model, link_threshold=threshold, review_floor=threshold - review_band)
+def with_threshold(model: LinkageModel, threshold: int) -> LinkageModel:
+    """Return the model with this link threshold and the review floor REVIEW_BAND below it."""
+    return replace(model, link_threshold=threshold, review_floor=threshold - REVIEW_BAND)
 
 
 def _climb(point: Callable[[int], OperatingPoint]) -> OperatingPoint:

@@ -29,25 +29,17 @@ def match_probabilities(weights: Weights) -> Numbers:
     return probabilities
 
 
-def expected_operating_points(
-    weights: Weights,
-    thresholds: npt.NDArray[np.int64],
-    counts: Numbers | None = None,
-    probabilities: Numbers | None = None,
-) -> tuple[OperatingPoint, ...]:
+def expected_operating_points(weights: Weights, thresholds: npt.NDArray[np.int64]) -> tuple[OperatingPoint, ...]:
     """Return the expected precision and recall of linking the candidate pairs at or above each threshold.
 
-    `weights` are the total weights of candidate pairs in centibits, `counts` how many pairs each stands for (default
-    one), `probabilities` their match probabilities (default: what the weights say). Where no pair reaches a threshold
-    precision is 1; where no match is expected at all recall is 1. Linked pairs only: what clustering adds or takes is
-    in a trained model's own `operating_points`.
+    `weights` are the total weights of candidate pairs in centibits. Where no pair reaches a threshold precision is 1;
+    where no match is expected at all recall is 1. Linked pairs only: what clustering adds or takes is in a trained
+    model's own `operating_points`.
     """
-    repeated = np.ones(len(weights)) if counts is None else counts
-    matches = repeated * (match_probabilities(weights) if probabilities is None else probabilities)
-    order = np.argsort(weights, kind="stable")
-    linked = np.append(np.cumsum(repeated[order][::-1])[::-1], 0.0)
-    found = np.append(np.cumsum(matches[order][::-1])[::-1], 0.0)
-    first = np.searchsorted(weights[order], thresholds, side="left")
+    ordered = np.sort(weights)
+    linked = np.arange(len(ordered), -1.0, -1.0)
+    found = np.append(np.cumsum(match_probabilities(ordered)[::-1])[::-1], 0.0)
+    first = np.searchsorted(ordered, thresholds, side="left")
     return tuple(
         OperatingPoint(int(threshold), _share(found[at], linked[at]), _share(found[at], found[0]))
         for threshold, at in zip(thresholds.tolist(), first.tolist(), strict=True)

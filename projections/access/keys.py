@@ -28,16 +28,16 @@ class LogKeys:
     witness: Verifier
 
 
-def make_log_keys(folder: Path, origin: str = ORIGIN) -> Verifier:
+def make_log_keys(folder: Path) -> Verifier:
     """Make the log's keys; return the public one. Raises ConfigurationError when there are keys already."""
-    verifier = _make_signer(folder, "log", origin, LOG)
+    verifier = _make_signer(folder, "log", ORIGIN, LOG)
     _write(folder / "seal.key", base64.b64encode(os.urandom(32)).decode() + "\n", secret=True)
     return verifier
 
 
-def make_witness_key(folder: Path, name: str = WITNESS_NAME) -> Verifier:
+def make_witness_key(folder: Path) -> Verifier:
     """Make the witness's key; return the public one. Raises ConfigurationError when there is a key already."""
-    return _make_signer(folder, "witness", name, WITNESS)
+    return _make_signer(folder, "witness", WITNESS_NAME, WITNESS)
 
 
 def trust_witness(folder: Path, witness: Verifier) -> None:

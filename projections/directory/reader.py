@@ -23,6 +23,7 @@ from projections.directory.tables import DirectoryTables
 from schemas.errors import RejectedError
 
 _SQL = sql_blocks("projections.directory.sql", "reader")
+_MOST_FOUND = 10
 
 Document = dict[str, Any]
 
@@ -92,10 +93,10 @@ class DirectoryReader:
             row = self._connection.execute(_SQL["archived"], (child_number,)).fetchone()
         return None if row is None else msgspec.json.decode(row[0])
 
-    def find(self, family: str, birth_date: date, given: str | None = None, *, limit: int = 10) -> list[Document]:
+    def find(self, family: str, birth_date: date, given: str | None = None) -> list[Document]:
         """Return the children that are shown under this family name (and given name) with this date of birth."""
         forename = fold_name(given) if given else None
-        values = (birth_date, fold_name(family), forename, forename, limit)
+        values = (birth_date, fold_name(family), forename, forename, _MOST_FOUND)
         with wrap_errors():
             rows = self._connection.execute(_SQL["find"], values).fetchall()
         return [msgspec.json.decode(row[0]) for row in rows]

@@ -32,18 +32,6 @@ def test_a_higher_threshold_never_finds_more_and_is_never_less_precise(
     assert high.precision >= low.precision - 1e-12
 
 
-@given(WEIGHTS)
-def test_a_count_stands_for_so_many_pairs_of_one_weight(weights: np.ndarray) -> None:
-    thresholds = np.arange(-3000, 3001, 1000)
-    values, counts = np.unique(weights, return_counts=True)
-
-    one_by_one = expected_operating_points(weights, thresholds)
-    counted = expected_operating_points(values, thresholds, counts.astype(np.float64))
-
-    assert [p.precision for p in counted] == pytest.approx([p.precision for p in one_by_one])
-    assert [p.recall for p in counted] == pytest.approx([p.recall for p in one_by_one])
-
-
 @given(st.integers(-200_000, 200_000))
 def test_probabilities_are_those_that_explanations_state(weight: int) -> None:
     assert match_probabilities(np.array([weight]))[0] == pytest.approx(match_probability(weight))
