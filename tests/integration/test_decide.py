@@ -17,6 +17,7 @@ from projections.access.log import set_limits
 from schemas.codec import encode
 from schemas.decisions import CannotLinkDecided, DecisionRetracted
 from schemas.errors import RejectedError
+from schemas.reasons import REASONS
 from schemas.topics import CONFLICTS
 from tests.factories.line import Line
 from tests.unit.projections.reviews import conflict
@@ -59,6 +60,7 @@ def test_a_decision_is_checked_published_with_what_was_seen_and_taken_back(line:
         _a_child_that_a_person_made_says_so(line, number, (one, other))
         line.drain()
         _a_correction_outlasts_the_feeds_until_it_is_retracted(line, ask(line, "lineage", number)["current"][0])
+        _every_other_decision_about_a_child_is_taken(line, ask(line, "lineage", number)["current"][0])
         _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(line, number, members)
     _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line, line.ask("lineage", number)["current"][0], members)
     _each_decision_is_entered_once_with_the_children_that_it_rests_on(line)
@@ -85,6 +87,14 @@ def _a_correction_outlasts_the_feeds_until_it_is_retracted(line: Line, number: s
     assert ask(line, "child", number)["entries"][0]["birth_date"]["value"]["date"] == "2012-02-29"
     ask(line, "decide", "retract", told["decision"], "--by", "ann", "--reason", "mistaken", "--wait")
     assert ask(line, "child", number)["entries"][0]["birth_date"]["value"]["date"] == before
+
+
+def _every_other_decision_about_a_child_is_taken(line: Line, number: str) -> None:
+    who = ("--by", "ann", "--reason")
+    consent = ask(line, "decide", "consent", number, "sensitive_services", "--given-by", "child", *who, "asked_child")
+    ask(line, "decide", "withdraw-consent", consent["decision"], *who, "child_asked")
+    ask(line, "decide", "harm", number, *who, "significant_harm")
+    ask(line, "decide", "authority", number, "E08000001", *who, "allocated", "--wait")
 
 
 def _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(
@@ -155,7 +165,10 @@ def _each_decision_is_entered_once_with_the_children_that_it_rests_on(line: Line
     for entry in line.entries():
         if entry.get("fields") == ["evidence"]:
             about.setdefault(entry["request"], []).append(entry)
-    for made in read_decisions(line.kafka):
+    decided = read_decisions(line.kafka)
+    commands = {kind for kind in REASONS if kind != "model.activated"}
+    assert {each.model_dump()["event_type"] for each in decided} == commands, "every kind of decision that a command makes"
+    for made in decided:
         entered = about.pop(made.event_id)
         assert {(each["who"]["user"], each["reason"]) for each in entered} == {(made.by, made.reason)}
         assert {each.get("query", {}).get("approved_by") for each in entered} == {made.approved_by}
