@@ -150,22 +150,27 @@ class Segment:
         content = self.raw(number)
         if not content:
             return ""
-        return at(self._components(content.split(self._marks.repetition, 1)[0]), position)
+        marks = self._marks
+        parts = content.split(marks.repetition, 1)[0].split(marks.component, position)
+        return _component(parts[position - 1], marks) if len(parts) >= position else ""
 
     def _components(self, repetition: str) -> list[str]:
-        """Split at components; of a component with subcomponents the first counts, and `""` is an empty one."""
+        """Split at components, and unescape them."""
         marks = self._marks
-        parts = repetition.split(marks.component)
-        if marks.subcomponent in repetition:
-            parts = [part.split(marks.subcomponent, 1)[0] for part in parts]
-        if marks.escape in repetition:
-            parts = [_unescape(part, marks) for part in parts]
-        return ["" if part == _DELETED else part.strip() for part in parts]
+        return [_component(part, marks) if part else "" for part in repetition.split(marks.component)]
 
 
 def at(components: list[str], position: int) -> str:
     """Return a component by the standard's number, empty when there are fewer."""
     return components[position - 1] if len(components) >= position else ""
+
+
+def _component(part: str, marks: Delimiters) -> str:
+    """Return what a component says: of one with subcomponents the first counts, and `""` is an empty one."""
+    if marks.subcomponent in part:
+        part = part.split(marks.subcomponent, 1)[0]
+    part = _unescape(part, marks)
+    return "" if part == _DELETED else part.strip()
 
 
 def _unescape(text: str, marks: Delimiters) -> str:

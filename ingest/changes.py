@@ -20,8 +20,8 @@ from ingest.normalise import is_in_scope, normalise
 from ingest.policy import Policy
 from ingest.store import StoredRecord
 from ingest.text import clean_birth_date
-from schemas.events import AnyRecordEvent, MergedInto, RecordMerged, RecordObserved, RecordWithdrawn, record_event_id
-from schemas.records import PersonRecord
+from schemas.codec import EncodedEvent, encode, spell
+from schemas.events import MergedInto, RecordMerged, RecordObserved, RecordWithdrawn, record_event_id
 
 Outcome = Literal["accepted", "unchanged", "late", "out_of_scope"]
 _SECOND = 1_000_000
@@ -51,7 +51,7 @@ class Decision(NamedTuple):
     """What one statement came to."""
 
     outcome: Outcome
-    events: tuple[AnyRecordEvent, ...] = ()
+    events: tuple[EncodedEvent, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -146,13 +146,14 @@ class ChangeDetector:
         }[raw.kind]  # fmt: skip
         return decide(raw)
 
-    def withdraw(self, absent: Iterable[StoredRecord], end: SnapshotEnd) -> list[AnyRecordEvent]:
+    def withdraw(self, absent: Iterable[StoredRecord], end: SnapshotEnd) -> list[EncodedEvent]:
         """Withdraw records that a full refresh did not hold."""
-        events: list[AnyRecordEvent] = []
+        events: list[EncodedEvent] = []
         for record in absent:
             mark = fingerprint(b"withdrawn")
             self._ledger.put(record._replace(version=end.version, fingerprint=mark, status="withdrawn"))
-            events.append(RecordWithdrawn(**self._envelope(record.key, "record.withdrawn", end.version, mark)))
+            event = RecordWithdrawn(**self._envelope(record.key, "record.withdrawn", end.version, mark))
+            events.append(encode(event))
         return events
 
     def _observed(self, raw: RawRecord) -> Decision:
@@ -166,10 +167,12 @@ class ChangeDetector:
             person, content = state.person, partial.dump(state)
             if stored is not None and version <= stored.version:
                 version = stored.version + 1  # a late statement that fills a gap makes a new version of the whole
-        normalised = normalise(person, self._policy, _day(raw))
-        if not is_in_scope(normalised.person.birth_date, self._policy, _day(raw)):
+        said_on = _day(raw)
+        normalised = normalise(person, self._policy, said_on)
+        if not is_in_scope(normalised.person.birth_date, self._policy, said_on):
             return Decision("out_of_scope")
-        mark = _fingerprint_of(normalised.person)
+        data = spell(normalised.person)
+        mark = fingerprint(data)
         if stored is not None and (version, mark) <= (stored.version, stored.fingerprint):
             return self._nothing_new(stored, version)
         after = StoredRecord(
@@ -180,11 +183,11 @@ class ChangeDetector:
             return Decision("unchanged", (), normalised.notes)
         envelope = self._envelope(raw.key, "record.observed", version, mark, raw)
         event = RecordObserved(**envelope, data=normalised.person)
-        return Decision("accepted", (event, *self._replaced(raw)), normalised.notes)
+        return Decision("accepted", (encode(event, data), *self._replaced(raw)), normalised.notes)
 
-    def _replaced(self, raw: RawRecord) -> list[AnyRecordEvent]:
+    def _replaced(self, raw: RawRecord) -> list[EncodedEvent]:
         """Merge the source's records under this record's earlier ids into it, as far as they are known."""
-        events: list[AnyRecordEvent] = []
+        events: list[EncodedEvent] = []
         for old in raw.replaces:
             stored = self._ledger.get(f"{raw.source}:{old}")
             if stored is not None and stored.status == "observed" and stored.version < raw.version:
@@ -205,9 +208,8 @@ class ChangeDetector:
         )
         if stored is None or stored.status == "withdrawn":
             return Decision("unchanged")  # never published, or gone already; older statements now stay out
-        return Decision(
-            "accepted", (RecordWithdrawn(**self._envelope(raw.key, "record.withdrawn", raw.version, mark, raw)),)
-        )
+        event = RecordWithdrawn(**self._envelope(raw.key, "record.withdrawn", raw.version, mark, raw))
+        return Decision("accepted", (encode(event),))
 
     def _merged(self, raw: RawRecord) -> Decision:
         stored = self._ledger.get(raw.key)
@@ -220,7 +222,7 @@ class ChangeDetector:
             return self._nothing_new(stored, raw.version)
         return Decision("accepted", (self._merge(stored, survivor, raw),))
 
-    def _merge(self, stored: StoredRecord, survivor: str, raw: RawRecord) -> RecordMerged:
+    def _merge(self, stored: StoredRecord, survivor: str, raw: RawRecord) -> EncodedEvent:
         """Return the merge, and note it unless the loser was heard of since: even then it says who the loser is."""
         mark = _merge_mark(survivor)
         content = _without(stored, raw.version)
@@ -228,7 +230,7 @@ class ChangeDetector:
             stored = stored._replace(version=raw.version, fingerprint=mark, status="merged")
         self._ledger.put(stored._replace(content=content))
         envelope = self._envelope(stored.key, "record.merged", raw.version, mark, raw)
-        return RecordMerged(**envelope, data=MergedInto(survivor=survivor))
+        return encode(RecordMerged(**envelope, data=MergedInto(survivor=survivor)))
 
     def _nothing_new(self, stored: StoredRecord, version: int) -> Decision:
         if version > stored.version:
@@ -259,10 +261,6 @@ class ChangeDetector:
 
 def _day(raw: RawRecord) -> date:
     return from_micros(raw.version).date()
-
-
-def _fingerprint_of(person: PersonRecord) -> str:
-    return fingerprint(person.__pydantic_serializer__.to_json(person, exclude_none=True))
 
 
 def _merge_mark(survivor: str) -> str:

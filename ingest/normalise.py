@@ -136,8 +136,11 @@ class _Normaliser:
     def _text(self, item: str, text: str) -> str | None:
         if not text:
             return None
-        value = self._take(item, clean(text))
-        return None if value is not None and value.upper() in self._policy.placeholders else value
+        value, note = clean(text)
+        if note:
+            self._note(item, note)
+        placeholders = self._policy.placeholders
+        return None if placeholders and value is not None and value.upper() in placeholders else value
 
     def _date(self, item: str, text: str) -> date | None:
         if not text:

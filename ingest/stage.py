@@ -21,10 +21,9 @@ from ingest.report import FeedReport
 from ingest.seals import Seals
 from ingest.settings import FeedSettings
 from ingest.store import IngestStore, InMemoryStore, Totals, Writes
-from schemas.codec import EncodedEvent, encode
+from schemas.codec import EncodedEvent
 from schemas.dead_letter import DeadLetter, dead_letter, to_headers
 from schemas.errors import ConfigurationError, RejectedError
-from schemas.events import AnyRecordEvent
 from schemas.topics import DEAD_LETTERS
 
 log = structlog.get_logger(__name__)
@@ -65,7 +64,7 @@ class FeedCheck:
 class _Outcome:
     """What one batch leads to."""
 
-    events: list[AnyRecordEvent]
+    events: list[EncodedEvent]
     letters: list[DeadLetter]
     ledger: Ledger
     report: FeedReport
@@ -122,7 +121,7 @@ def run_feed(
 
 
 def _publish(topic: str, outcome: _Outcome, producer: Producer, seals: Seals | None) -> None:
-    events, letters = [encode(event) for event in outcome.events], outcome.letters
+    events, letters = outcome.events, outcome.letters
     with seals.publishing() if seals else nullcontext():
         if seals is not None:
             events, letters = seals.sealed(events, letters)

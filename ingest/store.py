@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
+import msgspec
 import psycopg
 from psycopg.rows import TupleRow
 
@@ -21,6 +22,7 @@ from schemas.settings import PostgresSettings
 
 RecordStatus = Literal["observed", "withdrawn", "merged", "erased"]
 _PACKAGE = "ingest.sql"
+_encode = msgspec.json.Encoder().encode
 
 
 class StoredRecord(NamedTuple):
@@ -224,9 +226,9 @@ class PostgresStore:
         with wrap_errors(), self._connection.transaction():
             for one in sorted(writes.progress, key=lambda each: each.digest):
                 self._advance(feed, before.get(one.digest), one)
-            columns = list(zip(*sorted(writes.records), strict=True))  # in order of keys: no two batches deadlock
-            if columns:
-                self._connection.execute(self._sql["save_records"], _record_parameters(columns))
+            records = [one._asdict() for one in sorted(writes.records)]  # in order of keys: no two batches deadlock
+            if records:
+                self._connection.execute(self._sql["save_records"], {"records": _encode(records).decode()})
             for source, snapshot in sorted(writes.snapshots.items()):
                 self._connection.execute(self._sql["save_snapshot"], {"source": source, "snapshot": snapshot})
             self._connection.execute(self._sql["add_totals"], {"feed": feed, **writes.totals._asdict()})
@@ -275,10 +277,6 @@ class PostgresStore:
     def _rows(self, block: str, parameters: Mapping[str, object]) -> list[TupleRow]:
         with wrap_errors():
             return self._connection.execute(self._sql[block], parameters).fetchall()
-
-
-def _record_parameters(columns: list[tuple[object, ...]]) -> dict[str, object]:
-    return {name: list(column) for name, column in zip(StoredRecord._fields, columns, strict=True)}
 
 
 def _fenced(feed: str) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from schemas.catalogue import CURRENT_VERSIONS, EVENT_ADAPTER, AnyEvent
 from schemas.errors import RejectedError
@@ -69,13 +69,19 @@ _HEADER = msgspec.json.Decoder(EventView)
 _VIEWS: dict[type[EventView], msgspec.json.Decoder[Any]] = {}
 
 
-def encode(event: AnyEvent) -> EncodedEvent:
-    """Return the event's Kafka key, value and CloudEvents headers."""
-    return EncodedEvent(
-        event.subject.encode(),
-        event.__pydantic_serializer__.to_json(event, exclude_none=True),
-        _headers(event, _time(event).isoformat().encode()),
-    )
+def encode(event: AnyEvent, data: bytes | None = None) -> EncodedEvent:
+    """Return the event's Kafka key, value and CloudEvents headers; `data` is its data where it is spelt already."""
+    if data is None:
+        value = spell(event)
+    else:
+        envelope = event.__pydantic_serializer__.to_json(event, exclude={"data"}, exclude_none=True)
+        value = b'%b,"data":%b}' % (envelope[:-1], data)
+    return EncodedEvent(event.subject.encode(), value, _headers(event, _time(event).isoformat().encode()))
+
+
+def spell(contract: BaseModel) -> bytes:
+    """Return an event, or a part of one, as it stands in a value."""
+    return contract.__pydantic_serializer__.to_json(contract, exclude_none=True)
 
 
 def as_sealed(event: EncodedEvent, value: bytes) -> EncodedEvent:

@@ -26,10 +26,9 @@ select count(*) from ingest.record where source = %(source)s and status = 'obser
 
 -- name: save_records
 insert into ingest.record (key, version, fingerprint, status, content, seen)
-select * from unnest(
-    %(key)s::text[], %(version)s::bigint[], %(fingerprint)s::text[], %(status)s::text[], %(content)s::bytea[],
-    %(seen)s::bigint[]
-)
+select key, version, fingerprint, status, decode(content, 'base64'), seen
+from json_to_recordset(%(records)s::json)
+    as said (key text, version bigint, fingerprint text, status text, content text, seen bigint)
 on conflict (key) do update set
     version = excluded.version, fingerprint = excluded.fingerprint, status = excluded.status,
     content = excluded.content, seen = excluded.seen
