@@ -15,7 +15,8 @@ set inner_pad = null, outer_pad = null, destroyed_by = %s, destroyed_at = clock_
 where name = %s and destroyed_at is null
 
 -- name: rows
-select pseudonym, token, sex, age, authority, whereabouts, in_education, has_practice from export.rows(%s, %s)
+select pseudonym, token, sex, age, authority, whereabouts, in_education, has_practice
+from export.rows(%s, %s, %s)
 
 -- name: child_behind
 select export.child_behind(%s, %s)

@@ -56,7 +56,9 @@ set search_path = pg_catalog, pg_temp
 return encode(substring(sha256(outer_pad || sha256(inner_pad || convert_to(message, 'UTF8'))) for 16), 'hex');
 
 -- The published children of the directory, generalised. A shielded or held child is in no table that this reads.
-create or replace function export.rows(for_project text, as_of date)
+-- A pseudonym is of one release: nobody can follow a child from one to the next, though the project's key is one.
+drop function if exists export.rows(text, date);
+create or replace function export.rows(for_project text, as_of date, for_release text)
 returns table (
     pseudonym text, token text, sex text, age integer, authority text, whereabouts text, in_education boolean,
     has_practice boolean
@@ -65,7 +67,7 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 select
-    export.mac(p.inner_pad, p.outer_pad, e.child_number),
+    export.mac(p.inner_pad, p.outer_pad, for_release || ' ' || e.child_number),
     export.mac(l.inner_pad, l.outer_pad, e.child_number),
     coalesce(e.document #>> '{sex,value}', 'not known'),
     extract(year from age(as_of, e.birth_date))::integer,
@@ -84,8 +86,8 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 select e.child_number
-from directory.entry as e, export.project as p
-where p.name = for_project and export.mac(p.inner_pad, p.outer_pad, e.child_number) = wanted
+from directory.entry as e, export.project as p join export.release as r on r.project = p.name
+where p.name = for_project and export.mac(p.inner_pad, p.outer_pad, r.id || ' ' || e.child_number) = wanted
 $$;
 
 revoke all on schema export from public;
@@ -93,7 +95,7 @@ revoke all on all functions in schema export from public;
 
 -- The exporter asks and approves and reads generalised rows. It reads no key, no entry and no child number.
 grant usage on schema export to contactpoint_exporter;
-grant execute on function export.rows(text, date) to contactpoint_exporter;
+grant execute on function export.rows(text, date, text) to contactpoint_exporter;
 grant select (name, purpose, recipient, created_by, created_at, destroyed_by, destroyed_at) on export.project
     to contactpoint_exporter;
 grant insert on export.ledger, export.project to contactpoint_exporter;
