@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from matching.linkage.growing import grown
 from matching.linkage.hashing import MISSING, Hashes, Indices, hash_all, one_of_each, sorted_unique
 from matching.linkage.model import LinkageModel
 from matching.linkage.normalise import ALTERNATE
@@ -184,13 +185,8 @@ class RecordColumns:
         return Filled(hash_all(values).reshape(len(rows), n_values), flags, block, sizes)
 
     def _reserve(self, n: int) -> None:
-        capacity = len(self._flags)
-        if n <= capacity:
-            return
-        more = max(n, capacity + capacity // 4) - capacity
-        self._hashes = np.concatenate([self._hashes, np.zeros((more, self.n_fields), np.uint64)])
-        self._flags = np.concatenate([self._flags, np.zeros(more, np.uint32)])
-        self._sources = np.concatenate([self._sources, np.zeros(more, np.int32)])
+        self._hashes, self._flags = grown(self._hashes, n), grown(self._flags, n)
+        self._sources = grown(self._sources, n)
 
 
 def with_alternates(flags: Flags, field: int) -> npt.NDArray[np.bool_]:

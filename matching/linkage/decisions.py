@@ -8,7 +8,7 @@ not yet seen or no longer live.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, KeysView, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -49,8 +49,9 @@ class PairBook:
     def __bool__(self) -> bool:
         return bool(self._others)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._others
+    def names(self) -> KeysView[str]:
+        """Return the keys of all pairs."""
+        return self._others.keys()
 
     def add(self, a: str, b: str, event_id: str) -> None:
         """Note that a decision states a pair."""
@@ -123,9 +124,9 @@ class DecisionBook:
     def __bool__(self) -> bool:
         return bool(self._in_force)
 
-    def __contains__(self, key: str) -> bool:
-        """Tell whether a decision in force about links or shields names this key."""
-        return key in self.must or key in self.cannot or key in self.shields or key in self.lives
+    def names(self) -> Iterable[KeysView[str]]:
+        """Return the keys that decisions in force about links or shields name."""
+        return self.must.names(), self.cannot.names(), self.shields.keys(), self.lives.keys()
 
     @property
     def model(self) -> Decision | None:
@@ -253,7 +254,7 @@ class DecisionBook:
         looked: set[str] = set()
         found: list[Clash] = []
         for key in [*judged.touched, *(key for clash in stale for key in clash.records)]:
-            if key in self.must and key not in looked:
+            if key in self.must.names() and key not in looked:
                 group = connected(key, self.must.others)
                 looked |= group
                 found += self._clash(group)

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from matching.linkage.growing import grown
 from matching.linkage.hashing import Indices
 
 _FIRST: Final = 1024
@@ -41,11 +42,7 @@ class RowTexts:
     def append(self, block: bytes, sizes: Sequence[int] | Indices) -> None:
         """Add rows: their bytes with one byte between each two, and the number of bytes of each."""
         first, last = self._count, self._count + len(sizes)
-        if last > len(self._starts):
-            more = max(last, len(self._starts) + len(self._starts) // 4) - len(self._starts)
-            self._starts = np.concatenate([self._starts, np.zeros(more, np.int64)])
-            self._sizes = np.concatenate([self._sizes, np.zeros(more, np.int32)])
-        self._count = last
+        self._starts, self._sizes, self._count = grown(self._starts, last), grown(self._sizes, last), last
         self._put(np.arange(first, last, dtype=np.int64), block, sizes)
 
     def overwrite(self, rids: Indices, block: bytes, sizes: Sequence[int] | Indices) -> None:
@@ -89,11 +86,7 @@ class RowTexts:
         self._used = last + _BETWEEN
 
     def _reserve(self, n: int) -> None:
-        if n > len(self._data):
-            # Not np.concatenate: what is not used yet takes no memory as long as nobody writes it.
-            data = np.empty(max(n, len(self._data) + len(self._data) // 4), np.uint8)
-            data[: self._used] = self._data[: self._used]
-            self._data = data
+        self._data = grown(self._data, n)
 
     def _close_up(self) -> None:
         texts = self.encoded(np.arange(self._count, dtype=np.int64))

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from matching.linkage.growing import grown
 from matching.linkage.hashing import Indices
 from matching.linkage.scoring import Weights
 
@@ -25,20 +26,20 @@ class EdgeTable:
 
     def __init__(self) -> None:
         self._heads: Ints = np.full(_FIRST, _END, np.int32)
-        self._columns: Ints = np.zeros((4, _FIRST), np.int32)  # other record, its content version, weight, next
+        # Other record, its content version, weight, next: side by side, as one look at memory gives all four.
+        self._entries: Ints = np.zeros((_FIRST, 4), np.int32)
         self._count = 0
         self._stale = 0  # at least about so many entries no longer hold
 
     @property
     def capacity(self) -> int:
         """How many entries, two an edge, have room before the table has to grow."""
-        return int(self._columns.shape[1])
+        return len(self._entries)
 
     def reserve(self, n_records: int) -> None:
         """Make room for records 0 .. n_records - 1."""
-        if n_records > len(self._heads):
-            more = max(n_records, len(self._heads) + len(self._heads) // 4) - len(self._heads)
-            self._heads = np.concatenate([self._heads, np.full(more, _END, np.int32)])
+        before, self._heads = len(self._heads), grown(self._heads, n_records)
+        self._heads[before:] = _END
 
     def add(self, left: Indices, right: Indices, weights: Weights, content_versions: Ints) -> None:
         """Add edges between records, in both directions. `content_versions` is by record number."""
@@ -46,13 +47,13 @@ class EdgeTable:
         order = np.argsort(rids, kind="stable")
         rids, others = rids[order], others[order]
         first, last = self._count, self._count + len(rids)
-        self._reserve_edges(last)
+        self._entries = grown(self._entries, last)
         starts = np.flatnonzero(np.diff(rids, prepend=-1))
         following = np.arange(first - 1, last - 1, dtype=np.int32)
         following[starts] = self._heads[rids[starts]]
-        columns = self._columns[:, first:last]
-        columns[0], columns[1], columns[3] = others, content_versions[others], following
-        columns[2] = np.concatenate([weights, weights])[order]
+        entries = self._entries[first:last].T
+        entries[0], entries[1], entries[3] = others, content_versions[others], following
+        entries[2] = np.concatenate([weights, weights])[order]
         self._heads[rids[starts]] = np.append(starts[1:], len(rids)) - 1 + first
         self._count = last
 
@@ -64,19 +65,16 @@ class EdgeTable:
     def of(self, rids: Indices, content_versions: Ints) -> tuple[Indices, Indices, Weights]:
         """Return the edges of records that still hold: (record, other, weight), in no particular order."""
         owners: list[Indices] = [np.empty(0, np.int64)]
-        found: list[Indices] = [np.empty(0, np.int64)]
-        current = self._heads[rids].astype(np.int64)
-        going = current != _END
-        while going.any():
-            rids, current = rids[going], current[going]
+        found: list[Ints] = [np.empty((0, 4), np.int32)]
+        current = self._heads[rids]
+        while (going := current != _END).any():
+            rids, entries = rids[going], self._entries[current[going]]
             owners.append(rids)
-            found.append(current)
-            current = self._columns[3][current].astype(np.int64)
-            going = current != _END
-        owner, at = np.concatenate(owners), np.concatenate(found)
-        others = self._columns[0][at].astype(np.int64)
-        holds = self._columns[1][at] == content_versions[others]
-        return owner[holds], others[holds], self._columns[2][at[holds]].astype(np.int64)
+            found.append(entries)
+            current = entries[:, 3]
+        others, versions, weights, _ = np.concatenate(found).T.astype(np.int64)
+        holds = versions == content_versions[others]
+        return np.concatenate(owners)[holds], others[holds], weights[holds]
 
     def compact(self, content_versions: Ints) -> None:
         """Make the table again once most of its edges no longer hold."""
@@ -89,8 +87,3 @@ class EdgeTable:
         fresh.reserve(len(self._heads))
         fresh.add(owner[once], other[once], weights[once], content_versions)
         self.__dict__.update(fresh.__dict__)
-
-    def _reserve_edges(self, n: int) -> None:
-        if n > self.capacity:
-            more = max(n, self.capacity + self.capacity // 4) - self.capacity
-            self._columns = np.concatenate([self._columns, np.zeros((4, more), np.int32)], axis=1)

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from matching.linkage.growing import grown
 from matching.linkage.hashing import Indices
 
 _BYTES: Final = 16
@@ -40,10 +41,7 @@ class Fingerprints:
     def extend(self, fingerprints: Sequence[str]) -> None:
         """Add the fingerprints of the records that follow."""
         first, last = self._count, self._count + len(fingerprints)
-        if last > len(self._packed):
-            more = max(last, len(self._packed) + len(self._packed) // 4) - len(self._packed)
-            self._packed = np.concatenate([self._packed, np.zeros((more, _BYTES), np.uint8)])
-        self._count = last
+        self._packed, self._count = grown(self._packed, last), last
         self.put(np.arange(first, last), fingerprints)
 
     def put(self, rids: Indices, fingerprints: Sequence[str]) -> None:

@@ -194,10 +194,12 @@ class _Causes:
     def of(self, founder: int, members: list[int], origins: list[int]) -> tuple[str, ...]:
         """Return the causes of a cluster's change, sorted."""
         before, events = self._change.before, self._change.events
-        rids = set(members).union(*[before[origin] for origin in origins])
+        rids = {*members}
+        for origin in origins:
+            rids.update(before[origin])
         for successor in self._change.moved.get(founder, ()):
             rids.update(self._change.after[successor])
-        own = [events[rid] for rid in rids if rid in events]
+        own = list(filter(None, map(events.get, rids)))
         if len(own) == 1 and len(own[0]) == 1:
             return own[0]
         return tuple(sorted({event for each in own for event in each})) if own else self._of_region(founder)
@@ -232,9 +234,7 @@ class _Causes:
 def _sorted_keys(members: list[int], keys: Mapping[int, str]) -> tuple[str, ...]:
     if len(members) == 1:  # most are; worth the branch
         return (keys[members[0]],)
-    names = [keys[rid] for rid in members]
-    names.sort()
-    return tuple(names)
+    return tuple(sorted(map(keys.__getitem__, members)))
 
 
 def _by_number(change: IdentityChange) -> str:

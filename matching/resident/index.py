@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from matching.linkage.growing import grown
 from matching.linkage.hashing import MISSING, Hashes, Indices
 
 _END: Final = -1  # end of a chain
@@ -267,10 +268,7 @@ class BlockIndex:
         self.__dict__.update(fresh.__dict__)
 
     def _reserve(self, n: int) -> None:
-        if n > len(self._rids):
-            more = max(n, len(self._rids) + len(self._rids) // 4) - len(self._rids)
-            self._rids = np.concatenate([self._rids, np.zeros(more, np.int32)])
-            self._next = np.concatenate([self._next, np.zeros(more, np.int32)])
+        self._rids, self._next = grown(self._rids, n), grown(self._next, n)
 
 
 def _free_from(keys: Hashes, start: int) -> int:

@@ -6,6 +6,7 @@ are no longer live or were never seen, are one group; its live records are must-
 
 from __future__ import annotations
 
+from collections.abc import KeysView
 from typing import Final
 
 _NOBODY: Final[frozenset[str]] = frozenset()
@@ -20,8 +21,9 @@ class MergeLinks:
     def __bool__(self) -> bool:
         return bool(self._links)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._links
+    def names(self) -> KeysView[str]:
+        """Return the record keys that merges connect."""
+        return self._links.keys()
 
     def link(self, loser: str, survivor: str) -> None:
         """Record that the source merged one record into another."""

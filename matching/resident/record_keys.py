@@ -6,12 +6,13 @@ harm, because what is found is compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from matching.linkage.growing import grown
 from matching.linkage.hashing import Indices, hash_all, hash_text
 from matching.linkage.row_texts import RowTexts
 from matching.resident.index import BlockIndex
@@ -37,11 +38,6 @@ class RecordKeys(dict[int, str]):
     def count(self) -> int:
         """How many records there are."""
         return len(self._texts)
-
-    def in_order(self) -> Iterator[str]:
-        """Yield all keys in order of record number, none of which is kept at hand."""
-        for start in range(0, self.count, _CHUNK):
-            yield from self._texts.rows(np.arange(start, min(start + _CHUNK, self.count)))
 
     def extend(self, keys: Sequence[str]) -> None:
         """Add the keys, all of them unknown, of the records that follow."""
@@ -116,13 +112,13 @@ class CodedTexts:
 
     def reserve(self, count: int) -> None:
         """Make room for so many records; the text of a new one is empty."""
-        if count > len(self._codes):
-            more = max(count, len(self._codes) + len(self._codes) // 4) - len(self._codes)
-            self._codes = np.concatenate([self._codes, np.zeros(more, np.int32)])
+        self._codes = grown(self._codes, count)
 
     def put(self, rids: Indices | slice, texts: Sequence[str]) -> None:
         """Set the texts of records."""
-        self._codes[rids] = list(map(self._code, texts))
+        for text in {*texts} - self._code_of.keys():
+            self._code(text)
+        self._codes[rids] = list(map(self._code_of.__getitem__, texts))
 
     def of(self, rids: Sequence[int]) -> list[str]:
         """Return the texts of records."""

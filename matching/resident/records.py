@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from matching.changes import SourceChange
 from matching.linkage.columns import SEPARATOR, RecordColumns
+from matching.linkage.growing import grown
 from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
 from matching.resident.fingerprints import Fingerprints
@@ -196,18 +197,13 @@ class RecordTable:
         return np.array(sorted(rids.tolist(), key=keys.__getitem__), np.int64)
 
     def _reserve(self, n: int) -> None:
-        if n <= len(self.live):
+        before = len(self.live)
+        if n <= before:
             return
-        more = max(n, len(self.live) + len(self.live) // 4) - len(self.live)
-        self.versions = np.concatenate([self.versions, np.zeros(more, np.int64)])
-        self.ingested = np.concatenate([self.ingested, np.zeros(more, np.int64)])
-        self.content_versions = np.concatenate([self.content_versions, np.zeros(more, np.int32)])
-        self.live = np.concatenate([self.live, np.zeros(more, dtype=bool)])
-        self.concerned = np.concatenate([self.concerned, np.zeros(more, dtype=bool)])
-        self.shielded = np.concatenate([self.shielded, np.zeros(more, dtype=bool)])
-        self.questioned = np.concatenate([self.questioned, np.zeros(more, dtype=bool)])
-        self.verified = np.concatenate([self.verified, np.zeros(more, np.uint8)])
-        self.founders = np.concatenate([self.founders, np.full(more, NO_CLUSTER, np.int32)])
-        self.following = np.concatenate(
-            [self.following, np.arange(len(self.live) - more, len(self.live), dtype=np.int32)]
-        )
+        self.versions, self.ingested = grown(self.versions, n), grown(self.ingested, n)
+        self.content_versions, self.verified = grown(self.content_versions, n), grown(self.verified, n)
+        self.live, self.concerned = grown(self.live, n), grown(self.concerned, n)
+        self.shielded, self.questioned = grown(self.shielded, n), grown(self.questioned, n)
+        self.founders, self.following = grown(self.founders, n), grown(self.following, n)
+        self.founders[before:] = NO_CLUSTER
+        self.following[before:] = np.arange(before, len(self.following))

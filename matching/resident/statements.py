@@ -6,7 +6,7 @@ whatever keys, are always looked at together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, KeysView, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,8 +73,9 @@ class Statements:
     def take_up(self, fold: Fold, judged: Judged) -> list[int]:
         """Take up new merges and mark whom decisions speak of; return the records that are, or were, connected so."""
         records = self._records
-        if self.merges or self.decisions:
-            records.concerned[[rid for rid in fold.inserted if self._names(records.keys[rid])]] = True
+        inserted = {records.keys[rid]: rid for rid in fold.inserted} if self else {}
+        for names in self._names():
+            records.concerned[[inserted[key] for key in names & inserted.keys()]] = True
         touched = set(judged.touched)
         for rid, merge in fold.merges:
             touched |= self._merge(rid, merge)
@@ -174,8 +175,8 @@ class Statements:
         self.decisions.add(decisions)
         shields = {each for ids in self.decisions.shields.values() for each in ids}
         self._unbound = {each: self.decisions.made[each].left for each in shields if not self._is_bound(each)}
-        if self:
-            records.concerned[[rid for rid, key in enumerate(records.keys.in_order()) if self._names(key)]] = True
+        rids = (records.rid_of.get(key) for names in self._names() for key in names)
+        records.concerned[[rid for rid in rids if rid is not None]] = True
 
     def _is_bound(self, shield: str) -> bool:
         """Tell whether a shield protects a live record, named or connected with a named one."""
@@ -183,8 +184,9 @@ class Statements:
         keys = (key for named in self.decisions.made[shield].left for key in self._group(named))
         return any(key in rid_of and live[rid_of[key]] for key in keys)
 
-    def _names(self, key: str) -> bool:
-        return key in self.merges or key in self.decisions
+    def _names(self) -> Iterable[KeysView[str]]:
+        """Return the keys that merges and decisions speak of."""
+        return self.merges.names(), *self.decisions.names()
 
     def _group(self, key: str) -> set[str]:
         return connected(key, lambda each: (*self.merges.others(each), *self.decisions.must.others(each)))
