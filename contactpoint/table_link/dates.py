@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
 
@@ -49,7 +49,7 @@ class Tally:
     both: int = 0
 
     def __add__(self, other: Self) -> Tally:
-        return Tally(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Tally(self.year + other.year, self.day + other.day, self.month + other.month, self.both + other.both)
 
     @property
     def tells(self) -> bool:

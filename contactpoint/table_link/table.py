@@ -49,7 +49,7 @@ def table_columns(
             rows = list(zip(*persons, strict=True))
             by_field[place], found = with_one_time(by_field[place], rows, sources)
             told[field.name] = [*found]
-    return columns_of(model, list(zip(*by_field, strict=True)), sources)
+    return columns_of(model, zip(*by_field, strict=True), sources)
 
 
 def record_ids(table: Table, config: LinkConfig) -> Table:

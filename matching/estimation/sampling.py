@@ -5,6 +5,7 @@ Where there are too many, a fixed sample of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,15 +52,12 @@ def blocked_pairs(columns: RecordColumns, model: LinkageModel, most: int, seed: 
     codes = np.concatenate([np.empty(0, np.uint64), *(encode_pairs(*pair) for pair in found)])
     codes.sort()
     left, right = decode_pairs(codes)
-    del codes
-    return TrainingPairs(
-        left,
-        right,
-        compare_in_chunks(columns, left, right, model),
-        keys.shared(left, right),
-        same_unique_source(columns, left, right, model),
-        share,
-    )
+    rules = codes
+    for part in _chunks(len(codes)):
+        rules[part] = keys.shared(left[part], right[part])
+    del keys, found
+    levels = compare_in_chunks(columns, left, right, model)
+    return TrainingPairs(left, right, levels, rules, same_unique_source(columns, left, right, model), share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +81,7 @@ def random_pairs(columns: RecordColumns, model: LinkageModel, most: int, seed: i
 def compare_in_chunks(columns: RecordColumns, left: Indices, right: Indices, model: LinkageModel) -> Levels:
     """Compare many pairs a part at a time, so that memory stays bounded."""
     levels = np.empty((len(left), len(model.comparisons)), np.int8)
-    for start in range(0, len(left), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    for part in _chunks(len(left)):
         levels[part] = compare(columns, left[part], right[part], model)
     return levels
 
@@ -197,18 +194,19 @@ def group(pairs: TrainingPairs) -> Groups:
     vectors = np.zeros(len(pairs), np.uint64)
     for column in pairs.levels.T:
         vectors = (vectors << _LEVEL_BITS) | column.astype(np.uint64)
-    first_of_vector, vector = one_of_each(vectors)
-    first_of_rules, rules = one_of_each(pairs.rules)
-    codes = (vector * max(1, len(first_of_rules)) + rules) * 2 + pairs.known_non_match
-    first, inverse = one_of_each(codes)
-    return Groups(
-        pairs.levels[first_of_vector],
-        vector[first],
-        pairs.rules[first],
-        pairs.known_non_match[first],
-        np.bincount(inverse, minlength=len(first)).astype(np.float64),
-        inverse,
-    )
+    first, which = one_of_each(mix(mix(vectors) ^ pairs.rules) ^ pairs.known_non_match)
+    order = np.lexsort((pairs.known_non_match[first], pairs.rules[first], vectors[first]))
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    first, inverse = first[order], place[which]
+    own, vector = one_of_each(vectors[first])
+    counts = np.bincount(inverse, minlength=len(first)).astype(np.float64)
+    known = pairs.known_non_match[first]
+    return Groups(pairs.levels[first[own]], vector, pairs.rules[first], known, counts, inverse)
+
+
+def _chunks(pairs: int) -> Iterator[slice]:
+    return (slice(start, start + _CHUNK) for start in range(0, pairs, _CHUNK))
 
 
 def _sampled(left: Indices, right: Indices, share: float, seed: int) -> npt.NDArray[np.bool_]:

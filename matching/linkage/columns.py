@@ -6,8 +6,9 @@ A row is known by its number (its rid). The texts of a row are kept joined, a te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,7 @@ Flags = npt.NDArray[np.uint32]
 Texts = npt.NDArray[np.object_]
 
 _FIRST_CAPACITY: Final = 1024
+_PART: Final = 1 << 15  # rows of a whole table that are added at a time: their single values take much memory
 _VAGUE_SHIFT: Final = (
     16  # the low 16 bits of a row's flags say "several alternates", the high 16 "vague", one bit a field
 )
@@ -201,8 +203,9 @@ def vague(flags: Flags, field: int) -> npt.NDArray[np.bool_]:
     return marked
 
 
-def columns_of(model: LinkageModel, values: Sequence[Sequence[str]], sources: Sequence[str]) -> RecordColumns:
+def columns_of(model: LinkageModel, values: Iterable[Sequence[str]], sources: Sequence[str]) -> RecordColumns:
     """Return the columns of a whole table: for each record its values in field order, and its source."""
-    columns = RecordColumns(model)
-    columns.append([SEPARATOR.join(row) for row in values], sources)
+    columns, rows = RecordColumns(model), map(SEPARATOR.join, values)
+    while part := list(islice(rows, _PART)):
+        columns.append(part, sources[len(columns) : len(columns) + len(part)])
     return columns

@@ -8,6 +8,7 @@ not, quite).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -58,9 +59,8 @@ def one_edit_apart(left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.
 def given_name_levels(left: Sequence[str], right: Sequence[str]) -> Levels:
     """Forenames: Jaro-Winkler steps; a short form (William, Bill) or one of several names counts as a variant."""
     levels = _name_levels(left, right)
-    for i, (a, b) in enumerate(zip(left, right, strict=True)):
-        if a in NICKNAME_GROUPS and levels[i] < NAME_VARIANT and are_nicknames(a, b):
-            levels[i] = NAME_VARIANT
+    short = [i for i, a in enumerate(left) if a in NICKNAME_GROUPS and are_nicknames(a, right[i])]
+    levels[short] = np.maximum(levels[short], np.int8(NAME_VARIANT))
     return levels
 
 
@@ -98,7 +98,7 @@ def postcode_levels(left: Sequence[str], right: Sequence[str]) -> Levels:
     alike = _pairwise(Prefix.similarity, left, right, score_cutoff=1, dtype=np.int32)
     for i in np.flatnonzero(alike).tolist():  # those that begin with the same sign
         a, b = left[i], right[i]
-        if postcode_area(a) == postcode_area(b) != "":
+        if a[0].isalpha() and (a[1:2] == b[1:2] or not (a[1:2].isalpha() or b[1:2].isalpha())):
             levels[i] = POSTCODE_AREA
         if a[:-2] == b[:-2] != "":
             levels[i] = POSTCODE_SECTOR
@@ -124,14 +124,16 @@ def postcode_area(postcode: str) -> str:
 def _name_levels(left: Sequence[str], right: Sequence[str]) -> Levels:
     codes = np.array([DIFFERENT, NAME_SLIGHT, NAME_ALIKE, NAME_NEAR], np.int8)
     levels: Levels = codes[jaro_winkler_steps(left, right)]
-    for i, (a, b) in enumerate(zip(left, right, strict=True)):
-        if (" " in a or " " in b) and levels[i] < NAME_VARIANT and _share_a_word(a, b):
-            levels[i] = NAME_VARIANT
+    several = [i for i, (a, b) in enumerate(zip(left, right, strict=True)) if " " in a or " " in b]
+    shared = [i for i in several if not _words(left[i]).isdisjoint(_words(right[i]))]
+    levels[shared] = np.maximum(levels[shared], np.int8(NAME_VARIANT))
     return levels
 
 
-def _share_a_word(left: str, right: str) -> bool:
-    return any(len(word) > 1 and word not in PARTICLES for word in set(left.split()).intersection(right.split()))
+@lru_cache(maxsize=1 << 12)
+def _words(name: str) -> frozenset[str]:
+    """Return the words of a name that tell whose it is."""
+    return frozenset(word for word in name.split() if len(word) > 1 and word not in PARTICLES)
 
 
 def _digits(dates: Sequence[str]) -> npt.NDArray[np.uint8]:
