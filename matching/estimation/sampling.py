@@ -190,7 +190,7 @@ class Groups:
 
 
 def group(pairs: TrainingPairs) -> Groups:
-    """Group pairs that training cannot tell apart."""
+    """Group pairs that training cannot tell apart, in order of vector, rules and what is known."""
     vectors = np.zeros(len(pairs), np.uint64)
     for column in pairs.levels.T:
         vectors = (vectors << _LEVEL_BITS) | column.astype(np.uint64)
