@@ -82,9 +82,10 @@ class Root(LateGroup):
         "sample": {
             "sample": "Pairs drawn by chance for blind review: how many links are right, how many were missed.",
         },
+        "approvals": {"approvals": "The service by which things leave the directory: disclosures and releases."},
         "outgoing": {
-            "release": "Bulk output: pseudonymised or counted, checked, approved by two people, signed.",
-            "disclose": "Disclosure to others under the law: one named child, once.",
+            "release": "Bulk output: the key that signs manifests, and whether a release is what was signed for.",
+            "disclose": "Disclosures of one child that were made: the reviewer's list.",
         },
         "request": {"request": "Requests of children and parents, complaints, and when they are due."},
     }

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -19,10 +16,10 @@ from connectors.stopping import told_to_stop
 from contactpoint.cli.environment import addresses, number_of, stack_config
 from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
+from contactpoint.cli.serving import Listening, Provider, serve_until_told, service_login
 from projections.directory.reader import DirectoryReader
 from projections.service.install import api_settings, install
 from projections.service.users import Eligibility, Users
-from schemas.settings import PostgresSettings
 
 app = typer.Typer(no_args_is_help=True)
 users = typer.Typer(no_args_is_help=True)
@@ -40,35 +37,14 @@ def register(root: typer.Typer) -> None:
 
 @app.command("install")
 def install_command() -> None:
-    """Make the tables, functions, roles and rights of the service and of the desks, where they are missing."""
+    """Make the tables, functions, roles and rights of the services and of the desks, where they are missing."""
     from contactpoint.reviewing.walls import open_desks
+    from projections.approvals.app import install as install_both
 
     settings = addresses().postgres_settings()
-    install(settings)
+    install_both(settings)
     open_desks(settings)
-    console.print("the tables, functions and roles of the directory service and of the desks are there")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Provider:
-    """Whose tokens are taken, and for which service."""
-
-    issuer: Annotated[str, typer.Option(help="The OpenID provider, as its tokens name it.", show_default=False)]
-    jwks: Annotated[str, typer.Option(help="Where the provider publishes its keys.", show_default=False)]
-    base_url: Annotated[str, typer.Option(help="The address under which clients know the service.")]
-    audience: Annotated[str | None, typer.Option(help="The tokens' audience; the base URL if not given.")] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listening:
-    """Where the service listens, with which certificate, in how many processes."""
-
-    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine only with TLS.")] = "127.0.0.1"
-    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8443
-    certificate: Annotated[Path | None, typer.Option(help="The server's certificate, PEM.")] = None
-    key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None
-    client_authority: Annotated[Path | None, typer.Option(help="Whose client certificates bind tokens, PEM.")] = None
-    workers: Annotated[int, typer.Option(help="Processes on one socket.", min=1, max=64)] = 1
+    console.print("the tables, functions and roles of the services and of the desks are there")
 
 
 @app.command("serve")
@@ -79,35 +55,9 @@ def serve_command(provider: Provider, at: Listening) -> None:
     CONTACTPOINT_SERVICE_DSN names a login that is a member of contactpoint_reader and nothing else; on the local stack
     one is made.
     """
-    from projections.service.server import ServeSettings, TlsSettings, listen, serve
+    from projections.service.app import Application
 
-    tls = None
-    if at.certificate is not None and at.key is not None:
-        tls = TlsSettings(certificate=at.certificate, key=at.key, client_authority=at.client_authority)
-    settings = ServeSettings(
-        postgres=_service_login(),
-        issuer=provider.issuer,
-        audience=provider.audience or provider.base_url,
-        jwks_url=provider.jwks,
-        base_url=provider.base_url,
-        host=at.host,
-        port=at.port,
-        tls=tls,
-        workers=at.workers,
-    )
-    settings.check()
-    with listen(at.host, at.port) as sock:
-        console.print(f"listening on {at.host}:{sock.getsockname()[1]}")
-        serve(settings, sock)
-
-
-def _service_login() -> PostgresSettings:
-    given = os.environ.get("CONTACTPOINT_SERVICE_DSN")
-    if given:
-        return PostgresSettings.from_env({"CONTACTPOINT_POSTGRES_DSN": given})
-    owner = addresses().postgres_settings()
-    install(owner)
-    return api_settings(owner)
+    serve_until_told(provider, at, service_login("CONTACTPOINT_SERVICE_DSN", install, api_settings), Application)
 
 
 @app.command("try")
@@ -205,7 +155,9 @@ def describe_command(
 def grant_command(
     account: Account,
     by: By,
-    right: Annotated[list[str] | None, typer.Option(help="mediate or override_shield; none takes all away.")] = None,
+    right: Annotated[
+        list[str] | None, typer.Option(help="A right of the closed list, such as mediate; none takes all away.")
+    ] = None,
 ) -> None:
     """Give a person exactly these rights beyond their role's."""
     with _accounts(by) as accounts:

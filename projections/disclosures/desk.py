@@ -27,8 +27,8 @@ REVIEWER: Final = "contactpoint_disclosure_reviewer"
 
 
 def prepare(settings: PostgresSettings) -> None:
-    """Create the tables where they are missing."""
-    apply_schema(settings, "projections.disclosures.sql", unless="disclosure.is_published(text)")
+    """Create the tables and rights where they are missing."""
+    apply_schema(settings, "projections.disclosures.sql")
 
 
 class DisclosureDesk:
@@ -65,12 +65,13 @@ class DisclosureDesk:
     def disclose(self, reference: str, who: Person, now: datetime) -> dict[str, Any]:
         """Return the authorised items of the child, once. Everything is durable before the caller sees a byte.
 
-        Raises RejectedError when the reference is unknown, used or expired, or the child has no published entry.
+        Raises RejectedError when the reference is unknown, used or expired, `who` authorised it, or the child has no
+        published entry.
         """
         child, items = self._authorised(reference)
         with done(self._connection, Deed("disclosed", who, _POLICY, reference, child, fields=items)):
             told = self._use(reference, who, now)
-        return {"reference": reference, "child_number": child, **orjson.loads(told)}
+        return {"disclosure": reference, "child_number": child, **orjson.loads(told)}
 
     def _authorised(self, reference: str) -> tuple[str | None, list[str]]:
         with wrap_errors():
@@ -82,7 +83,9 @@ class DisclosureDesk:
         found = self._connection.execute(_SQL["lock"], (reference,)).fetchone()
         if found is None:
             raise RejectedError("not_authorised", "nobody authorised a disclosure with this reference")
-        expires, used = found
+        expires, used, authorised_by = found
+        if same_person(who.user, authorised_by):
+            raise RejectedError("own_authorisation", "whoever authorised a disclosure cannot make it")
         if used is not None:
             raise RejectedError("disclosed_before", "this authorisation has been used: ask for another one")
         if now >= expires:

@@ -28,6 +28,7 @@ _SQL = sql_blocks("projections.exports.sql")
 _BLOCK: Final = 64  # bytes: SHA-256's block
 _APPROVERS: Final = 2
 _POLICY: Final = "release-1"
+EXPORTER: Final = "contactpoint_exporter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,11 @@ class Release:
 
 def prepare(settings: PostgresSettings) -> None:
     """Create the tables and functions where they are missing. The directory's tables and the roles must be there."""
-    apply_schema(settings, "projections.exports.sql", unless="export.rows(text, date, text)")
+    apply_schema(settings, "projections.exports.sql")
 
 
 class ReleaseDesk:
-    """Handles requests on one connection. Every deed and refusal has its entry in the trail of access."""
+    """Handles requests on one connection, with the rights of `EXPORTER`. Every deed and refusal is in the trail."""
 
     def __init__(self, connection: Rows) -> None:
         self._connection = connection

@@ -7,14 +7,16 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import orjson
 import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from schemas.errors import RejectedError
+from schemas.errors import ConfigurationError, RejectedError
 
 Facts = Mapping[str, Any]
 
@@ -31,6 +33,19 @@ def signed_manifest(facts: Facts, data: bytes, key: Ed25519PrivateKey) -> bytes:
     said = {**facts, "sha256": sha256(data).hexdigest()}
     signature = base64.b64encode(key.sign(rfc8785.dumps(said))).decode()
     return orjson.dumps({**said, "signature": signature}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def read_signing_key(file: Path) -> Ed25519PrivateKey:
+    """Return the private key in a PEM file; raise ConfigurationError for anything else."""
+    try:
+        key = load_pem_private_key(file.read_bytes(), password=None)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}") from None
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigurationError(f"{file}: not an Ed25519 private key in PEM; `contactpoint release new-key` makes one")
+    return key
 
 
 def verify_manifest(manifest: bytes, data: bytes, key: Ed25519PublicKey) -> Facts:

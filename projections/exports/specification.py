@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from types import MappingProxyType
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from schemas.errors import ConfigurationError
 from schemas.records import Code
 
 Purpose = Literal["statistics", "research"]
-PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 Column = Literal["sex", "age_stage", "age_five_years", "authority", "whereabouts", "in_education", "has_practice"]
 
 QUASI_IDENTIFIERS: frozenset[Column] = frozenset(("sex", "age_stage", "age_five_years", "authority"))
@@ -48,11 +47,12 @@ class ReleaseSpec(BaseModel):
     @model_validator(mode="after")
     def _columns_make_sense(self) -> Self:
         if len(set(self.columns)) != len(self.columns):
-            raise ValueError("columns: each may be named once")
+            raise PydanticCustomError("columns_named_twice", "columns: each may be named once")
         if {"age_stage", "age_five_years"} <= set(self.columns):
-            raise ValueError("columns: age_stage and age_five_years together make narrower ages than either")
+            says = "columns: age_stage and age_five_years together make narrower ages than either"
+            raise PydanticCustomError("ages_too_narrow", says)
         if self.expires <= self.as_of:
-            raise ValueError("expires: must be after as_of")
+            raise PydanticCustomError("expires_before_as_of", "expires: must be after as_of")
         return self
 
     @property
@@ -64,12 +64,3 @@ class ReleaseSpec(BaseModel):
     def sensitive(self) -> tuple[Column, ...]:
         """The columns that say something about a child which the reader did not know."""
         return tuple(column for column in self.columns if column not in QUASI_IDENTIFIERS)
-
-
-def purpose_of(text: str) -> Purpose:
-    """Return the purpose of this name; raise ConfigurationError that lists those there are."""
-    for purpose in PURPOSES:
-        if purpose == text:
-            return purpose
-    message = f"purpose: {text!r} is not one of {', '.join(PURPOSES)}"
-    raise ConfigurationError(message)

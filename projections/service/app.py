@@ -1,16 +1,19 @@
-"""Puts the application together: routes inside, then who calls, then the headers of every answer."""
+"""Puts an application together: routes inside, then who calls, then the headers of every answer."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 import psycopg
 import structlog
+from fastapi import FastAPI
 from psycopg import AsyncClientCursor, AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_dumps, set_json_loads
@@ -18,7 +21,8 @@ from psycopg_pool import AsyncConnectionPool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.postgres import connection_options, sql_blocks, translate
-from projections.service.api import Service, check_policies, make_api
+from projections.service.api import Service, make_api
+from projections.service.case import Refuses
 from projections.service.contract import describe
 from projections.service.desk import Desk, Pool
 from projections.service.dpop import ProofChecker
@@ -26,6 +30,7 @@ from projections.service.fhir_api import add_fhir
 from projections.service.http import Guard, SecureHeaders
 from projections.service.jwks import REFRESH_SECONDS
 from projections.service.limits import Limits
+from projections.service.routes import check_policies
 from projections.service.tokens import Keys, TokenChecker, TokenRules
 from schemas.errors import ConfigurationError
 from schemas.settings import PostgresSettings
@@ -33,8 +38,9 @@ from schemas.settings import PostgresSettings
 log = structlog.get_logger(__name__)
 
 _SQL = sql_blocks("projections.service.sql")
+Clock = Callable[[], int]  # seconds since 1970
 _FORGET_EVERY_SECONDS = 60.0
-_WAIT_FOR_CONNECTION_SECONDS = 5.0
+WAIT_FOR_CONNECTION_SECONDS = 5.0
 _FURTHER_CONNECTIONS = 2  # beside those of the rounds: for refusals of what is no request, and for chores
 
 
@@ -49,21 +55,25 @@ class ServiceSettings:
     rounds: int = 2
 
 
-class Application:
-    """The service as an ASGI application. It opens its connections when the server starts it, and closes them after."""
+class Guarded(ABC):
+    """An API as an ASGI application, behind the checks of tokens and with the headers of every answer.
 
-    def __init__(self, settings: ServiceSettings, keys: Keys, clock: Callable[[], int]) -> None:
-        self._settings = settings
+    It opens its connections when the server starts it, and closes them after.
+    """
+
+    def __init__(
+        self, api: FastAPI, desk: Callable[[], Refuses], settings: ServiceSettings, keys: Keys, clock: Clock
+    ) -> None:
+        self.api = api
         self.keys = keys
-        self._clock = clock
-        self.service = Service()
-        self.api = make_api(self.service)
-        add_fhir(self.api, self.service, settings.base_url)
-        check_policies(self.api)
+        check_policies(api)
         checker = TokenChecker(settings.tokens, keys, clock)
-        proofs = ProofChecker(settings.base_url, clock)
-        guarded = Guard(self.api, keys, checker, proofs, lambda: self.service.desk)
+        guarded = Guard(api, keys, checker, ProofChecker(settings.base_url, clock), desk)
         self._app: ASGIApp = SecureHeaders(guarded)
+
+    @abstractmethod
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Hold connections while the block runs; raise ConfigurationError for an account with other rights."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or the server's start and stop."""
@@ -76,6 +86,30 @@ class Application:
         """Return the OpenAPI document."""
         return describe(self.api.openapi())
 
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self.running():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except Exception as error:
+            log.exception("service_not_started", error_type=type(error).__name__)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class Application(Guarded):
+    """The directory service. It refuses an account that may read tables."""
+
+    def __init__(self, settings: ServiceSettings, keys: Keys, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self.service = Service()
+        api = make_api(self.service)
+        add_fhir(api, self.service, settings.base_url)
+        super().__init__(api, lambda: self.service.desk, settings, keys, clock)
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Hold connections while the block runs; raise ConfigurationError for an account that may read tables."""
@@ -83,7 +117,7 @@ class Application:
             self._settings.postgres.dsn.get_secret_value(),
             min_size=self._settings.rounds,
             max_size=self._settings.rounds + _FURTHER_CONNECTIONS,
-            timeout=_WAIT_FOR_CONNECTION_SECONDS,
+            timeout=WAIT_FOR_CONNECTION_SECONDS,
             kwargs={
                 "autocommit": True,
                 "cursor_factory": AsyncClientCursor,
@@ -93,18 +127,12 @@ class Application:
             open=False,
         )
         try:
-            await pool.open(wait=True, timeout=_WAIT_FOR_CONNECTION_SECONDS)
+            await pool.open(wait=True, timeout=WAIT_FOR_CONNECTION_SECONDS)
             keys = await self._check_account(pool)
             self.service.cursor_key = keys["cursor"]
             self.service.desk = Desk(pool, self._clock, self._settings.limits, keys["reason"], self._settings.rounds)
-            await asyncio.to_thread(self.keys.refresh)
-            chores = [asyncio.create_task(_forget(pool)), asyncio.create_task(_refresh(self.keys))]
-            try:
+            async with fresh(self.keys), beside(_forget(pool)):
                 yield
-            finally:
-                for chore in chores:
-                    chore.cancel()
-                await asyncio.gather(*chores, return_exceptions=True)
         finally:
             await pool.close()
 
@@ -119,17 +147,24 @@ class Application:
                 keys[name] = bytes(found[0]) if found else b""
         return keys
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            async with self.running():
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-        except Exception as error:
-            log.exception("service_not_started", error_type=type(error).__name__)
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.shutdown.complete"})
+
+@contextlib.asynccontextmanager
+async def fresh(keys: Keys) -> AsyncIterator[None]:
+    """Fetch the provider's keys, and again now and then while the block runs."""
+    await asyncio.to_thread(keys.refresh)
+    async with beside(_refresh(keys)):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def beside(chore: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do a chore beside the block, and end it with the block."""
+    task = asyncio.create_task(chore)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _configure(connection: AsyncConnection[TupleRow]) -> None:

@@ -18,6 +18,13 @@ ACTS: dict[Action, str] = {
     Action.CHANGES: "read_changes",
     Action.LINEAGE: "read_lineage",
     Action.OVERRIDE: "overrode_shield",
+    Action.AUTHORISE_DISCLOSURE: "authorised_disclosure",
+    Action.DISCLOSE: "disclosed",
+    Action.OPEN_PROJECT: "opened_project",
+    Action.END_PROJECT: "destroyed_keys",
+    Action.REQUEST_RELEASE: "requested_release",
+    Action.APPROVE_RELEASE: "approved_release",
+    Action.MAKE_RELEASE: "exported",
 }
 LOGGED_IN = "logged_in"
 
@@ -85,6 +92,16 @@ class Read(Protocol):
     def form(self, case: Case, found: Any) -> Any:
         """Return the answer to the value that the statement returned."""
         ...
+
+
+class Refuses(Protocol):
+    """Enters in the trail what gets no further than the door."""
+
+    async def refuse_unknown(self, request: str, code: str) -> None:
+        """Record an attempt whose token does not hold, so that nobody is known."""
+
+    async def refuse_malformed(self, caller: Caller, action: Action) -> None:
+        """Record a request that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from projections.service.api import Service, check_policies, make_api
+from projections.service.api import Service, make_api
 from projections.service.fhir_api import add_fhir
+from projections.service.routes import check_policies
 
 
 def openapi_document() -> dict[str, Any]:

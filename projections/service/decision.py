@@ -6,20 +6,20 @@ are whole seconds since 1970, UTC; something that holds until T holds before T a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from projections.service.purposes import OVERRIDERS, PURPOSES_OF, Category, Ground, Purpose, Right
+from projections.service.purposes import HOLDERS, OVERRIDERS, PURPOSES_OF, Category, Ground, Purpose, Right
 
-POLICY_VERSION = "2026-11-27"
+POLICY_VERSION = "2026-11-28"
 ACR_REQUIRED = "AAL3"
 SESSION_SECONDS = 12 * 3600  # SP 800-63B: at AAL3 a person authenticates again after 12 hours
 STEP_UP_SECONDS = 300
 
 
 class Action(StrEnum):
-    """What can be asked of the directory. There is no verb that writes."""
+    """What can be asked: of the directory, which only reads, and of the approvals service, by which things leave it."""
 
     SEARCH = "search"
     OPEN = "open"
@@ -29,10 +29,28 @@ class Action(StrEnum):
     OVERRIDE = "override"
     SOURCES = "sources"
     CAPABILITIES = "capabilities"
+    AUTHORISE_DISCLOSURE = "authorise_disclosure"
+    DISCLOSE = "disclose"
+    OPEN_PROJECT = "open_project"
+    END_PROJECT = "end_project"
+    REQUEST_RELEASE = "request_release"
+    APPROVE_RELEASE = "approve_release"
+    MAKE_RELEASE = "make_release"
 
 
 # Actions that tell nothing of any child: a purpose is not asked for.
 ABOUT_NO_CHILD = frozenset({Action.SOURCES, Action.CAPABILITIES})
+
+# What lets something leave the directory, and the right that it needs. Why is said by a gateway or a project's purpose.
+DEEDS: Mapping[str, Right] = {
+    Action.AUTHORISE_DISCLOSURE: Right.AUTHORISE_DISCLOSURE,
+    Action.DISCLOSE: Right.DISCLOSE,
+    Action.OPEN_PROJECT: Right.MANAGE_RELEASES,
+    Action.END_PROJECT: Right.MANAGE_RELEASES,
+    Action.REQUEST_RELEASE: Right.MANAGE_RELEASES,
+    Action.APPROVE_RELEASE: Right.APPROVE_RELEASE,
+    Action.MAKE_RELEASE: Right.MANAGE_RELEASES,
+}
 
 
 class Stated(StrEnum):
@@ -76,6 +94,7 @@ class Outcome(StrEnum):
     LIMIT_EXCEEDED = "limit_exceeded"
     OVERRIDE_NOT_PERMITTED = "override_not_permitted"
     GROUND_NOT_GIVEN = "ground_not_given"
+    DEED_NOT_PERMITTED = "deed_not_permitted"
 
 
 _CATEGORIES, _PURPOSES, _ACTIONS, _GROUNDS = map(frozenset, (Category, Purpose, Action, Ground))
@@ -171,6 +190,8 @@ def _refusals(request: Request) -> Iterator[Outcome]:
     yield from _pace(request)
     if request.action == Action.OVERRIDE:
         yield from _override(request)
+    if request.action in DEEDS:
+        yield from _deed(request, DEEDS[request.action])
 
 
 def _session(session: Session, now: int) -> Iterator[Outcome]:
@@ -202,13 +223,14 @@ def _person(person: Person | None, now: int) -> Iterator[Outcome]:
 def _may_mediate(request: Request) -> bool:
     mediator = request.mediator
     granted = mediator is not None and mediator.person is not None and Right.MEDIATE in mediator.person.rights
-    return granted and request.action != Action.OVERRIDE  # a shield is overridden in person
+    in_person = request.action == Action.OVERRIDE or request.action in DEEDS
+    return granted and not in_person
 
 
 def _asked(request: Request) -> Iterator[Outcome]:
     if request.action not in _ACTIONS:
         yield Outcome.ACTION_UNKNOWN
-    if request.action in ABOUT_NO_CHILD:
+    if request.action in ABOUT_NO_CHILD or request.action in DEEDS:
         return
     person = request.user.person
     if person is None or person.category not in _CATEGORIES:
@@ -237,6 +259,14 @@ def _override(request: Request) -> Iterator[Outcome]:
         yield Outcome.OVERRIDE_NOT_PERMITTED
     if request.ground not in _GROUNDS:
         yield Outcome.GROUND_NOT_GIVEN
+    if not _fresh(request.user.session, request.now, STEP_UP_SECONDS):
+        yield Outcome.STEP_UP_REQUIRED
+
+
+def _deed(request: Request, right: Right) -> Iterator[Outcome]:
+    person = request.user.person
+    if person is None or right not in person.rights or person.category not in HOLDERS[right]:
+        yield Outcome.DEED_NOT_PERMITTED
     if not _fresh(request.user.session, request.now, STEP_UP_SECONDS):
         yield Outcome.STEP_UP_REQUIRED
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, LiteralString
 
@@ -16,24 +17,14 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from connectors.postgres import sql_blocks
-from projections.service.case import (
-    ACTS,
-    LOGGED_IN,
-    Asked,
-    Caller,
-    Case,
-    Read,
-    Refusal,
-    Statement,
-    Unavailable,
-    context_of,
-)
-from projections.service.decision import POLICY_VERSION, Action, Decision, Outcome, Participant, Person, Request, decide
-from projections.service.limits import Limits, Passed, Use, compare, judge_reason, normal_reason
+from projections.service.case import Asked, Caller, Case, Read, Refusal, Statement, Unavailable
+from projections.service.decision import Action
+from projections.service.judging import judge, malformed_refused, unknown_refused
+from projections.service.limits import Limits, normal_reason
 from projections.service.rounds import Rounds
 
 _SQL = sql_blocks("projections.service.sql")
-_COMMIT = Statement("commit")
+_BEGIN, _COMMIT = Statement("begin"), Statement("commit")
 _LARGEST_ROUND = 16
 _PATIENCE_SECONDS = 0.01
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
@@ -74,14 +65,11 @@ class Desk:
 
     async def refuse_unknown(self, request: str, code: str) -> None:
         """Record an attempt whose token does not hold, so that nobody is known."""
-        nobody = {"user": "unknown", "role": "unknown", "organisation": "unknown"}
-        context = Jsonb({"who": nobody, "policy": POLICY_VERSION, "request": request})
-        await self._alone(Statement("refuse", (LOGGED_IN, code, context, None, None)))
+        await self._alone(unknown_refused(request, code))
 
     async def refuse_malformed(self, caller: Caller, action: Action) -> None:
         """Record a request that cannot be read: it has no terms and no child that could be named."""
-        context = context_of(caller, Asked(action), {})
-        await self._alone(Statement("refuse", (ACTS.get(action, LOGGED_IN), "malformed", context, None, None)))
+        await self._alone(malformed_refused(caller, action))
 
     async def _alone(self, statement: Statement) -> Any:
         try:
@@ -122,46 +110,20 @@ class Desk:
         async with _ended(connection):
             admissions = Jsonb([case.admission() for case in cases])
             try:
-                (facts,) = await _values(connection, [Statement("admit", (admissions,))])
+                (facts,) = await _values(connection, [_BEGIN, Statement("admit", (admissions,))])
             except psycopg.Error as error:
                 if connection.closed:
                     raise _NothingDoneError from error
                 raise
-            steps = [self._step(case, each) for case, each in zip(cases, facts, strict=True)]
-            statements = [statement for step, _ in steps for statement in step]
-            values = iter(await _values(connection, [*statements, _COMMIT]))
-            found = [[next(values) for _ in step][-1] for step, _ in steps]
-            return [each if refusal is None else refusal for each, (_, refusal) in zip(found, steps, strict=True)]
-
-    def _step(self, case: Case, facts: dict[str, Any]) -> tuple[list[Statement], Refusal | None]:
-        """Return what is done for a case: it is read, or refused."""
-        context = context_of(case.caller, case.asked, facts)
-        if facts["replayed"]:
-            return [_refuse(case, context, "proof_replayed")], Refusal(trouble="proof_replayed")
-        decision, passed = self._decide(case.caller, case.asked, facts)
-        if not decision.permitted:
-            refuse = _refuse(case, context, decision.outcome)
-            if decision.outcome is Outcome.LIMIT_EXCEEDED:
-                return [_block(case.caller, facts, passed), refuse], Refusal(decision)
-            return [refuse], Refusal(decision)
-        if facts["trouble"] is not None:
-            return [_refuse(case, context, "audit_unavailable")], Refusal(trouble="audit_unavailable")
-        return [case.read.statement(case, context)], None
-
-    def _decide(self, caller: Caller, asked: Asked, facts: dict[str, Any]) -> tuple[Decision, Passed]:
-        use = Use(**{name: facts["use"].get(name, 0) for name in Use.__slots__})
-        passed = compare(use, self._limits)
-        request = Request(
-            action=asked.action,
-            user=Participant(person_of(facts["person"]), caller.user.session()),
-            now=self._clock(),
-            purpose=asked.purpose,
-            reason=judge_reason(asked.reason, use, self._limits),
-            pace=passed.pace,
-            mediator=_mediator(caller, facts),
-            ground=asked.ground,
-        )
-        return decide(request), passed
+            now = self._clock()
+            judged = [judge(case, each, now, self._limits) for case, each in zip(cases, facts, strict=True)]
+            steps = [
+                each.refusing or [case.read.statement(case, each.context)]
+                for case, each in zip(cases, judged, strict=True)
+            ]
+            values = iter(await _values(connection, [*itertools.chain(*steps), _COMMIT]))
+            found = [[next(values) for _ in step][-1] for step in steps]
+            return [one if each.refusal is None else each.refusal for one, each in zip(found, judged, strict=True)]
 
 
 async def _values(connection: AsyncConnection[TupleRow], statements: Sequence[Statement]) -> list[Any]:
@@ -185,32 +147,3 @@ async def _ended(connection: AsyncConnection[TupleRow]) -> AsyncIterator[None]:
     finally:
         if not connection.closed and connection.info.transaction_status is not TransactionStatus.IDLE:
             await connection.rollback()
-
-
-def person_of(facts: dict[str, Any] | None) -> Person | None:
-    """Return a person from the database's facts."""
-    if facts is None:
-        return None
-    names = [name for name in Person.__slots__ if name != "rights"]
-    return Person(**{name: facts[name] for name in names}, rights=frozenset(facts["rights"]))
-
-
-def _mediator(caller: Caller, facts: dict[str, Any]) -> Participant | None:
-    if caller.mediator is None:
-        return None
-    return Participant(person_of(facts["mediator"]), caller.mediator.session())
-
-
-def _refuse(case: Case, context: Jsonb, code: str) -> Statement:
-    asked = case.asked
-    query = Jsonb(asked.query) if asked.query else None
-    return Statement("refuse", (ACTS.get(asked.action, LOGGED_IN), str(code), context, asked.child, query))
-
-
-def _block(caller: Caller, facts: dict[str, Any], passed: Passed) -> Statement:
-    names = {
-        "person": caller.person.subject,
-        "organisation": str((facts["person"] or {}).get("organisation", "unknown")),
-        "client": caller.client,
-    }
-    return Statement("block", (passed.whose, names[passed.whose], passed.limit, caller.request))

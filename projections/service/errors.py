@@ -33,6 +33,7 @@ MESSAGES: Mapping[Outcome, str] = {
     Outcome.LIMIT_EXCEEDED: "You have reached a limit of use. Your management team has been told.",
     Outcome.OVERRIDE_NOT_PERMITTED: "You do not have the right to override a shield.",
     Outcome.GROUND_NOT_GIVEN: "Give a ground of the list for overriding the shield.",
+    Outcome.DEED_NOT_PERMITTED: "You do not have the right to do this.",
 }
 
 

@@ -9,11 +9,12 @@ from fastapi import FastAPI, Header, Path, Request
 from starlette.responses import JSONResponse, Response
 
 from projections.service import fhir, reads
-from projections.service.api import ERRORS, Service, policy
+from projections.service.api import Service
 from projections.service.case import Asked, Refusal
 from projections.service.decision import Action
 from projections.service.errors import error, refused
 from projections.service.http import CALLER
+from projections.service.routes import ERRORS, policy
 
 Purpose = Annotated[str, Header(alias="x-purpose-of-use", pattern=r"^[a-z_]{1,40}$")]
 Reason = Annotated[str, Header(alias="x-reason", max_length=500, pattern=r"^[^\x00-\x1f]*$")]

@@ -16,9 +16,8 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from projections.service.case import Caller, Unavailable
+from projections.service.case import Caller, Refuses, Unavailable
 from projections.service.decision import Action
-from projections.service.desk import Desk
 from projections.service.dpop import ProofChecker
 from projections.service.tokens import KEY_UNKNOWN, Keys, Token, TokenChecker, TokenError, check_certificate
 
@@ -84,7 +83,7 @@ class Guard:
     """Lets a request in once its token holds and belongs to its client; what it may do is decided further inside."""
 
     def __init__(
-        self, app: ASGIApp, keys: Keys, tokens: TokenChecker, proofs: ProofChecker, desk: Callable[[], Desk]
+        self, app: ASGIApp, keys: Keys, tokens: TokenChecker, proofs: ProofChecker, desk: Callable[[], Refuses]
     ) -> None:
         self._app = app
         self._keys = keys

@@ -37,26 +37,31 @@ def install(settings: PostgresSettings) -> None:
 
 
 def api_settings(owner: PostgresSettings) -> PostgresSettings:
-    """Make the API's login, a member of contactpoint_reader and nothing else; return how it connects.
+    """Make the API's login, a member of contactpoint_reader and nothing else; return how it connects."""
+    return login_settings(owner, API_LOGIN, "contactpoint_reader")
+
+
+def login_settings(owner: PostgresSettings, login: str, role: str) -> PostgresSettings:
+    """Make a service's login, a member of one role and nothing else; return how it connects.
 
     For the local stack: its password is a keyed hash of the owner's, so it need not be kept anywhere. A deployment
     makes its own login and gives its connection string to the service.
     """
     parts = conninfo_to_dict(owner.dsn.get_secret_value())
     secret = str(parts.get("password", ""))
-    password = hmac.digest(secret.encode(), API_LOGIN.encode(), hashlib.sha256).hex()
+    password = hmac.digest(secret.encode(), login.encode(), hashlib.sha256).hex()
     for _ in range(_TRIES):
         with connect(owner, autocommit=True) as connection, contextlib.suppress(*_OTHER_WAS_FASTER):
-            _make_login(connection, password)
+            _make_login(connection, login, role, password)
             break
-    parts |= {"user": API_LOGIN, "password": password}
+    parts |= {"user": login, "password": password}
     return PostgresSettings(dsn=SecretStr(make_conninfo(**{name: str(value) for name, value in parts.items()})))
 
 
-def _make_login(connection: psycopg.Connection[TupleRow], password: str) -> None:
+def _make_login(connection: psycopg.Connection[TupleRow], name: str, role: str, password: str) -> None:
     """Roles belong to the whole server, where another process may make the same one at the same time."""
-    login = sql.Identifier(API_LOGIN)
-    exists = connection.execute("select from pg_roles where rolname = %s", [API_LOGIN]).fetchone()
+    login = sql.Identifier(name)
+    exists = connection.execute("select from pg_roles where rolname = %s", [name]).fetchone()
     verb = sql.SQL("alter" if exists else "create")
     connection.execute(sql.SQL("{} role {} login password {}").format(verb, login, sql.Literal(password)))
-    connection.execute(sql.SQL("grant contactpoint_reader to {}").format(login))
+    connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), login))

@@ -42,6 +42,10 @@ class Right(StrEnum):
 
     MEDIATE = "mediate"
     OVERRIDE_SHIELD = "override_shield"
+    AUTHORISE_DISCLOSURE = "authorise_disclosure"
+    DISCLOSE = "disclose"
+    MANAGE_RELEASES = "manage_releases"
+    APPROVE_RELEASE = "approve_release"
 
 
 class Ground(StrEnum):
@@ -66,3 +70,13 @@ PURPOSES_OF: dict[Category, frozenset[Purpose]] = dict.fromkeys(Category, _EVERY
 
 # Who may hold the right to override a shield: those with child protection duties.
 OVERRIDERS = frozenset({Category.SOCIAL_CARE, Category.POLICE, Category.MANAGEMENT_TEAM})
+
+# Whose staff may hold a right. What leaves the directory is decided by its management teams.
+HOLDERS: dict[Right, frozenset[Category]] = {
+    Right.MEDIATE: frozenset(Category),
+    Right.OVERRIDE_SHIELD: OVERRIDERS,
+    **dict.fromkeys(
+        (Right.AUTHORISE_DISCLOSURE, Right.DISCLOSE, Right.MANAGE_RELEASES, Right.APPROVE_RELEASE),
+        frozenset({Category.MANAGEMENT_TEAM}),
+    ),
+}

@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -20,16 +20,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from projections.__main__ import collect_garbage_rarely
-from projections.service.app import Application, ServiceSettings
+from projections.service.app import Application, Clock, Guarded, ServiceSettings
 from projections.service.http import CERTIFICATE, HEADERS
 from projections.service.jwks import PublishedKeys, fetch_from
 from projections.service.limits import Limits
-from projections.service.tokens import TokenRules, certificate_thumbprint
+from projections.service.tokens import Keys, TokenRules, certificate_thumbprint
 from schemas.errors import ConfigurationError, FatalError
 from schemas.settings import PostgresSettings, Settings
 from schemas.telemetry import configure_logging
 
 MAX_HEAD_BYTES = 32_768
+Make = Callable[[ServiceSettings, Keys, Clock], Guarded]  # it is pickled for each process
 _STOP_SECONDS = 10
 
 
@@ -126,14 +127,14 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
 
-def serve(settings: ServeSettings, sock: socket.socket) -> None:
-    """Serve until told to stop (SIGTERM, SIGINT); raise FatalError when one of several processes dies."""
+def serve(settings: ServeSettings, sock: socket.socket, make: Make = Application) -> None:
+    """Serve what `make` makes until told to stop (SIGTERM, SIGINT); raise FatalError when one of its processes dies."""
     settings.check()
     if settings.workers == 1:
-        _serve_one(settings, sock)
+        _serve_one(settings, sock, make)
         return
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_worker, args=(settings, sock)) for _ in range(settings.workers)]
+    workers = [context.Process(target=_worker, args=(settings, sock, make)) for _ in range(settings.workers)]
     stopped = False
 
     def _stop(*_: object) -> None:
@@ -148,7 +149,7 @@ def serve(settings: ServeSettings, sock: socket.socket) -> None:
     wait([worker.sentinel for worker in workers])
     if not stopped:
         _end(workers)
-        raise FatalError("a process of the directory service died")
+        raise FatalError("a process of the service died")
 
 
 def _end(workers: Sequence[SpawnProcess]) -> None:
@@ -158,18 +159,18 @@ def _end(workers: Sequence[SpawnProcess]) -> None:
         worker.join(_STOP_SECONDS)
 
 
-def _worker(settings: ServeSettings, sock: socket.socket) -> None:
+def _worker(settings: ServeSettings, sock: socket.socket, make: Make) -> None:
     configure_logging()
-    _serve_one(settings, sock)
+    _serve_one(settings, sock, make)
 
 
-def _serve_one(settings: ServeSettings, sock: socket.socket) -> None:
+def _serve_one(settings: ServeSettings, sock: socket.socket, make: Make) -> None:
     rules = TokenRules(settings.issuer, settings.audience)
     keys = PublishedKeys(fetch_from(settings.jwks_url), _seconds, rules.algorithms)
     service = ServiceSettings(settings.postgres, settings.base_url, rules, settings.limits, settings.rounds)
     tls = settings.tls
     config = uvicorn.Config(
-        Application(service, keys, _seconds),
+        make(service, keys, _seconds),
         http=ClientProtocol,
         ws="none",
         lifespan="on",
@@ -191,7 +192,7 @@ def _serve_one(settings: ServeSettings, sock: socket.socket) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(sockets=[sock]))
     if not server.started:
-        raise FatalError("the directory service did not start: the log says why")
+        raise FatalError("the service did not start: the log says why")
 
 
 def _seconds() -> int:

@@ -15,7 +15,7 @@ from connectors.postgres import sql_blocks, wrap_errors
 from projections.access.deed import Deed, Shown, done
 from projections.directory.entry import fold_name
 from projections.service.decision import POLICY_VERSION
-from projections.service.purposes import OVERRIDERS, Category, Right
+from projections.service.purposes import HOLDERS, Category, Right
 from schemas.access import AccessAction, Person
 from schemas.errors import RejectedError
 from schemas.two_people import same_person
@@ -75,10 +75,9 @@ class Users:
             if not set(rights) <= set(Right):
                 raise RejectedError("right_unknown", f"no such right; of: {', '.join(Right)}")
             found = self._one("category_of", subject)
-            if Right.OVERRIDE_SHIELD in rights and found is not None and found["category"] not in OVERRIDERS:
-                raise RejectedError(
-                    "right_not_for_category", "only those with child protection duties may override shields"
-                )
+            refused = [right for right in rights if found and found["category"] not in HOLDERS[Right(right)]]
+            if refused:
+                raise RejectedError("right_not_for_category", f"nobody of this category may hold {', '.join(refused)}")
             self._demand_another(subject)
             self._run_of(subject, "grant", sorted(rights), subject)
 

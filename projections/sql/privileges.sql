@@ -1,5 +1,6 @@
 -- name: matrix
--- Every right of our roles on every object of our database schemas, one line each: what pg_catalog says, nothing else.
+-- Every right of our roles on every object of our database schemas, and which other of our roles each may become, one
+-- line each: what pg_catalog says, nothing else.
 with role as (
     select oid, rolname from pg_roles where rolname like 'contactpoint\_%' and not rolcanlogin
 ), place as (
@@ -33,6 +34,9 @@ select coalesce(role.rolname, 'public') || ' ' || kind || ' ' || name || ' '
 from granted left join role on role.oid = granted.grantee
 where role.oid is not null or (granted.grantee = 0 and not (kind = 'schema' and name = 'public'))
 group by role.rolname, kind, name
+union
+select member.rolname || ' role ' || role.rolname || ' member'
+from pg_auth_members as held join role as member on member.oid = held.member join role on role.oid = held.roleid
 order by 1;
 
 -- name: attributes

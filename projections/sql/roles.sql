@@ -8,6 +8,8 @@
 -- contactpoint_audit_writer  owns `audit.append`: may insert an entry, and neither read nor change one
 -- contactpoint_sequencer     numbers entries, keeps the tree and its checkpoints, holds the vault of the audit's keys
 -- contactpoint_auditor       reads the audit trail
+-- contactpoint_approvals     the approvals service, which checks who has just logged in: no person's login is a member.
+--                            It becomes one of the next three for the time of a deed, and nobody else may
 -- contactpoint_exporter      pseudonymised exports
 -- contactpoint_authoriser    authorises legal disclosures; reads none of the child
 -- contactpoint_discloser     makes a disclosure: the authorised items, once
@@ -28,7 +30,8 @@ begin
         'contactpoint_projector', 'contactpoint_reader', 'contactpoint_audit_writer', 'contactpoint_sequencer',
         'contactpoint_auditor', 'contactpoint_exporter', 'contactpoint_operator', 'contactpoint_reviewer',
         'contactpoint_shielded_reviewer', 'contactpoint_directory', 'contactpoint_shield', 'contactpoint_authoriser',
-        'contactpoint_discloser', 'contactpoint_disclosure_reviewer', 'contactpoint_watch', 'contactpoint_watcher'
+        'contactpoint_discloser', 'contactpoint_disclosure_reviewer', 'contactpoint_watch', 'contactpoint_watcher',
+        'contactpoint_approvals'
     ] loop
         if not exists (select from pg_roles where rolname = wanted) then
             begin
@@ -40,6 +43,15 @@ begin
         -- Whoever runs this must be able to give objects to the role (a superuser always is).
         if not pg_has_role(current_user, wanted, 'member') then
             execute format('grant %I to current_user', wanted);
+        end if;
+    end loop;
+    foreach wanted in array array['contactpoint_authoriser', 'contactpoint_discloser', 'contactpoint_exporter'] loop
+        if not pg_has_role('contactpoint_approvals', wanted, 'member') then
+            begin
+                execute format('grant %I to contactpoint_approvals', wanted);
+            exception when unique_violation or internal_error then
+                null; -- another process was faster
+            end;
         end if;
     end loop;
 end

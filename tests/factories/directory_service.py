@@ -19,7 +19,7 @@ from connectors.postgres import connect
 from contactpoint.issuer import DpopClient, Issuer
 from projections import schema
 from projections.directory.projection import DirectoryProjection
-from projections.service.app import Application, ServiceSettings
+from projections.service.app import Application, Guarded, ServiceSettings
 from projections.service.install import api_settings, install
 from projections.service.jwks import PublishedKeys
 from projections.service.limits import Limits
@@ -204,7 +204,7 @@ class Desk:
 
     def __init__(self, postgres: PostgresSettings, limits: Limits = GENEROUS) -> None:
         self.postgres = postgres
-        install(postgres)
+        self._install()
         self.directory = Directory(postgres)
         self.clock = Clock()
         self.issuer = Issuer(ISSUER_URL, BASE_URL, self.clock)
@@ -219,7 +219,10 @@ class Desk:
         self.app = self._application(rules, keys)
         return self
 
-    def _application(self, rules: TokenRules, keys: Keys) -> Application:
+    def _install(self) -> None:
+        install(self.postgres)
+
+    def _application(self, rules: TokenRules, keys: Keys) -> Guarded:
         settings = ServiceSettings(api_settings(self.postgres), BASE_URL, rules, self.limits)
         return Application(settings, keys, self.clock)
 

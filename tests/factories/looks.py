@@ -43,7 +43,6 @@ def looks(line: Line, run: Run, model: Path) -> dict[str, list[str]]:
         "conflicts next": [],
         "conflicts show": [conflict],
         "decide shields": ["--with-right", "shielded"],
-        "disclose make": [_disclosure(line, number)],
         "explain": list(members[:2]),
         "field": [number, "names"],
         "find": ["--family", family, "--birth-date", born],
@@ -70,12 +69,6 @@ def _claimed(run: Run) -> str:
         each["conflict_id"] for each in run("conflicts", "list")["conflicts"] if "review" not in each
     ]
     return next(name for name in questions if isinstance(run("conflicts", "claim", name), dict))
-
-
-def _disclosure(line: Line, number: str) -> str:
-    ask = ("--gateway", "court_order", "--recipient", "court-7", "--item", "names", "--requested-by", "clerk-9")
-    told = line.run("disclose", "authorise", number, *ask, "--proportionality", "ordered_items")
-    return next(word for word in told.stdout.split() if word.startswith("D") and len(word) == 13)
 
 
 def _request(line: Line, run: Run, number: str) -> str:

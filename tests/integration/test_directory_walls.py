@@ -17,13 +17,12 @@ from connectors.vault import KeyVault
 from contactpoint.reviewing.walls import open_desks
 from projections import schema
 from projections.access.sql import QUERIES as TRAIL
+from projections.approvals.app import install as install_both
 from projections.directory.projection import DirectoryProjection
-from projections.disclosures import desk as disclosures
-from projections.exports import desk as exports
 from projections.privileges import flaws, matrix
 from projections.rebuild import beside
 from projections.service.app import Application, ServiceSettings
-from projections.service.install import api_settings, install
+from projections.service.install import api_settings
 from projections.service.tokens import TokenRules
 from schemas.errors import ConfigurationError
 from schemas.settings import PostgresSettings, VaultSettings
@@ -51,9 +50,7 @@ def api(desk: Desk) -> Iterator[psycopg.Connection]:
 def test_the_privilege_matrix_is_the_one_that_is_checked_in(postgres: PostgresSettings) -> None:
     """After a change of rights that is meant: put what this finds into the file, and have both reviewed."""
     KeyVault(VaultSettings(kek=SecretStr(KEK), dsn=postgres.dsn)).close()
-    install(postgres)
-    exports.prepare(postgres)
-    disclosures.prepare(postgres)
+    install_both(postgres)
     open_desks(postgres)
     with connect(postgres, autocommit=True) as connection:
         assert matrix(connection) == CHECKED_IN.read_text(encoding="utf-8").splitlines()

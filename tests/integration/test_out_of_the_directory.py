@@ -247,9 +247,10 @@ def test_one_child_is_disclosed_once_to_the_items_that_somebody_else_authorised(
         with pytest.raises(errors.InsufficientPrivilege):
             database.execute(statement.encode())
     act_as(database, DISCLOSER)
+    assert refused(lambda: desk.disclose(reference, BEN, NOW + timedelta(hours=1))) == "own_authorisation"
     told = desk.disclose(reference, ANA, NOW + timedelta(hours=1))
     assert told["names"][0]["value"]["family"] == "Famly1"
-    assert set(told) <= {"reference", "child_number", "names", "whereabouts"}
+    assert set(told) <= {"disclosure", "child_number", "names", "whereabouts"}
     assert refused(lambda: desk.disclose(reference, ANA, NOW + timedelta(hours=1))) == "disclosed_before"
     for statement in ("select * from directory.entry", "insert into disclosure.authorisation (id) values ('x')"):
         with pytest.raises(errors.InsufficientPrivilege):
@@ -263,6 +264,7 @@ def test_one_child_is_disclosed_once_to_the_items_that_somebody_else_authorised(
     assert desk.notices()[0][4] == "cleo"
     assert entries(database) == [
         ("authorised_disclosure", "permitted", "ben"),
+        ("disclosed", "own_authorisation", "ben"),
         ("disclosed", "permitted", "ana"),
         ("disclosed", "disclosed_before", "ana"),
         ("reviewed_disclosure", "permitted", "cleo"),

@@ -29,8 +29,8 @@ _WHO = "person is None or Right.OVERRIDE_SHIELD not in person.rig..."
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
         "",
-        'POLICY_VERSION = "2026-11-27"',
-        "'2026-11-27'  =>  '2026-11-27_'",
+        'POLICY_VERSION = "2026-11-28"',
+        "'2026-11-28'  =>  '2026-11-28_'",
     ): "a label for the audit trail, which decides nothing",
     ("now: int", "purpose: str | None = None", "None  =>  ''"): _NO_CODE,
     ("mediator: Participant | None = None", "ground: str | None = None", "None  =>  ''"): _NO_CODE,

@@ -2,7 +2,9 @@
 
 revoke all on all functions in schema service, directory_api from public;
 grant usage on schema service, directory, projection, audit to contactpoint_directory;
-grant usage on schema directory_api to contactpoint_reader;
+grant usage on schema directory_api to contactpoint_reader, contactpoint_approvals;
+grant execute on function directory_api.admit(jsonb), directory_api.refuse(text, text, jsonb, text, jsonb),
+    directory_api.block(text, text, text, text) to contactpoint_approvals;
 grant usage on schema service to contactpoint_operator;
 
 grant select on service.organisation, service.person, service.server_key to contactpoint_directory;

@@ -1,7 +1,10 @@
 -- What the API asks of the database: functions only.
 
+-- name: begin
+begin;
+
 -- name: admit
-begin; select directory_api.admit(%s);
+select directory_api.admit(%s);
 
 -- name: commit
 commit;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,8 @@ from typer.testing import CliRunner
 
 from connectors.toml_file import read_toml
 from contactpoint.cli.app import app
-from contactpoint.cli.outgoing import request
 from projections.exports.manifest import csv_bytes, signed_manifest
-from projections.exports.specification import ReleaseSpec, purpose_of
+from projections.exports.specification import ReleaseSpec
 from schemas.errors import ConfigurationError
 
 RUN = CliRunner()
@@ -61,13 +59,3 @@ def test_a_mistake_in_a_request_names_the_file_and_the_key(text: str, says: str,
     with pytest.raises(ConfigurationError, match=says) as refused:
         read_toml(spec, ReleaseSpec)
     assert str(spec) in str(refused.value)
-
-
-def test_a_purpose_that_is_not_listed_is_answered_with_those_that_are() -> None:
-    with pytest.raises(ConfigurationError, match="statistics, research"):
-        purpose_of("marketing")
-
-
-def test_the_help_of_a_release_shows_a_specification_that_is_accepted() -> None:
-    lines = [line.strip() for line in (request.__doc__ or "").splitlines() if " = " in line]
-    assert ReleaseSpec.model_validate(tomllib.loads("\n".join(lines))).kind == "counts"

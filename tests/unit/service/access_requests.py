@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from projections.service.decision import Action, Pace, Participant, Person, Request, Session, Stated
+from projections.service.decision import DEEDS, Action, Pace, Participant, Person, Request, Session, Stated
 from projections.service.purposes import Category, Ground, Purpose, Right
 
 NOW = 1_790_000_000
@@ -36,6 +36,13 @@ GOOD = Request(
     reason=Stated.GIVEN,
     ground="immediate_risk",
 )
+
+
+def good_for(action: str) -> Request:
+    """Return the good request for this action: deeds are those of a management team, with every right."""
+    if action not in DEEDS:
+        return replace(GOOD, action=action)
+    return person_with(category="management_team", rights=frozenset(Right))(replace(GOOD, action=action))
 
 
 def person_with(**changed: Any) -> Change:
@@ -102,7 +109,7 @@ WRONG_PERSON = (
 
 def draw_nearly_good(rng: random.Random) -> Request:
     """Return the good request with at most three attributes changed, for any action and now and then mediated."""
-    request = replace(GOOD, action=rng.choice([*Action, "delete"]))
+    request = good_for(rng.choice([*Action, "delete"]))
     for name in rng.sample(list(CHOICES), rng.choice((0, 0, 0, 1, 1, 2, 3))):
         good, bad = CHOICES[name]
         request = rng.choice(good + bad)(request)

@@ -21,13 +21,17 @@ _ELIGIBLE = """
   && {who}.accredited > context.now && {who}.confirmed && {who}.trained > context.now
   && {who}.vetted > context.now && {who}.agreed > context.now
 """
+_NO_DEED = """
+  !["authorise_disclosure", "disclose", "open_project", "end_project", "request_release", "approve_release",
+    "make_release"].contains(context.action)
+"""
 POLICY = """
 permit (principal, action, resource)
 when {{ {user} }}
 when {{ context.mediated == false || ({mediator} && context.mediator.rights.contains("mediate")
-       && context.action != "override") }}
+       && context.action != "override" && {no_deed}) }}
 when {{
-  ["sources", "capabilities"].contains(context.action)
+  ["sources", "capabilities"].contains(context.action) || !({no_deed})
   || (["search", "open", "who_else", "changes", "lineage", "override"].contains(context.action)
       && context.reason == "given"
       && (["safeguarding", "welfare"].contains(context.purpose)
@@ -47,8 +51,18 @@ when {{
       && ["social_care", "police", "management_team"].contains(context.user.category)
       && ["immediate_risk", "child_protection_inquiry", "court_order"].contains(context.ground)
       && context.user.authenticated + 300 >= context.now)
+}}
+when {{
+  {no_deed}
+  || (context.user.category == "management_team" && context.user.authenticated + 300 >= context.now
+      && (if context.action == "authorise_disclosure" then context.user.rights.contains("authorise_disclosure")
+          else if context.action == "disclose" then context.user.rights.contains("disclose")
+          else if context.action == "approve_release" then context.user.rights.contains("approve_release")
+          else context.user.rights.contains("manage_releases")))
 }};
-""".format(user=_ELIGIBLE.format(who="context.user"), mediator=_ELIGIBLE.format(who="context.mediator"))
+""".format(
+    no_deed=_NO_DEED, user=_ELIGIBLE.format(who="context.user"), mediator=_ELIGIBLE.format(who="context.mediator")
+)
 
 
 def cedar_permits(requests: Sequence[Request]) -> list[bool]:

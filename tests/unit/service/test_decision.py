@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from projections.service.decision import (
     ABOUT_NO_CHILD,
+    DEEDS,
     Action,
     Decision,
     Outcome,
@@ -32,6 +33,7 @@ from tests.unit.service.access_requests import (
     WRONG_PERSON,
     draw,
     draw_nearly_good,
+    good_for,
     person_with,
     session_with,
 )
@@ -56,15 +58,16 @@ CODES = {
     Purpose: "safeguarding welfare access_to_services record_accuracy",
     Category: "social_care education_welfare school further_education early_years health police youth_offending "
     "probation secure_estate careers fire voluntary management_team",
-    Right: "mediate override_shield",
+    Right: "mediate override_shield authorise_disclosure disclose manage_releases approve_release",
     Ground: "immediate_risk child_protection_inquiry court_order",
-    Action: "search open who_else changes lineage override sources capabilities",
+    Action: "search open who_else changes lineage override sources capabilities authorise_disclosure disclose "
+    "open_project end_project request_release approve_release make_release",
     Stated: "missing too_short repeated given",
     Pace: "within step_up blocked",
     Outcome: "permitted token_not_bound acr_too_low authentication_too_old step_up_required user_unknown user_inactive "
     "user_blocked category_not_listed employer_not_accredited employer_not_confirmed training_lapsed vetting_lapsed "
     "agreement_lapsed mediation_not_permitted action_unknown purpose_not_permitted reason_not_given limit_exceeded "
-    "override_not_permitted ground_not_given",
+    "override_not_permitted ground_not_given deed_not_permitted",
 }
 
 
@@ -74,7 +77,7 @@ def test_the_closed_lists_hold_these_codes_and_no_others(codes: type[StrEnum]) -
 
 
 def test_the_good_request_is_permitted_for_every_action() -> None:
-    assert {decide(replace(GOOD, action=action)).outcome for action in Action} == {Outcome.PERMITTED}
+    assert {decide(good_for(action)).outcome for action in Action} == {Outcome.PERMITTED}
 
 
 def test_any_one_rule_that_does_not_hold_refuses() -> None:
@@ -186,6 +189,20 @@ def test_a_session_lasts_twelve_hours_and_an_override_asks_for_five_minutes() ->
     assert at(301, Action.OVERRIDE) is Outcome.STEP_UP_REQUIRED
 
 
+@pytest.mark.parametrize("deed", DEEDS)
+def test_what_lets_something_leave_needs_its_own_right_in_person_and_a_login_of_five_minutes(deed: str) -> None:
+    good = good_for(deed)
+    assert decide(session_with(authenticated_at=NOW - 300)(good)).permitted
+    assert decide(session_with(authenticated_at=NOW - 301)(good)).outcome is Outcome.STEP_UP_REQUIRED
+    assert decide(session_with(acr="AAL2")(good)).outcome is Outcome.ACR_TOO_LOW
+    others = frozenset({*Right} - {DEEDS[deed]})
+    assert decide(person_with(rights=others)(good)).outcome is Outcome.DEED_NOT_PERMITTED
+    for category in {*Category} - {Category.MANAGEMENT_TEAM}:
+        assert decide(person_with(category=category)(good)).outcome is Outcome.DEED_NOT_PERMITTED
+    assert decide(replace(good, mediator=good.user)).outcome is Outcome.MEDIATION_NOT_PERMITTED
+    assert decide(replace(good, user=replace(good.user, person=None))).outcome is Outcome.USER_UNKNOWN
+
+
 def test_unusual_use_asks_for_a_new_authentication_and_then_for_none() -> None:
     stale = replace(GOOD.user, session=Session("AAL3", NOW - 301, bound=True))
     assert decide(replace(GOOD, pace=Pace.STEP_UP)).permitted
@@ -236,9 +253,9 @@ def test_an_action_that_nobody_listed_is_refused_whatever_is_said() -> None:
         assert decide(replace(GOOD, action=action)).outcome is Outcome.ACTION_UNKNOWN
 
 
-def test_actions_about_no_child_need_no_purpose() -> None:
-    bare = replace(GOOD, purpose=None, reason=Stated.MISSING)
-    assert {action for action in Action if decide(replace(bare, action=action)).permitted} == ABOUT_NO_CHILD
+def test_actions_about_no_child_and_deeds_need_no_purpose() -> None:
+    bare = {action: replace(good_for(action), purpose=None, reason=Stated.MISSING) for action in Action}
+    assert {action for action in Action if decide(bare[action]).permitted} == ABOUT_NO_CHILD | DEEDS.keys()
 
 
 def test_bodies_that_enforce_the_law_may_look_for_safety_and_welfare_only() -> None:
@@ -279,7 +296,7 @@ def test_a_hundred_thousand_requests_by_wrong_people_are_all_refused() -> None:
     rng = random.Random(11)
     permitted = 0
     for _ in range(100_000):
-        request = draw_nearly_good(rng) if rng.random() < 0.5 else replace(GOOD, action=rng.choice([*Action]))
+        request = draw_nearly_good(rng) if rng.random() < 0.5 else good_for(rng.choice([*Action]))
         wrong = rng.choice(CHOICES[rng.choice(WRONG_PERSON)][1])
         permitted += decide(wrong(request)).permitted
     assert permitted == 0
