@@ -94,6 +94,8 @@ def wrap_errors() -> Iterator[None]:
 
 def translate(error: psycopg.Error | PoolTimeout) -> ContactPointError:
     """Return our error for a driver's error, as `wrap_errors` says."""
+    if isinstance(error, errors.UndefinedTable):
+        return ConfigurationError("the tables are not there: start the stages that make them (`contactpoint run`)")
     what = f"{type(error).__name__}{f', SQLSTATE {error.sqlstate}' if error.sqlstate else ''}"
     if isinstance(error, _CONFIGURATION):
         return ConfigurationError(

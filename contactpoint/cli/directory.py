@@ -24,7 +24,12 @@ from projections.service.users import Eligibility, Users
 app = typer.Typer(no_args_is_help=True)
 users = typer.Typer(no_args_is_help=True)
 
-By = Annotated[str, typer.Option("--by", help="Your own account: the audit trail names it.", show_default=False)]
+By = Annotated[
+    str,
+    typer.Option(
+        "--by", envvar="CONTACTPOINT_BY", help="Your own account: the audit trail names it.", show_default=False
+    ),
+]
 Account = Annotated[str, typer.Argument(help="The account: the `sub` of the person's tokens.", show_default=False)]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], show_default=False)]
 

@@ -7,7 +7,7 @@ import os
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,8 +34,9 @@ from projections.directory.entry import Authority
 from projections.directory.explanation import Statement
 from projections.directory.reader import DirectoryReader
 from projections.directory.retention import PERIODS
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, RejectedError
 from schemas.sealing import KEY_BYTES
+from schemas.two_people import same_person
 
 app = typer.Typer(no_args_is_help=True)
 OURS = "contactpoint"
@@ -65,10 +66,18 @@ def rules_command(output: OutputOption = Output.TABLE) -> None:
 def advance_command(
     today: Annotated[datetime, typer.Argument(help="The day that has begun.", formats=["%Y-%m-%d"])],
     by: Annotated[str, typer.Option(help="Your account, or the scheduler's.")] = "scheduler",
+    approved_by: Annotated[str | None, typer.Option(help="The second person's account, for a day to come.")] = None,
 ) -> None:
-    """Publish that a day has begun: what depends on dates follows the newest such event, never a machine's clock."""
-    publish_decision(addresses().kafka_settings(), day_begun(today.date(), by))
-    console.print(f"{today.date()} has begun")
+    """Publish that a day has begun: what depends on dates follows the newest such event, never a machine's clock.
+
+    No day can be taken back, and what is due by then is erased: a day to come needs a second person.
+    """
+    day = today.date()
+    if day > datetime.now(UTC).date() and (approved_by is None or same_person(by, approved_by)):
+        message = f"{day} is still to come, and all that is due by then would be erased: --approved-by another person"
+        raise RejectedError("second_person_needed", message)
+    publish_decision(addresses().kafka_settings(), day_begun(day, by, approved_by))
+    console.print(f"{day} has begun")
 
 
 @app.command("due")

@@ -126,13 +126,14 @@ class Keeper:
             log.info("keys_destroyed", count=letters + months)
 
 
-def day_begun(today: date, by: str) -> ClockAdvanced:
+def day_begun(today: date, by: str, approved_by: str | None = None) -> ClockAdvanced:
     """Return the event that this day has begun; published twice it is the same."""
     return ClockAdvanced(
         event_id=event_id("clock.advanced", today.isoformat()),
         subject="clock",
         decided_at=datetime(today.year, today.month, today.day, tzinfo=UTC),
         by=by,
+        approved_by=approved_by,
         reason="day_begun",
         data=Clock(today=today),
     )

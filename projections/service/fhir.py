@@ -6,8 +6,9 @@ that says nothing and ends after a quarter of an hour; the child number is an id
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from projections.service.terms import Terms, TermsError, whole_day
 
@@ -81,6 +82,25 @@ def match_terms(parameters: Mapping[str, Any]) -> Terms:
         postcode=_text(_first(addresses).get("postalCode")),
         child_number=_text(number.get("value")),
     )
+
+
+class Wish(NamedTuple):
+    """How a `$match` is to be answered: only what fits exactly, and at most so many."""
+
+    certain: bool = False
+    most: int = sys.maxsize
+
+
+def match_wish(parameters: Mapping[str, Any]) -> Wish:
+    """Return what the parameters beside the Patient say; raise TermsError for one that is not understood."""
+    given = {str(each.get("name")): each for each in parameters.get("parameter", []) if isinstance(each, dict)}
+    certain = given.get("onlyCertainMatches", {}).get("valueBoolean", False)
+    count = given.get("count", {}).get("valueInteger", sys.maxsize)
+    if not {*given} <= {"resource", "onlyCertainMatches", "count"} or type(certain) is not bool:
+        raise TermsError("a $match takes `resource`, `onlyCertainMatches` and `count`, and nothing else")
+    if type(count) is not int or count < 1:
+        raise TermsError("`count` is a whole number from 1")
+    return Wish(certain, count)
 
 
 def capabilities(base_url: str, when: str) -> dict[str, Any]:

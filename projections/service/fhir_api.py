@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from fastapi import FastAPI, Header, Path, Request
+from pydantic import AfterValidator
 from starlette.responses import JSONResponse, Response
 
 from projections.service import fhir, reads
@@ -17,7 +20,22 @@ from projections.service.http import CALLER
 from projections.service.routes import ERRORS, policy
 
 Purpose = Annotated[str, Header(alias="x-purpose-of-use", pattern=r"^[a-z_]{1,40}$")]
-Reason = Annotated[str, Header(alias="x-reason", max_length=500, pattern=r"^[^\x00-\x1f]*$")]
+_EXTENDED = re.compile(r"utf-8'[a-z0-9-]*'(.*)", re.IGNORECASE)
+
+
+def words_of(header: str) -> str:
+    """Return the reason that a header says: in UTF-8, plain or as RFC 8187 writes it, or else in Latin-1."""
+    encoded = _EXTENDED.fullmatch(header)
+    try:
+        words = unquote(encoded[1], errors="strict") if encoded else header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        words = "" if encoded else header
+    if not words.isprintable() or len(words) > 500 or (encoded and not words):
+        raise ValueError("a reason is at most 500 characters of UTF-8")
+    return words
+
+
+Reason = Annotated[str, Header(alias="x-reason", max_length=2000), AfterValidator(words_of)]
 PatientName = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -68,9 +86,13 @@ def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
     @api.post("/fhir/R4/Patient/$match", **_described(FHIR_ERRORS))
     @policy(Action.SEARCH)
     async def match(request: Request, body: dict[str, Any], purpose: Purpose, reason: Reason) -> Response:
-        """Search with a Patient as the example: family name, and given name, birth date or postcode."""
-        terms = fhir.match_terms(body)
-        compared = terms.compared()
+        """Search with a Patient as the example: family name, and given name, birth date or postcode.
+
+        With `onlyCertainMatches` names that sound alike are not looked for; when more than `count` fit, none is listed.
+        """
+        terms, wish = fhir.match_terms(body), fhir.match_wish(body)
+        compared = terms.compared() | ({"certain": "yes"} if wish.certain else {})
         asked = Asked(Action.SEARCH, purpose, reason, query=terms.audited())
-        found = await service.desk.answer(request.scope[CALLER], asked, reads.Match(compared))
+        read = reads.Match(compared, min(wish.most, reads.CEILING))
+        found = await service.desk.answer(request.scope[CALLER], asked, read)
         return refused(request, found) if isinstance(found, Refusal) else FhirResponse(found)

@@ -29,9 +29,10 @@ class AsFound:
 
 @dataclass(frozen=True)
 class Search(AsFound):
-    """Searches by terms that suffice; the answer is JSON."""
+    """Searches by terms that suffice, for at most so many children; the answer is JSON."""
 
     terms: Mapping[str, str]
+    most: int = CEILING
 
     def statement(self, case: Case, context: Jsonb) -> Statement:
         """Return the search."""
@@ -39,7 +40,7 @@ class Search(AsFound):
 
     def values(self, case: Case, context: Jsonb) -> tuple[Any, ...]:
         """Return what a search is given."""
-        return context, case.caller.client, Jsonb(self.terms), Jsonb(case.asked.query), CEILING
+        return context, case.caller.client, Jsonb(self.terms), Jsonb(case.asked.query), self.most
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -61,6 +61,10 @@ class Users:
         values = (held.trained_until, held.vetted_at, held.vetted_at, held.vetted_at, held.agreed_until, subject)
         with self._changing("changed_rights", {"account": subject, "recorded": " ".join(names)}):
             self._demand_another(subject)
+            if held.vetted_at is not None and held.vetted_at > datetime.now(UTC):
+                raise RejectedError(
+                    "vetting_to_come", "a check that is still to come lets nobody in: give its day once it is made"
+                )
             self._run_of(subject, "record", *values)
 
     def describe(self, subject: str, given: str, surname: str, home: str | None) -> None:

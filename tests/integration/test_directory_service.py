@@ -323,6 +323,7 @@ def test_every_change_of_an_account_is_entered_with_who_changed_what(desk: Desk)
 
 def test_a_change_of_an_account_that_is_refused_is_entered_too(desk: Desk) -> None:
     desk.employ("nurse-9", organisation="t-1")
+    to_come = Eligibility(vetted_at=datetime.now(UTC) + timedelta(days=1))
     with connect(desk.postgres, autocommit=True) as connection:
         users = Users(connection, "lea")
         wrong: list[tuple[Callable[[], None], str, str]] = [
@@ -330,6 +331,7 @@ def test_a_change_of_an_account_that_is_refused_is_entered_too(desk: Desk) -> No
             (lambda: users.add("nurse-9", "health", "t-2"), "changed_rights", "organisation_unknown"),
             (lambda: users.grant("nurse-9", ["override_shield"]), "changed_rights", "right_not_for_category"),
             (lambda: users.record("Lea", Eligibility()), "changed_rights", "own_account"),
+            (lambda: users.record("nurse-9", to_come), "changed_rights", "vetting_to_come"),
             (lambda: users.activate("nobody"), "restored_account", "user_unknown"),
             (lambda: users.close("I1", "justified"), "viewed_audit", "no_open_investigation"),
         ]
@@ -374,8 +376,8 @@ def test_sources_tell_how_fresh_they_are(desk: Desk) -> None:
 def test_fhir_reads_and_matches_patients_that_another_library_accepts(desk: Desk) -> None:
     (number,) = desk.directory.add(teenager())
     token = desk.token(desk.employ("nurse"))
-    patient = {"resourceType": "Patient", "name": [{"family": "Hargreaves"}], "birthDate": "2011-03-09"}
-    body = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": patient}]}
+    patient: dict[str, Any] = {"resourceType": "Patient", "name": [{"family": "Hargreaves"}], "birthDate": "2011-03-09"}
+    body: dict[str, Any] = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": patient}]}
     matched = desk.request("POST", "/fhir/R4/Patient/$match", token, body, WHY)
     assert matched.headers["content-type"].startswith("application/fhir+json")
     bundle: Any = Bundle.model_validate(matched.json())
@@ -385,6 +387,11 @@ def test_fhir_reads_and_matches_patients_that_another_library_accepts(desk: Desk
     opened: Any = Patient.model_validate(read.json())
     assert opened.address[0].postalCode == "BL1 4QR"
     assert opened.contact[0].telecom[0].value == "01204 555 0134"
+    patient["name"] = [{"family": "Hargreeves"}]
+    for wish, total in (("count", 1), ("onlyCertainMatches", 0)):
+        body["parameter"][1:] = [{"name": wish, "valueInteger": 5} if total else {"name": wish, "valueBoolean": True}]
+        near = desk.request("POST", "/fhir/R4/Patient/$match", token, body, WHY)
+        assert near.json()["total"] == total
     asked = desk.request("POST", "/fhir/R4/Patient/$match", token, body)
     assert "header.x-purpose-of-use: missing" in asked.json()["issue"][0]["details"]["text"]
     other = desk.token(desk.employ("other"))

@@ -47,7 +47,8 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
         line.drain()
         assert line.run("child", gone, "--archived").returncode == 65, "the archive is for whoever has the right"
         assert line.ask("child", gone, "--archived", "--with-right", "shielded")["cause"] == "withdrawn"
-        line.run("retention", "advance", FAR)
+        assert line.run("retention", "advance", FAR).returncode == 65, "a day to come would erase a nation"
+        assert line.run("retention", "advance", FAR, "--by", "a", "--approved-by", "b").returncode == 0
         for steps in (1, 8, 15):
             wait_for_steps(line, steps)
             kill(keeper)

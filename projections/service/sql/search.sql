@@ -131,7 +131,7 @@ begin
     perform service.read_for(context);
     hits := array(select service.exact(terms, ceiling + 1));
     if cardinality(hits) = 0 and (terms ? 'postcode' or terms ? 'birth_date')
-       and not (terms ? 'surname_begins' or terms ? 'forename_begins') then
+       and not (terms ? 'certain' or terms ? 'surname_begins' or terms ? 'forename_begins') then
         hits := array(select service.near(terms, ceiling + 1));
         matched := 'near';
     end if;

@@ -31,6 +31,7 @@ from schemas.settings import PostgresSettings
 )
 def test_an_error_is_sorted_by_what_the_caller_does_next(error: psycopg.Error, kind: type[ContactPointError]) -> None:
     assert type(translate(error)) is kind
+    assert ("contactpoint run" in str(translate(error))) == isinstance(error, errors.UndefinedTable)
 
 
 def test_the_text_of_postgres_which_can_quote_a_row_is_not_passed_on() -> None:

@@ -44,6 +44,16 @@ def test_an_id_that_is_to_be_pasted_is_never_folded(capsys: pytest.CaptureFixtur
     assert all(row["id"] in told for row in rows)
 
 
+def test_a_day_to_come_erases_what_is_due_by_then_and_needs_two_people() -> None:
+    ahead = ["retention", "advance", "2926-11-28", "--by", "Ann"]  # for 2026
+    for more in ([], ["--approved-by", "ann "]):
+        refused = CliRunner().invoke(app, [*ahead, *more], env=NOWHERE)
+        assert isinstance(refused.exception, RejectedError)
+        assert refused.exception.code == "second_person_needed"
+    agreed = CliRunner().invoke(app, [*ahead, "--approved-by", "Bea"], env=NOWHERE)
+    assert isinstance(agreed.exception, ConfigurationError), "it goes on, and there is no stack here"
+
+
 @pytest.mark.parametrize("group", ["", *GROUPS])
 def test_help_describes_every_command(group: str) -> None:
     done = CliRunner().invoke(app, [group, "--help"] if group else ["--help"])

@@ -17,6 +17,7 @@ from projections.directory.entry import Entry
 from projections.service import fhir
 from projections.service.cursor import PARTS, CursorError, changed_since, cursor_of
 from projections.service.decision import Pace, Stated
+from projections.service.fhir_api import words_of
 from projections.service.http import HEADERS, SecureHeaders
 from projections.service.limits import Limits, Use, compare, judge_reason
 from projections.service.reads import INVOLVED
@@ -137,6 +138,34 @@ def test_whatever_a_match_is_given_it_has_terms_or_a_clear_error(resource: Any) 
     parameters = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": resource}]}
     found, problem = attempt(lambda: fhir.match_terms(parameters))
     assert isinstance(found, Terms) or problem
+    assert attempt(lambda: fhir.match_wish({"parameter": [{"name": "count", "valueInteger": resource}]}))
+
+
+def test_a_match_is_answered_as_it_wishes_or_refused() -> None:
+    certain, most = {"name": "onlyCertainMatches", "valueBoolean": True}, {"name": "count", "valueInteger": 1}
+    assert fhir.match_wish({"parameter": [{"name": "resource"}, certain, most]}) == (True, 1)
+    assert fhir.match_wish({}) == fhir.Wish()
+    for wrong in ({"name": "onlyLocals"}, {**certain, "valueBoolean": "no"}, {**most, "valueInteger": 0}, {}):
+        with pytest.raises(TermsError):
+            fhir.match_wish({"parameter": [wrong]})
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("Seen on the ward", "Seen on the ward"),
+        ("Besuch wegen Prüfung".encode().decode("latin-1"), "Besuch wegen Prüfung"),
+        ("Besuch wegen Prüfung", "Besuch wegen Prüfung"),
+        ("UTF-8'de'Besuch%20wegen%20Pr%C3%BCfung", "Besuch wegen Prüfung"),
+        *((wrong, None) for wrong in ("utf-8''%FF", "utf-8''", "utf-8''a%00b", "a\x01b", "x" * 501)),
+    ],
+)
+def test_a_reason_in_a_header_is_read_as_it_was_written_or_refused(header: str, words: str | None) -> None:
+    if words is not None:
+        assert words_of(header) == words
+        return
+    with pytest.raises(ValueError, match="UTF-8"):
+        words_of(header)
 
 
 def test_a_shielded_record_as_a_patient_holds_its_fields_and_is_marked() -> None:
