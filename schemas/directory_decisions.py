@@ -94,7 +94,10 @@ class AuthorityAssumed(DecisionEvent):
 
 
 class CorrectedItems(Contract):
-    """The items of a child that were wrong, as they are right; an item that is not named stays with its sources."""
+    """The items of a child that were wrong, as they are right; an item that is not named stays with its sources.
+
+    `alive`: the child has not died, whatever date of death a source states.
+    """
 
     names: Annotated[tuple[NameClaim, ...], Field(min_length=1, max_length=20)] | None = None
     birth_date: date | None = None
@@ -103,11 +106,16 @@ class CorrectedItems(Contract):
     carers: Annotated[tuple[Carer, ...], Field(min_length=1, max_length=12)] | None = None
     education: Annotated[tuple[Education, ...], Field(min_length=1, max_length=20)] | None = None
     primary_care: PrimaryCare | None = None
+    death_date: date | None = None
+    alive: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _something_is_corrected(self) -> Self:
         if not self.model_fields_set:
             message = "name at least one item"
+            raise ValueError(message)
+        if self.alive and self.death_date:
+            message = "say a date of death or that the child is alive"
             raise ValueError(message)
         return self
 
@@ -123,7 +131,7 @@ class CorrectionMade(DecisionEvent):
     """These items are shown instead of what any source says, now and after every later delivery, until retracted."""
 
     event_type: Literal["correction.made"] = "correction.made"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     data: Correction
 
 

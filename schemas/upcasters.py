@@ -31,11 +31,17 @@ def record_observed_v1_v2(document: Document) -> Document:
     return document
 
 
+def correction_v1_v2(document: Document) -> Document:
+    """Version 1 had no place for deaths: it corrected none."""
+    return document
+
+
 # (event type, version it lifts from) -> step.
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
     **{(f"identity.{kind}", 1): identity_v1_v2 for kind in ("created", "changed", "merged", "split", "retired")},
     ("erasure.ordered", 1): erasure_v1_v2,
     ("record.observed", 1): record_observed_v1_v2,
+    ("correction.made", 1): correction_v1_v2,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -92,13 +93,16 @@ def end_offsets(settings: KafkaSettings, topics: Iterable[str]) -> dict[Partitio
     return _offsets(admin, settings, _partitions(admin, settings, topics), OffsetSpec.latest())
 
 
-def watermarks(settings: KafkaSettings, topics: Iterable[str]) -> dict[Partition, Watermarks]:
-    """Return where every partition of these topics begins and ends."""
+def watermarks(
+    settings: KafkaSettings, topics: Iterable[str], since: datetime | None = None
+) -> dict[Partition, Watermarks]:
+    """Return where every partition of these topics begins (or has its first message from `since` on) and ends."""
     admin = _admin(settings)
     partitions = _partitions(admin, settings, topics)
-    low = _offsets(admin, settings, partitions, OffsetSpec.earliest())
+    begin = OffsetSpec.for_timestamp(int(since.timestamp() * 1000)) if since else OffsetSpec.earliest()
+    low = _offsets(admin, settings, partitions, begin)
     high = _offsets(admin, settings, partitions, OffsetSpec.latest())
-    return {each: Watermarks(low[each], high[each]) for each in partitions}
+    return {each: Watermarks(low[each] if low[each] >= 0 else high[each], high[each]) for each in partitions}
 
 
 def ensure_held(settings: KafkaSettings, positions: Positions) -> None:

@@ -62,7 +62,8 @@ def correct_command(
     """Correct items of a child's entry: no later delivery of any source undoes it.
 
     The file says the items as they are right, such as `birth_date = 2012-02-29` or
-    `names = [{given = "Ada", family = "Moss"}]`; an item that it names replaces what every source says of it.
+    `names = [{given = "Ada", family = "Moss"}]`; an item that it names replaces what every source says of it. Of a
+    death that a source states wrongly it says `death_date = 2026-02-03` or `alive = true`.
     """
     says = read_toml(file, CorrectedItems)
     _about(child, said, (CorrectionMade, Correction), {"says": says}, {"items": sorted(says.model_fields_set)})
@@ -159,12 +160,12 @@ def shields_command(
         reader = DirectoryReader(question.connection)
         held = [each for each in in_force(read_decisions(question.kafka)).values() if isinstance(each, ShieldSet)]
         due = [(each.data.review_on or (each.decided_at + _LOOK_AGAIN).date(), each) for each in held]
-        rows = []
+        rows: list[dict[str, Any]] = []
         for day, shield in sorted(due, key=lambda each: (each[0], each[1].event_id)):
             if day > today:
                 break
             children = sorted({number for key in shield.data.records for number in reader.child_of(key)})
-            question.showing(children, len(due))
+            question.showing(children, len(rows) + 1)
             said = {"set on": shield.decided_at.date(), "authority": shield.authority, "reason": shield.reason}
             rows.append({"look again": day} | said | {"children": children})
     show(output, rows, "shields to be looked at again")

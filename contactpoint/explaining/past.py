@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from connectors.kafka import read_places, read_to_end
+from connectors.kafka import read_places, read_spans, read_to_end, watermarks
 from contactpoint.explaining.records import membership_at, newest_at
 from contactpoint.explaining.sight import Sight
-from projections.audit_trail.reader import AuditReader, RecordStep
+from projections.audit_trail.reader import AuditReader, IdentityStep, RecordStep
 from projections.directory.fold import add_decision, add_identity, add_record, fold_into
 from projections.directory.memory import InMemoryDirectory
 from projections.directory.rulings import view_of
@@ -23,6 +24,8 @@ from schemas.codec import decode_as
 from schemas.errors import RejectedError
 from schemas.settings import KafkaSettings
 from schemas.topics import DECISIONS, IDENTITIES
+
+_CLOCKS_APART = timedelta(hours=1)  # by so much at most a broker's clock may be behind
 
 
 def entry_at(
@@ -35,12 +38,13 @@ def entry_at(
     """
     history = AuditReader(connection).history(child)
     sight.demand_right_to(child, history.identity)
-    members = membership_at(history, child, at).members
+    step = membership_at(history, child, at)
+    members = step.members
     sight.demand_right(members)
     newest = newest_at(history.records, at)
     batch = Batch()
     _add_records(batch, kafka, [newest[key] for key in members if key in newest])
-    _add_identity(batch, kafka, child, at)
+    _add_identity(batch, kafka, step)
     _add_decisions(batch, kafka, at)
     state = InMemoryDirectory()
     fold_into(state, batch)
@@ -56,12 +60,16 @@ def _add_records(batch: Batch, kafka: KafkaSettings, steps: list[RecordStep]) ->
             add_record(batch, decode_as(message.value, RecordView), message.topic.partition(".")[2])
 
 
-def _add_identity(batch: Batch, kafka: KafkaSettings, child: str, at: datetime) -> None:
-    for message in read_to_end(kafka, [IDENTITIES]):  # the trail knows the members, but not whether a child was held
-        if message.key == child.encode():
+def _add_identity(batch: Batch, kafka: KafkaSettings, step: IdentityStep) -> None:
+    """Find the event of this step, published soon after it was decided; the trail does not know who is held."""
+    since = watermarks(kafka, [IDENTITIES], step.decided_at - _CLOCKS_APART)
+    lately = chain.from_iterable(read_spans(kafka, since))
+    for message in chain(lately, read_to_end(kafka, [IDENTITIES])):
+        if message.key == step.child_number.encode():
             view = decode_as(message.value, IdentityView)
-            if view.decided_at <= at:
+            if view.event_id == step.event_id:
                 add_identity(batch, view)
+                return
 
 
 def _add_decisions(batch: Batch, kafka: KafkaSettings, at: datetime) -> None:

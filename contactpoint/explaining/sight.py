@@ -32,7 +32,7 @@ from schemas.settings import KafkaSettings
 from schemas.visibility import VISIBLE_UNDER_SHIELD
 
 WITHHELD = "withheld: shielded"
-_RIGHT_NEEDED = "the child is shielded: this answer needs the right to see it whole"
+_RIGHT_NEEDED = "this answer needs the right to see children whole: --with-right shielded"
 
 
 @dataclass(frozen=True, slots=True)

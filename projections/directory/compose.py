@@ -72,6 +72,8 @@ def corrections(standings: Sequence[Standing]) -> dict[str, list[Claim]]:
         if each.ruling.kind == CORRECTION and each.holds and each.ruling.says is not None:
             said = statements([_as_record(each.ruling, each.ruling.says)])
             found.update({field: claims for field, claims in said.items() if claims})
+            if each.ruling.says.alive:
+                found["death_date"] = []
     return found
 
 

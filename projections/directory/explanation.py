@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from projections.directory.authority import responsibility
 from projections.directory.claims import SAME, Claim, ordered, statements
-from projections.directory.compose import has_left, is_permitted
+from projections.directory.compose import corrections, has_left, is_permitted
 from projections.directory.entry import Authority
 from projections.directory.rulings import SEVERED, Standing
 from projections.directory.state import RecordVersion
@@ -49,7 +49,8 @@ def explain_field(
     rule = RULES.get(field)
     if rule is None:
         raise RejectedError("field_unknown", f"no such field; known: {', '.join(RULES)}")
-    claims = ordered(field, statements(live)[field])
+    corrected = corrections(standings).get(field)
+    claims = [*(corrected or ()), *ordered(field, statements(live)[field])]
     authorities: tuple[Authority, ...] = ()
     overruled = False
     if field == "responsible_authority":
@@ -58,6 +59,9 @@ def explain_field(
     seen: set[Hashable] = set()
     explained = []
     for claim in claims:
+        if corrected is not None and claim not in corrected:
+            explained.append(_statement(claim, "a correction by the responsible authority stands instead"))
+            continue
         why = _reason(field, claim, standings, today, seen)
         explained.append(_statement(claim, "an authority took the child over by decision" if overruled else why))
     return FieldExplanation(field, rule.why, tuple(explained), authorities)

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from projections.directory.views import Person
+from projections.directory.views import Corrected
 from schemas.codec import EventView, decode_as
 
 SHIELD = "shield.set"
@@ -43,7 +43,7 @@ class Ruling(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     responsible: str | None = None
     previous: str | None = None
     since: date | None = None
-    says: Person | None = None
+    says: Corrected | None = None
 
     @property
     def about(self) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ class _Records(msgspec.Struct, frozen=True):
     responsible: str | None = None
     previous: str | None = None
     since: date | None = None
-    says: Person | None = None
+    says: Corrected | None = None
 
 
 class _Severance(msgspec.Struct, frozen=True):

@@ -126,6 +126,12 @@ class Person(Item, frozen=True, omit_defaults=True, gc=False):
     responsible_authority: str | None = None
 
 
+class Corrected(Person, frozen=True, omit_defaults=True, gc=False):
+    """What a correction says about a person; `alive`: that no date of death is right."""
+
+    alive: bool = False
+
+
 class RecordView(EventView, frozen=True):
     """A record event as the directory reads it; `data` is empty for a withdrawn or merged record."""
 

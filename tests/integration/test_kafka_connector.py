@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient, ConfigResource
@@ -11,6 +13,7 @@ from connectors.kafka import (
     EventProducer,
     PartitionReader,
     ReadMessage,
+    Watermarks,
     create_topics,
     end_offsets,
     partitions_of,
@@ -124,6 +127,10 @@ def test_watermarks_count_what_was_written(kafka: KafkaSettings) -> None:
     marks = watermarks(kafka, [TOPIC])
     assert sum(mark.high - mark.low for mark in marks.values()) == 1
     assert {mark.low for mark in marks.values()} == {0}
+    now = datetime.now(UTC)
+    assert watermarks(kafka, [TOPIC], now - timedelta(minutes=1)) == marks
+    nothing = watermarks(kafka, [TOPIC], now + timedelta(minutes=1))
+    assert nothing == {place: Watermarks(mark.high, mark.high) for place, mark in marks.items()}
 
 
 def test_a_message_above_the_limit_is_rejected_and_the_next_one_is_sent(kafka: KafkaSettings) -> None:

@@ -6,12 +6,15 @@ import json
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from projections.directory.explanation import explain_field
 from projections.directory.fold import add_decision, add_identity, add_record, changes
 from projections.directory.memory import InMemoryDirectory
-from projections.directory.rulings import view_of
+from projections.directory.rulings import standing, view_of
 from projections.directory.state import Batch
 from projections.directory.views import IdentityView, RecordView
 from schemas.catalogue import AnyEvent
@@ -107,6 +110,27 @@ def test_a_later_correction_replaces_an_earlier_one_of_the_item_and_leaves_the_o
 def test_a_retracted_correction_gives_the_word_back_to_the_sources() -> None:
     state = fold([stated(1), correction(), *child(KEY)], [retraction("correction-9")])
     assert shown(state)["birth_date"]["value"]["date"] == WRONG.isoformat()
+
+
+def test_a_death_that_a_source_states_wrongly_is_taken_back_or_put_right() -> None:
+    dead = stated(1)
+    dead = dead.model_copy(update={"data": dead.data.model_copy(update={"death_date": date(2026, 5, 1)})})
+    said = shown(fold([dead, *child(KEY)]))
+    assert said["death_date"]["value"] == "2026-05-01"
+    assert "death_date" not in shown(fold([dead, correction(alive=True), *child(KEY)]))
+    later = correction(10, death_date=date(2026, 5, 31))
+    assert shown(fold([dead, correction(alive=True), later, *child(KEY)]))["death_date"]["value"] == "2026-05-31"
+    with pytest.raises(ValidationError, match="alive"):
+        CorrectedItems(alive=True, death_date=date(2026, 5, 1))
+
+
+def test_a_field_that_was_corrected_is_explained_by_the_correction() -> None:
+    state = fold([stated(1), correction(), correction(10, alive=True), *child(KEY)])
+    live, standings = list(state.versions([KEY]).values()), standing(state.rulings_about([KEY]), state)
+    told = explain_field("birth_date", live, standings, None).statements
+    assert [(each.event, each.shown) for each in told] == [("correction-9", True), (stated(1).event_id, False)]
+    assert "correction" in told[1].why
+    assert explain_field("names", live, standings, None).statements[0].shown
 
 
 def test_a_correction_of_the_address_does_not_show_through_a_shield() -> None:
