@@ -32,8 +32,9 @@ import psycopg
 from pydantic import SecretStr
 
 from benchmarks.feed import Feed, Part, write_feed
+from benchmarks.line import start_engine, step
 from benchmarks.measures import Measure, alone, beside_limit
-from benchmarks.stage import CHANGED, copy_limit, start_engine, step
+from benchmarks.stage import CHANGED, copy_limit
 from connectors.postgres import connect
 from contactpoint.stack import StackConfig, temporary_stack
 from matching.features import ChangeReader

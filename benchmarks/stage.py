@@ -8,6 +8,11 @@ costs as much as two or three new ones. Beside them stands what the same machine
 when it only decodes the events or only copies the rows: the limits. At the largest base runs with more changed records
 follow, and the load itself is a measure, beside Splink's time for clusters alone; so is the owner's memory.
 
+A batch is what the stage takes under a backlog, `MatchingSettings.batch_records`, but a tenth of the base at most, so
+that the base stays what it is. That it takes so many was watched: 250,000 records that were on the topics when the
+real stage started came to 25 batches of 10,000. Runs in batches of 1,000 are a measure of their own, and how time grows
+with the base is told by these alone, for larger batches at a larger base would hide some of it.
+
 The load is timed from the first event's bytes, in a file, until every row is committed with fsync and the last identity
 event and conflict is acknowledged by Kafka: decoding, folding, clusters, conflicts and publication are in it, in the
 stage's own processes, whose processor time stands beside. Splink gets the newest values of the same records, decoded
@@ -21,14 +26,12 @@ from __future__ import annotations
 import gc
 import json
 import os
-import secrets
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -38,57 +41,37 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.feed import Feed, Part, write_feed
+from benchmarks.line import MODEL, STEPS, Line, Run, start_engine
 from benchmarks.measures import Measure, alone, beside_limit
 from benchmarks.peer import splink_seconds
 from connectors.kafka import create_topics
 from connectors.postgres import connect
 from contactpoint.stack import StackConfig, temporary_stack
-from matching.features import ChangeReader, RecordEventView
-from matching.resident.owner import ResidentOwner
-from matching.sql import QUERIES
+from matching.features import RecordEventView
 from matching.stage import garbage, store
-from matching.stage.committer import Committer
-from matching.stage.engine import Engine, Start
-from matching.stage.intake import Messages
-from matching.stage.model_file import read_model
 from matching.stage.reading import ReadAhead
 from matching.stage.relay import Relay, RelaySettings
+from matching.stage.settings import MatchingSettings
 from schemas.codec import decode_as
 from schemas.settings import KafkaSettings, PostgresSettings
 
 BASES: Final = (10_000, 100_000, 1_000_000)
-PARTITION: Final = ("source.schools", 0)
-STEPS: Final = ("reading", "applying", "submitting", "committing")
 CHANGED: Final = 0.1  # share of records that were there before
 MANY_CHANGED: Final = 4 / 9
-_BATCH: Final = 1_000
-_LEAD: Final = 3 * _BATCH  # so many records are on their way under a backlog: one batch is read, two are committed
-_LOAD_BATCH: Final = 10_000  # what the stage takes at most, as it does with a backlog
+_BACKLOG: Final[int] = MatchingSettings.model_fields["batch_records"].default
+_SMALL: Final = 1_000
+_LEAD: Final = 3  # batches that are on their way under a backlog: one is read, two are committed
 _DRAIN_SECONDS: Final = 600.0
-_MODEL: Final = read_model(None)
-
-
-class Bytes(NamedTuple):
-    """A message as the engine sees it: opened, or never sealed."""
-
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    original: bytes = b""
-    erased: bool = False
-
-
-class Run(NamedTuple):
-    """One timed run: records a second, and milliseconds a thousand records by step."""
-
-    rate: float
-    steps: dict[str, float]
 
 
 class AtBase(NamedTuple):
-    """What was measured at one base: the timed runs (`many`: with more changed records), their limits, and the load."""
+    """What was measured at one base: the timed runs, their limits, and the load.
+
+    `small` are in small batches, `many` with more changed records.
+    """
 
     runs: list[Run]
+    small: list[Run]
     many: list[Run]
     copying: list[float]
     decoding: list[float]
@@ -108,7 +91,7 @@ def measure(
             path = write_feed(Path(folder) / str(base), _parts(base, runs))
             found = _at_base(kafka, postgres, path, base, runs)
             measures |= _measures(base, found)
-            rates.append(statistics.median(run.rate for run in found.runs))
+            rates.append(statistics.median(run.rate for run in found.small))
             if base == BASES[-1]:
                 peer = [splink_seconds(path, base)]
                 measures[f"loading {base:,} records, durably and with events (Splink's batch for clusters alone)"] = (
@@ -118,65 +101,73 @@ def measure(
                     measures[f"loading {base:,} records, processor time of the {process}"] = alone([seconds], "s")
             path.unlink()
     if len(bases) > 1:
-        slower = f"matching stage, time a record at a {bases[-1]:,} base against a {bases[0]:,} base"
+        slower = (
+            f"matching stage, time a record at a {bases[-1]:,} base against a {bases[0]:,} base, batches of {_SMALL:,}"
+        )
         measures[slower] = alone([rates[0] / rates[-1]], "times")
     return measures
 
 
-def _records(base: int) -> int:
+def _batch(base: int) -> int:
+    """Return the records of a batch under a backlog."""
+    return min(_BACKLOG, base // 10)
+
+
+def _records(batch: int) -> int:
     """Return the records of one timed run: enough to time, and few beside the base."""
-    return min(10_000, max(4_000, base // 10))
+    return max(2 * batch, 4_000)
 
 
 def _parts(base: int, runs: int) -> list[Part]:
     """Return the parts of a base's feed: what is loaded, and what is timed."""
-    timed = runs * _records(base)
-    return [Part(base), Part(_LEAD + timed, CHANGED), Part(timed if base == BASES[-1] else 0, MANY_CHANGED)]
+    few = sum(_LEAD * batch + runs * _records(batch) for batch in {_batch(base), min(_SMALL, _batch(base))})
+    many = runs * _records(_batch(base)) if base == BASES[-1] else 0
+    return [Part(base), Part(few, CHANGED), Part(many, MANY_CHANGED)]
 
 
 def _at_base(kafka: KafkaSettings, postgres: PostgresSettings, path: Path, base: int, runs: int) -> AtBase:
+    batch = _batch(base)
     with connect(postgres, autocommit=True) as connection, closing(Feed(path)) as feed:
         connection.execute("drop schema if exists matching cascade")
         store.create_tables(postgres)
         before = _memory()
         engine, committer = start_engine(connection, postgres)
-        ahead = ReadAhead()
-        ahead.use(_MODEL)
+        line = Line(engine, ReadAhead())
+        line.ahead.use(MODEL)
         garbage.settle()  # as the owner does when it has built its state
         try:
-            processes = {"owner": os.getpid(), "reader": ahead.pid, "committer": committer.pid}
-            load_seconds, load_cpu = _load(engine, ahead, feed, base, RelaySettings.of(postgres, kafka), processes)
+            processes = {"owner": os.getpid(), "reader": line.ahead.pid, "committer": committer.pid}
+            load_seconds, load_cpu = _load(line, feed, base, RelaySettings.of(postgres, kafka), processes)
             garbage.settle()
             held = (_memory() - before) / base
-            timed(engine, ahead, feed.take(_LEAD))
-            few, many = ([feed.take(_records(base)) for _ in range(runs)] for _ in range(2))
-            results = [timed(engine, ahead, values) for values in few]
-            with_many = [timed(engine, ahead, values) for values in many if values]
-            _finish(engine, ahead)
+            results = _runs(line, feed, runs, batch)
+            small = _runs(line, feed, runs, _SMALL) if batch > _SMALL else results
+            many = [line.timed(values, batch) for values in _taken(feed, runs, batch) if values]
+            line.finish()
         finally:
-            ahead.end()
+            line.ahead.end()
             committer.end()
-        copying = [copy_limit(connection, _records(base)) for _ in range(runs)]
+        copying = [copy_limit(connection, _records(batch), batch) for _ in range(runs)]
     with closing(Feed(path)) as feed:
-        decoding = [_decode_limit(feed.take(_records(base))) for _ in range(runs)]
-    del engine
+        decoding = [_decode_limit(values) for values in _taken(feed, runs, batch)]
+    del engine, line
     gc.unfreeze()
-    return AtBase(results, with_many, copying, decoding, load_seconds, load_cpu, held)
+    return AtBase(results, small, many, copying, decoding, load_seconds, load_cpu, held)
 
 
-def start_engine(connection: psycopg.Connection, settings: PostgresSettings) -> tuple[Engine, Committer]:
-    """Take the lease for longer than any run, and return an engine with an empty owner and its committer."""
-    token = secrets.token_hex(4)
-    parameters = {"holder": f"benchmark/{token}", "seconds": 86_400}
-    row = connection.execute(QUERIES["take_lease"], parameters).fetchone()
-    assert row is not None
-    committer = Committer(settings, token)
-    start = Start(row[0], row[1], _MODEL.model_id, [])
-    return Engine(ResidentOwner(_MODEL), ChangeReader(_MODEL), committer, start=start), committer
+def _runs(line: Line, feed: Feed, runs: int, batch: int) -> list[Run]:
+    """Fill the line with batches of this size, then time so many runs in them."""
+    line.timed(feed.take(_LEAD * batch), batch)
+    return [line.timed(values, batch) for values in _taken(feed, runs, batch)]
+
+
+def _taken(feed: Feed, runs: int, batch: int) -> list[list[bytes]]:
+    """Return the values of some runs, read before the first of them begins."""
+    return [feed.take(_records(batch)) for _ in range(runs)]
 
 
 def _load(
-    engine: Engine, ahead: ReadAhead, feed: Feed, base: int, publishing: RelaySettings, processes: dict[str, int]
+    line: Line, feed: Feed, base: int, publishing: RelaySettings, processes: dict[str, int]
 ) -> tuple[float, dict[str, float]]:
     """Take the base in, every identity event published; return the seconds, and the processor's by process."""
     relay = Relay(publishing)
@@ -184,11 +175,10 @@ def _load(
         processes = {**processes, "relay": relay.pid}
         before = {name: _cpu(pid) for name, pid in processes.items()}
         begun = time.perf_counter()
-        for values in feed.batches(base, _LOAD_BATCH):
-            ahead.send(_messages(engine, values, ahead.waiting * _LOAD_BATCH))
-            if ahead.waiting > 1 and engine.step_ahead(ahead):
+        for values in feed.batches(base, _BACKLOG):
+            if line.push(values):
                 relay.wake()
-        _finish(engine, ahead)
+        line.finish()
         assert relay.drain(_DRAIN_SECONDS), "the relay did not publish everything"
         seconds = time.perf_counter() - begun
         return seconds, {name: _cpu(pid) - before[name] for name, pid in processes.items()}
@@ -202,41 +192,6 @@ def _cpu(pid: int) -> float:
     return float(times.user + times.system)
 
 
-def timed(engine: Engine, ahead: ReadAhead, values: Sequence[bytes]) -> Run:
-    """Push values through reader and engine in micro-batches, as the owner does under a backlog.
-
-    One run follows the other without a pause: after the first, as many batches are on their way at the end of a run as
-    at its beginning. So no run pays for an empty line, whatever its length.
-    """
-    before = asdict(engine.totals)
-    begun = time.perf_counter()
-    for first in range(0, len(values), _BATCH):
-        ahead.send(_messages(engine, values[first : first + _BATCH], ahead.waiting * _BATCH))
-        if ahead.waiting > 1:
-            engine.step_ahead(ahead)
-    seconds = time.perf_counter() - begun
-    after = asdict(engine.totals)
-    return Run(len(values) / seconds, {step: (after[step] - before[step]) / len(values) * 1e6 for step in STEPS})
-
-
-def _finish(engine: Engine, ahead: ReadAhead) -> None:
-    """Apply what is being read, and wait until everything is committed."""
-    while ahead.waiting:
-        engine.step_ahead(ahead)
-    engine.settle(0)
-
-
-def step(engine: Engine, values: Sequence[bytes]) -> bool:
-    """Hand one micro-batch to the engine; tell whether a commit left something to publish."""
-    return engine.step(_messages(engine, values, 0))
-
-
-def _messages(engine: Engine, values: Sequence[bytes], ahead: int) -> Messages:
-    """Return values as messages that follow those of the engine and `ahead` more."""
-    first = engine.totals.records + engine.totals.rejected + ahead
-    return {PARTITION: [Bytes(first + place, b"", value) for place, value in enumerate(values)]}
-
-
 def _memory() -> int:
     """Return the bytes of memory that this process has in use."""
     garbage.give_back()
@@ -244,17 +199,17 @@ def _memory() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def copy_limit(connection: psycopg.Connection, records: int) -> float:
+def copy_limit(connection: psycopg.Connection, records: int, batch: int = _SMALL) -> float:
     """Rows a second when the same rows are only copied into an empty table with the same indexes, a commit a batch."""
     rows = list(islice(store.read_records(connection), records))
     connection.execute("drop table if exists copied")
     connection.execute("create table copied (like matching.record including all) with (fillfactor = 85)")
     statement = sql.SQL("copy copied from stdin (format binary)")
     begun = time.perf_counter()
-    for first in range(0, len(rows), _BATCH):
+    for first in range(0, len(rows), batch):
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types(store.ROW_TYPES)
-            for row in rows[first : first + _BATCH]:
+            for row in rows[first : first + batch]:
                 copy.write_row(row)
     return len(rows) / (time.perf_counter() - begun)
 
@@ -275,9 +230,9 @@ def _measures(base: int, found: AtBase) -> dict[str, Measure]:
         f"matching stage, {step} {at}": alone([run.steps[step] for run in found.runs], "ms per 1000 records")
         for step in STEPS
     }
-    many = f"{name}, {MANY_CHANGED:.0%} of them changed"
+    others = {f"{MANY_CHANGED:.0%} of them changed": found.many, f"batches of {_SMALL:,}": found.small}
     return {
-        **({many: alone([run.rate for run in found.many], "records/s")} if found.many else {}),
+        **{f"{name}, {how}": alone([run.rate for run in runs], "records/s") for how, runs in others.items() if runs},
         f"{name} (copy of the same rows)": beside_limit(rates, found.copying, "records/s"),
         f"{name} (decoding of the same events)": beside_limit(rates, found.decoding, "records/s"),
         **steps,
