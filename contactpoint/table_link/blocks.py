@@ -1,4 +1,4 @@
-"""What blocking leaves out of one table, told by rule: blocks of more records than may be compared with each other."""
+"""Blocks of one table, told by rule, that hold more records than may all be compared with each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matching.linkage.model import LinkageModel
 
 @dataclass(frozen=True, slots=True)
 class StoppedRule:
-    """A blocking rule of which some blocks are not compared: how many blocks, their records, the largest of them."""
+    """A blocking rule of which some blocks are not compared as a whole: how many, their records, the largest."""
 
     rule: str
     blocks: int
@@ -26,7 +26,7 @@ class StoppedRule:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The rules with stopped blocks, and how many records of such blocks no other rule compares with any record."""
+    """The rules with stopped blocks, and how many records of such blocks share no block that is compared as a whole."""
 
     rules: tuple[StoppedRule, ...]
     alone: int
@@ -37,10 +37,10 @@ class Stopped:
             return []
         blocks, rules = sum(each.blocks for each in self.rules), len(self.rules)
         said = (
-            f"{blocks:,} blocks of {rules} blocking rules hold too many records to compare with each other and were "
-            "left out (stopped_blocks): records that agree in nothing but these are not found, and "
-            f"{self.alone:,} records were compared with none at all. Look for a value that stands for 'unknown' and "
-            "leave it empty, or add a column that tells people of one name apart"
+            f"{blocks:,} blocks of {rules} blocking rules hold too many records to compare with each other "
+            "(stopped_blocks): there each is compared with a few that are alike in other values, so some that agree in "
+            f"nothing but these may not be found, and {self.alone:,} records are in no other block. Look for a value "
+            "that stands for 'unknown' and leave it empty, or add a column that tells people of one name apart"
         )
         return [said]
 

@@ -190,6 +190,7 @@ def link_table(table: Table, config: LinkConfig, progress: Progress) -> Linked:
         progress=lambda done: progress(f"comparing, {done:,} pairs"),
         verified=None if marks is None else marks[repeats.rows],
         scored=trained.scored if trained else None,
+        beside=True,
     )
     return Linked(repeats.followed(outcome), model, trained, columns, ids, marks, repeats, grounds)
 

@@ -74,7 +74,8 @@ class PairAnswer:
         """Return the answer as lines for a terminal."""
         one, other = (f"{name} ({size:,} records)" for name, size in zip(self.clusters, self.sizes, strict=True))
         where = f"together in cluster {one}" if self.together else f"apart: in clusters {one} and {other}"
-        stopped = f"; their block is too large under {', '.join(self.stopped)}" if self.stopped else ""
+        several = ", ".join(self.stopped)
+        stopped = f"; their block is too large under {several}, where only near records are compared" if several else ""
         lines = [
             f"{self.records[0]} and {self.records[1]}: {where}",
             f"blocking rules that brought them together: {', '.join(self.rules) or 'none'}{stopped}",

@@ -197,7 +197,7 @@ def _finish(
     judge = judge or judge_by_pairs(pairs.left, pairs.right, counted.labels)
     matches = float(counted.labels.sum() / pairs.share)
     models = plain, with_probabilities(plain, fitted.probabilities, fitted.prior)
-    tables, compared = score_by_each(columns, models, LOWEST - REVIEW_BAND)
+    tables, compared = score_by_each(columns, models, LOWEST - REVIEW_BAND, beside=True)
     as_counted, as_calibrated = (
         Trained(choose_threshold(columns, each, scored, judge), len(pairs), matches, (scored, compared))
         for each, scored in zip(models, tables, strict=True)

@@ -61,14 +61,18 @@ def score_pairs(
     chunk: int = CHUNK,
     progress: Callable[[int], None] | None = None,
     verified: Marks | None = None,
+    beside: bool = False,
 ) -> tuple[PairTable, int]:
     """Compare all candidate pairs; return those at or above `floor` (default: the model's) and how many were compared.
 
     With the marks of `verified` numbers, pairs that share one are kept whatever they weigh.
-    At most about `chunk` pairs are worked on at a time; `progress` is told the number compared so far.
+    At most about `chunk` pairs are worked on at a time; `progress` is told the number compared so far. `beside` as in
+    `candidate_pairs`.
     """
     lowest = model.review_floor if floor is None else floor
-    (pairs,), compared = score_by_each(columns, [model], lowest, chunk=chunk, progress=progress, verified=verified)
+    (pairs,), compared = score_by_each(
+        columns, [model], lowest, chunk=chunk, progress=progress, verified=verified, beside=beside
+    )
     return pairs, compared
 
 
@@ -80,6 +84,7 @@ def score_by_each(
     chunk: int = CHUNK,
     progress: Callable[[int], None] | None = None,
     verified: Marks | None = None,
+    beside: bool = False,
 ) -> tuple[list[PairTable], int]:
     """Compare all candidate pairs once for models that differ in nothing but weights; return a table for each.
 
@@ -90,7 +95,7 @@ def score_by_each(
     numbers = VerifiedNumbers(models[0])
     columns.spread()
     compared = 0
-    for left, right in candidate_pairs(columns, models[0], chunk):
+    for left, right in candidate_pairs(columns, models[0], chunk, beside=beside):
         compared += len(left)
         lowest = np.full(len(left), floor, np.int64)
         if verified is not None:
@@ -142,12 +147,15 @@ def link_all(
     progress: Callable[[int], None] | None = None,
     verified: Marks | None = None,
     scored: tuple[PairTable, int] | None = None,
+    *,
+    beside: bool = False,
 ) -> LinkedTable:
     """Link a whole table: compare its candidate pairs, keep those above the review floor, cluster.
 
-    `scored` are pairs that were compared before, all from the floor up, and how many were compared.
+    `scored` are pairs that were compared before, all from the floor up, and how many were compared. `beside` as in
+    `candidate_pairs`.
     """
-    pairs, compared = scored or score_pairs(columns, model, progress=progress, verified=verified)
+    pairs, compared = scored or score_pairs(columns, model, progress=progress, verified=verified, beside=beside)
     if scored is not None:
         pairs = pairs.only(pairs.weights >= model.review_floor)
     resolution = cluster_pairs(columns, pairs, model, constraints, keys, verified)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from matching.linkage.blocking import Blocker
 from matching.linkage.columns import RecordColumns
-from matching.linkage.hashing import MISSING, Hashes, Indices, one_of_each
+from matching.linkage.hashing import MISSING, Hashes, Indices, is_among, one_of_each, sorted_unique
 from matching.linkage.model import LinkageModel
 from schemas.errors import ConfigurationError
 
@@ -23,6 +23,8 @@ MOST_RULES: Final = 64
 
 _TOGETHER: Final = 8  # rules whose blocks are compared at once, as the bytes of one word
 _GATHER, _TOP = np.uint64(0x0102040810204080), np.uint64(56)  # by which eight bytes of 0 or 1 become eight bits
+
+_BESIDE: Final = 2  # how many that come next each record of a sorted block is paired with
 
 Pairs = tuple[Indices, Indices]
 Blocks = npt.NDArray[np.uint32]
@@ -36,12 +38,14 @@ class RuleKeys:
     `groups` number the block of each record under eight rules at a time, shape (records, 8): two records have one
     number where they share a key of the rule, one of them if a record has several. `several` marks the records with
     several keys of one rule (a field with alternates), `all_keys` has the rules with such records: owners and keys.
+    `stopped` are, for each rule, the owners and keys of blocks that are too large; there each record is by itself.
     """
 
     groups: list[Blocks]
     rules: int
     several: npt.NDArray[np.bool_]
     all_keys: dict[int, tuple[Indices, Hashes]]
+    stopped: list[tuple[Indices, Hashes]]
 
     def blocks(self, rule: int) -> Blocks:
         """Return the number of each record's block under a rule."""
@@ -74,8 +78,12 @@ def rule_keys(columns: RecordColumns, model: LinkageModel) -> RuleKeys:
     rids = np.arange(n, dtype=np.int64)
     # Where nothing else is said each record is in a block of its own.
     groups = [np.repeat(rids.astype(np.uint32), _TOGETHER).reshape(n, _TOGETHER) for _ in range(0, rules, _TOGETHER)]
-    keys = RuleKeys(groups, rules, np.zeros(n, dtype=bool), {})
-    for rule, (owners, found) in enumerate(Blocker(model).keys_by_rule(columns, rids)):
+    keys = RuleKeys(groups, rules, np.zeros(n, dtype=bool), {}, [])
+    stop_keys = np.array(model.stop_keys, np.uint64)
+    for rule, each in enumerate(Blocker(replace(model, stop_keys=())).keys_by_rule(columns, rids)):
+        stopped = is_among(each[1], stop_keys)
+        keys.stopped.append((each[0][stopped], each[1][stopped]))
+        owners, found = each[0][~stopped], each[1][~stopped]
         by_record = np.full(n, MISSING, np.uint64)
         by_record[owners] = found
         places, block = one_of_each(by_record)
@@ -88,9 +96,21 @@ def rule_keys(columns: RecordColumns, model: LinkageModel) -> RuleKeys:
     return keys
 
 
-def candidate_pairs(columns: RecordColumns, model: LinkageModel, chunk: int = CHUNK) -> Iterator[Pairs]:
-    """Yield (left, right) row numbers with left < right: every pair that shares a blocking key, each once."""
-    return pairs_that_share(rule_keys(columns, model), chunk)
+def candidate_pairs(
+    columns: RecordColumns, model: LinkageModel, chunk: int = CHUNK, *, beside: bool = False
+) -> Iterator[Pairs]:
+    """Yield (left, right) row numbers with left < right: every pair that shares a blocking key, each once.
+
+    With `beside` also those that stand beside each other in a block too large to be compared (`_beside_each_other`).
+    """
+    keys = rule_keys(columns, model)
+    yield from pairs_that_share(keys, chunk)
+    if beside:
+        codes = _beside_each_other(columns, keys)
+        for start in range(0, len(codes), chunk):
+            left, right = decode_pairs(codes[start : start + chunk])
+            fresh = (keys.shared(left, right) == 0) & ~(keys.several[left] | keys.several[right])
+            yield left[fresh], right[fresh]
 
 
 def pairs_that_share(
@@ -137,6 +157,27 @@ def encode_pairs(left: Numbers, right: Numbers) -> npt.NDArray[np.uint64]:
 def decode_pairs(codes: npt.NDArray[np.uint64]) -> Pairs:
     """Return the pairs that `encode_pairs` made the numbers of."""
     return (codes >> np.uint64(32)).astype(np.int64), (codes & np.uint64(0xFFFFFFFF)).astype(np.int64)
+
+
+def _beside_each_other(columns: RecordColumns, keys: RuleKeys) -> npt.NDArray[np.uint64]:
+    """Return the pairs (`encode_pairs`) of near records in stopped blocks.
+
+    A sorted neighbourhood (Hernandez and Stolfo 1995): each block is sorted by all values, by the first fields first
+    and by the last fields first, and each record is paired with the next _BESIDE. So a block of many records of one
+    person is connected, and clustering compares the rest.
+    """
+    codes = [np.empty(0, np.uint64)]
+    fields = columns.hashes(np.arange(len(columns), dtype=np.int64)).T
+    for order in (np.lexsort(fields), np.lexsort(fields[::-1])):
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        for rows, blocks in keys.stopped:
+            at = np.lexsort((rank[rows], blocks))
+            owners, own = rows[at], blocks[at]
+            for step in range(1, _BESIDE + 1):
+                same = own[step:] == own[:-step]
+                codes.append(encode_pairs(owners[step:][same], owners[:-step][same]))
+    return sorted_unique(np.concatenate(codes))
 
 
 def _pairs_within_blocks(owners: Indices, keys: Blocks | Hashes, chunk: int) -> Iterator[Pairs]:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from matching.linkage.blocking import Blocker
 from matching.linkage.candidates import candidate_pairs, decode_pairs, encode_pairs, shared_keys
 from matching.linkage.columns import RecordColumns, columns_of
+from matching.linkage.components import connected_components
 from matching.linkage.model import BlockingRule, LinkageModel
 from matching.linkage.part_hashes import PARTS, soundex
 from schemas.errors import ConfigurationError
 from tests.unit.matching.worlds import FIELDS, model, values
 
-Keys = set[tuple[str, ...]]
+Row = tuple[str, ...]
+Keys = set[Row]
 
 
 def plain_keys(row: tuple[str, ...]) -> Keys:
@@ -35,10 +37,9 @@ def plain_keys(row: tuple[str, ...]) -> Keys:
     return keys
 
 
-def linked(columns: RecordColumns, world: LinkageModel, chunk: int) -> list[tuple[int, int]]:
-    return [
-        pair for a, b in candidate_pairs(columns, world, chunk) for pair in zip(a.tolist(), b.tolist(), strict=True)
-    ]
+def linked(columns: RecordColumns, world: LinkageModel, chunk: int, *, beside: bool = False) -> list[tuple[int, int]]:
+    parts = candidate_pairs(columns, world, chunk, beside=beside)
+    return [pair for a, b in parts for pair in zip(a.tolist(), b.tolist(), strict=True)]
 
 
 @settings(deadline=None)
@@ -85,6 +86,27 @@ def test_a_stopped_key_brings_no_records_together() -> None:
     keys, sizes = shared_keys(columns, model())
     assert sorted(sizes.tolist()) == [2, 4]
     assert linked(columns, model(stop_keys=tuple(keys[sizes > 3].tolist())), 100) == [(4, 5)]
+
+
+def test_a_block_too_large_to_be_compared_is_connected_by_few_pairs_of_near_records() -> None:
+    rows = [("", "", "", f"AB{i % 7}{i % 5}CD", "9999999998") for i in range(200)]
+    columns = columns_of(model(), rows, ["s"] * 200)
+    world = model(stop_keys=tuple(shared_keys(columns, model())[0].tolist()))
+    (left, right), *none = candidate_pairs(columns, world, beside=True)
+    assert not none
+    assert len(set(connected_components(200, left, right).tolist())) == 1
+    assert len(left) < 4 * 200
+
+
+@settings(deadline=None)
+@given(st.lists(values, max_size=25))
+def test_near_records_of_a_stopped_block_are_compared_once_if_no_other_block_has_them(rows: list[Row]) -> None:
+    columns = columns_of(model(), rows, ["s"] * len(rows))
+    keys, sizes = shared_keys(columns, model())
+    world = model(stop_keys=tuple(sorted({*keys[sizes > 2].tolist()})))
+    found = linked(columns, world, 7, beside=True)
+    assert len(found) == len(set(found))
+    assert set(linked(columns, world, 7)) <= set(found) <= set(linked(columns, model(), 7))
 
 
 @pytest.mark.parametrize(
