@@ -17,35 +17,22 @@ from hypothesis import strategies as st
 
 from matching.changes import ConflictState, SourceChange
 from matching.linkage.decisions import Decision
-from matching.linkage.model import BlockingRule, LinkageModel, Sign, SourcePolicy, TwinRule
+from matching.linkage.model import LinkageModel
 from matching.resident.owner import ResidentOwner
 from schemas.settings import PostgresSettings
 from tests.factories.shared import SharedStore
 from tests.unit.matching.worlds import (
+    JUDGED_WORLDS,
+    WORLDS,
     DurableRows,
     batch_edges,
     decision_logs,
     judged,
     logs,
     marked_logs,
-    model,
     one_batch,
 )
 
-WORLDS = [
-    model(),
-    model(link_threshold=300, cluster_threshold=100, policies=(SourcePolicy("*", "soft", 400),)),
-    model(link_threshold=-100, review_floor=-100, policies=(), component_cap=5),
-]
-
-TWINS = TwinRule("date_of_birth", "surname", "given_name", ("postcode",), ("nhs",))
-LOOSE = (BlockingRule("day", ("date_of_birth",)), BlockingRule("names", ("sorted(given_name, surname)",)))
-SIGNS = (Sign("day and forename", (("date_of_birth", (5, 6, 7)), ("given_name", (4, 7)))),)
-JUDGED_WORLDS = [
-    model(twins=TWINS, shield_rules=LOOSE, shield_signs=SIGNS),
-    model(link_threshold=300, cluster_threshold=100, policies=(SourcePolicy("*", "soft", 400),), shield_rules=LOOSE),
-    model(link_threshold=-100, review_floor=-300, policies=(), component_cap=4, twins=TWINS),
-]
 # The default fits into `make test` and is the same each time; EXAMPLES=400 draws others, and has found what 25 had not.
 EXAMPLES = int(os.environ.get("EXAMPLES", "25"))
 REPEATABLE = "EXAMPLES" not in os.environ

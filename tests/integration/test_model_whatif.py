@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.kafka import end_offsets
-from matching.linkage.model import LinkageModel
-from matching.linkage.model_json import dump_model
+from matching.estimation.store import save_model
 from matching.stage.model_file import read_model
 from schemas.topics import CONFLICTS, DECISIONS, IDENTITIES
 from tests.factories.line import Line
@@ -23,12 +22,6 @@ def ask(line: Line, *arguments: str) -> Any:
     return line.ask_here(*arguments, CONTACTPOINT_MATCHING_MODELS=str(line.folder))
 
 
-def written(folder: Path, model: LinkageModel) -> Path:
-    path = folder / model.file_name
-    path.write_text(dump_model(model), encoding="utf-8")
-    return path
-
-
 @pytest.mark.parametrize("line", ["owner", "shared"], indirect=True)  # the answers are the same whoever links
 def test_what_if_foretells_what_the_new_model_then_does_keeps_decisions_and_publishes_nothing(
     line: Line, tmp_path: Path
@@ -36,7 +29,7 @@ def test_what_if_foretells_what_the_new_model_then_does_keeps_decisions_and_publ
     live = read_model()
     floor = live.link_threshold
     strict = replace(live, link_threshold=floor + 900, cluster_threshold=None, possible_threshold=floor)
-    path = written(tmp_path, strict)
+    path = save_model(strict, tmp_path)
     line.ingest(line.world(60))
     with line.stages(CONTACTPOINT_MATCHING_MODELS=str(tmp_path)):
         line.drain()
@@ -44,7 +37,7 @@ def test_what_if_foretells_what_the_new_model_then_does_keeps_decisions_and_publ
         apart = members[:2]
         ask(line, "decide", "cannot-link", *apart, *TWO, "--reason", "twins", "--wait")
         before, ends = line.outcome().memberships, end_offsets(line.kafka, TOPICS)
-        _nothing_would_change(line, written(tmp_path, live))
+        _nothing_would_change(line, save_model(live, tmp_path))
         told = ask(line, "model", "what-if", str(path))
         assert (line.outcome().memberships, end_offsets(line.kafka, TOPICS)) == (before, ends)
         assert any(change["what"] == "split" for change in told["changes"])

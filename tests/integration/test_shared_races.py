@@ -9,16 +9,11 @@ import pytest
 
 from connectors.postgres import connect
 from matching.changes import SourceChange
-from matching.linkage.columns import SEPARATOR
 from matching.linkage.decisions import Decision
 from matching.shared.linker import SharedLinker
 from schemas.settings import PostgresSettings
 from tests.factories.shared import SharedStore
-from tests.unit.matching.worlds import model
-
-ANNA = ("ANNA", "SMITH", "20010203", "AB12CD", "9434765919")
-BEN = ("BEN", "JONES", "19991231", "XY99ZZ", "1234567881")
-PLAIN = model(policies=())
+from tests.unit.matching.worlds import ANNA, BEN, PLAIN, observed
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +25,6 @@ def store(module_postgres: PostgresSettings) -> Iterator[SharedStore]:
 @pytest.fixture
 def workers(store: SharedStore) -> list[SharedLinker]:
     return store.empty(PLAIN)
-
-
-def observed(key: str, values: tuple[str, ...], version: int = 1) -> SourceChange:
-    row, source = SEPARATOR.join(values), key.partition(":")[0]
-    return SourceChange(key, source, "observed", version, f"f{values}", version, f"{key}/{version}", row)
 
 
 @contextmanager

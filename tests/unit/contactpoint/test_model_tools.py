@@ -20,6 +20,7 @@ from contactpoint.model_tools.activate import activation, read_for_activation
 from contactpoint.model_tools.compare import compare_models
 from contactpoint.model_tools.evaluate import draw, evaluate
 from contactpoint.model_tools.files import ModelFiles
+from matching.estimation.store import save_model
 from matching.linkage.columns import columns_of
 from matching.linkage.model import LinkageModel
 from matching.linkage.model_json import dump_model
@@ -31,14 +32,8 @@ NOW = datetime(2026, 3, 2, 9, 21, tzinfo=UTC)
 REPORTED = replace(hand_made_model(), operating_points=(OperatingPoint(300, 0.99, 0.9),))
 
 
-def written(folder: Path, model: LinkageModel) -> Path:
-    path = folder / model.file_name
-    path.write_text(dump_model(model), encoding="utf-8")
-    return path
-
-
 def test_an_activation_names_the_model_and_the_hash_of_its_very_bytes(tmp_path: Path) -> None:
-    path = written(tmp_path, hand_made_model())
+    path = save_model(hand_made_model(), tmp_path)
     model, digest = read_for_activation(path)
     event = activation(model, digest, ("ann", "bob"), "retrained", NOW)
     assert event.data.sha256 == sha256(path.read_bytes()).hexdigest()
@@ -48,7 +43,7 @@ def test_an_activation_names_the_model_and_the_hash_of_its_very_bytes(tmp_path: 
 
 @pytest.mark.parametrize("change", ["edited", "no id", "not json", "missing", "other fields"])
 def test_a_file_whose_content_is_not_what_its_id_names_is_refused(tmp_path: Path, change: str) -> None:
-    path = written(tmp_path, hand_made_model())
+    path = save_model(hand_made_model(), tmp_path)
     content = json.loads(path.read_text())
     if change == "edited":
         path.write_text(json.dumps(content | {"link_threshold": 5}))
@@ -114,14 +109,14 @@ def test_a_picture_of_the_curve_is_svg_with_a_title_and_a_description() -> None:
 
 
 def test_a_model_is_found_by_its_id_whatever_its_file_is_called(tmp_path: Path) -> None:
-    path = written(tmp_path, hand_made_model()).rename(tmp_path / "mine.json")
+    path = save_model(hand_made_model(), tmp_path).rename(tmp_path / "mine.json")
     assert ModelFiles(path).of(hand_made_model().model_id) == hand_made_model()
     with pytest.raises(ConfigurationError, match="no file of linkage model"):
         ModelFiles().of("0123456789abcdef")
 
 
 def test_a_model_that_matching_would_not_find_is_not_activated(tmp_path: Path) -> None:
-    path = written(tmp_path, hand_made_model())
+    path = save_model(hand_made_model(), tmp_path)
     digest = read_for_activation(path)[1]
     ModelFiles(folder=tmp_path).check_for_activation(digest)
     for files in (ModelFiles(), ModelFiles(given=path)):
@@ -136,7 +131,7 @@ def test_a_table_is_evaluated_from_the_command_line(tmp_path: Path) -> None:
     config.write_text('record_id = "id"\nmodel = "given.json"\n' + fields)
     columns = {name: np.array(["A1", "B2"]) for name in kinds} | {"birth_date": np.array(["2001-02-03", "2002-03-04"])}
     pq.write_table(pa.table({"id": ["1", "2"], **columns}), tmp_path / "t.parquet")
-    path = written(tmp_path, REPORTED)
+    path = save_model(REPORTED, tmp_path)
     done = CliRunner().invoke(
         app, ["model", "evaluate", str(path), "--table", str(tmp_path / "t.parquet"), "--config", str(config),
               "--svg", str(tmp_path / "c.svg"), "--output", "json"],

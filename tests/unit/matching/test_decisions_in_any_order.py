@@ -10,20 +10,17 @@ from hypothesis import strategies as st
 
 from matching.changes import SourceChange
 from matching.linkage.decisions import Decision
-from matching.linkage.model import BlockingRule, LinkageModel, Sign, SourcePolicy, TwinRule
+from matching.linkage.model import LinkageModel
 from matching.resident.owner import ResidentOwner
 from schemas.conflicts import ConflictKind
 from tests.unit.matching.random_worlds import random_decisions, random_log
-from tests.unit.matching.worlds import DurableRows, decision_logs, judged, marked_logs, model
-
-TWINS = TwinRule("date_of_birth", "surname", "given_name", ("postcode",), ("nhs",))
-LOOSE = (BlockingRule("day", ("date_of_birth",)), BlockingRule("names", ("sorted(given_name, surname)",)))
-SIGNS = (Sign("day and forename", (("date_of_birth", (5, 6, 7)), ("given_name", (4, 7)))),)
-WORLDS = [
-    model(twins=TWINS, shield_rules=LOOSE, shield_signs=SIGNS),
-    model(link_threshold=300, cluster_threshold=100, policies=(SourcePolicy("*", "soft", 400),), shield_rules=LOOSE),
-    model(link_threshold=-100, review_floor=-300, policies=(), component_cap=4, twins=TWINS),
-]
+from tests.unit.matching.worlds import (
+    JUDGED_WORLDS,
+    DurableRows,
+    decision_logs,
+    judged,
+    marked_logs,
+)
 
 Event = SourceChange | Decision
 
@@ -71,7 +68,7 @@ def check(
     st.randoms(use_true_random=False),
     st.lists(st.integers(1, 9), min_size=1, max_size=4),
     st.lists(st.booleans(), min_size=1, max_size=4),
-    st.sampled_from(WORLDS),
+    st.sampled_from(JUDGED_WORLDS),
 )
 def test_records_and_decisions_in_any_order_and_batches_end_where_one_batch_does(
     log: list[SourceChange],
@@ -88,7 +85,7 @@ def check_seed(seed: int) -> None:
     rng = random.Random(seed)
     log, decisions = random_log(rng), random_decisions(rng)
     cuts, restarts = [rng.randrange(1, 10) for _ in range(3)], [rng.random() < 0.5 for _ in range(3)]
-    check(log, decisions, rng, cuts, restarts, WORLDS[seed % len(WORLDS)])
+    check(log, decisions, rng, cuts, restarts, JUDGED_WORLDS[seed % len(JUDGED_WORLDS)])
 
 
 @pytest.mark.parametrize("first", range(0, 1000, 100))
@@ -108,7 +105,7 @@ def test_the_dense_worlds_have_conflicts_of_every_kind_and_held_children() -> No
     kinds, held = set[str](), 0
     for seed in range(100):
         rng = random.Random(seed)
-        judgement = judged(random_log(rng), random_decisions(rng), WORLDS[seed % len(WORLDS)])
+        judgement = judged(random_log(rng), random_decisions(rng), JUDGED_WORLDS[seed % len(JUDGED_WORLDS)])
         kinds |= {state.kind for state in judgement.conflicts.values()}
         held += len(judgement.held)
     assert kinds == set(get_args(ConflictKind))

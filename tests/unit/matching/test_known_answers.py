@@ -7,27 +7,20 @@ from collections.abc import Sequence
 import pytest
 
 from matching.changes import Delta, SourceChange
-from matching.linkage.columns import SEPARATOR
 from matching.linkage.decisions import Decision
-from matching.linkage.model import BlockingRule, LinkageModel, TwinRule
+from matching.linkage.model import LinkageModel
 from matching.resident.owner import ResidentOwner
 from schemas.identity import child_number
-from tests.unit.matching.worlds import model
+from tests.unit.matching import worlds
+from tests.unit.matching.worlds import ANNA, BEN, LOOSE, TWINS, model
 
-TWINS = TwinRule("date_of_birth", "surname", "given_name", ("postcode",), ("nhs",))
-LOOSE = (BlockingRule("day", ("date_of_birth",)), BlockingRule("names", ("sorted(given_name, surname)",)))
 WORLD = model(policies=(), twins=TWINS, shield_rules=LOOSE)
-ANNA = ("ANNA", "SMITH", "20010203", "AB12CD", "9434765919")
 BY_NAME = (*ANNA[:4], "")
-BEN = ("BEN", "JONES", "19991231", "XY99ZZ", "1234567881")
 A, B, C, D, E = (child_number(f"{letter}:1") for letter in "abcde")
 
 
 def observed(key: str, values: tuple[str, ...], version: int = 1, verified: int = 0) -> SourceChange:
-    at = ord(key[0])  # a is the eldest
-    row, source = SEPARATOR.join(values), key.partition(":")[0]
-    made = SourceChange(key, source, "observed", version, f"f{values}", at, f"{key}/{version}", row)
-    return made._replace(verified=verified)
+    return worlds.observed(key, values, version, at=ord(key[0]))._replace(verified=verified)  # a is the eldest
 
 
 def must(a: str, b: str, name: str = "must", seen: tuple[int, ...] = ()) -> Decision:

@@ -81,6 +81,31 @@ def model(
     )
 
 
+PLAIN = model(policies=())
+WORLDS = [
+    model(),
+    model(link_threshold=300, cluster_threshold=100, policies=(SourcePolicy("*", "soft", 400),)),
+    model(link_threshold=-100, review_floor=-100, policies=(), component_cap=5),
+]
+TWINS = TwinRule("date_of_birth", "surname", "given_name", ("postcode",), ("nhs",))
+LOOSE = (BlockingRule("day", ("date_of_birth",)), BlockingRule("names", ("sorted(given_name, surname)",)))
+SIGNS = (Sign("day and forename", (("date_of_birth", (5, 6, 7)), ("given_name", (4, 7)))),)
+JUDGED_WORLDS = [
+    model(twins=TWINS, shield_rules=LOOSE, shield_signs=SIGNS),
+    model(link_threshold=300, cluster_threshold=100, policies=(SourcePolicy("*", "soft", 400),), shield_rules=LOOSE),
+    model(link_threshold=-100, review_floor=-300, policies=(), component_cap=4, twins=TWINS),
+]
+ANNA = ("ANNA", "SMITH", "20010203", "AB12CD", "9434765919")
+BEN = ("BEN", "JONES", "19991231", "XY99ZZ", "1234567881")
+
+
+def observed(key: str, values: tuple[str, ...], version: int = 1, at: int | None = None) -> SourceChange:
+    """Return what a source says of a record, received `at` (its version if not given)."""
+    arrival = version if at is None else at
+    row, source = SEPARATOR.join(values), key.partition(":")[0]
+    return SourceChange(key, source, "observed", version, f"f{values}", arrival, f"{key}/{version}", row)
+
+
 values = st.tuples(*(st.sampled_from(pool) for pool in (GIVEN, SURNAMES, DATES, POSTCODES, NUMBERS)))
 """The values of one record."""
 

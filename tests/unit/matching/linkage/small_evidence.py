@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from matching.linkage.evidence import Evidence, evidence_among
 from matching.linkage.model import SourcePolicy
-from tests.unit.matching.worlds import SOURCES, model, values
+from tests.unit.matching.worlds import PLAIN, SOURCES, model, values
 
-PLAIN = model(policies=())
 WORLDS = (PLAIN, model(), model(link_threshold=-100), model(link_threshold=300, cluster_threshold=0))
 Weights = Mapping[tuple[int, int], int]
 

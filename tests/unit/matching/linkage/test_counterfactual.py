@@ -10,8 +10,8 @@ from matching.linkage.comparisons import KINDS
 from matching.linkage.counterfactual import Piece, what_would_join, what_would_split, with_agreements, without
 from matching.linkage.evidence import SOURCE_RULE, Evidence, evidence_among, group
 from matching.linkage.explain import hidden_comparisons
-from tests.unit.matching.linkage.small_evidence import PLAIN, evidences, weighing
-from tests.unit.matching.worlds import model
+from tests.unit.matching.linkage.small_evidence import evidences, weighing
+from tests.unit.matching.worlds import PLAIN, model
 
 
 def groups(evidence: Evidence) -> int:

@@ -8,19 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matching.changes import FormerChild, IdentityChange, RowLabel, SourceChange
-from matching.linkage.columns import SEPARATOR
 from matching.linkage.explain import explain_pair
-from matching.linkage.model import LinkageModel, SourcePolicy
+from matching.linkage.model import LinkageModel
 from matching.resident.owner import ResidentOwner
 from schemas.errors import ConfigurationError, FatalError
 from schemas.identity import child_number
-from tests.unit.matching.worlds import DurableRows, batch_edges, logs, model, one_batch
-
-WORLDS = [
-    model(),
-    model(link_threshold=300, cluster_threshold=100, policies=(SourcePolicy("*", "soft", 400),)),
-    model(link_threshold=-100, review_floor=-100, policies=(), component_cap=5),
-]
+from tests.unit.matching.worlds import (
+    ANNA,
+    BEN,
+    PLAIN,
+    WORLDS,
+    DurableRows,
+    batch_edges,
+    logs,
+    model,
+    observed,
+    one_batch,
+)
 
 
 def run(
@@ -67,16 +71,7 @@ def test_an_empty_batch_changes_nothing(size: int) -> None:
     assert (delta.inserted, delta.rewritten, delta.relabelled, delta.identities) == ([], [], [], [])
 
 
-ANNA = ("ANNA", "SMITH", "20010203", "AB12CD", "9434765919")
-BEN = ("BEN", "JONES", "19991231", "XY99ZZ", "1234567881")
 SISTER = ("HANNAH", "SMITH", "20040506", "AB12CD", "")
-PLAIN = model(policies=())
-
-
-def observed(key: str, values: tuple[str, ...], version: int = 1, at: int | None = None) -> SourceChange:
-    arrival = version if at is None else at
-    row, source = SEPARATOR.join(values), key.partition(":")[0]
-    return SourceChange(key, source, "observed", version, f"f{values}", arrival, f"{key}/{version}", row)
 
 
 def withdrawn(key: str, version: int) -> SourceChange:
