@@ -55,6 +55,7 @@ async def times_of(asks: Sequence[Ask], count: int) -> list[float]:
     times: list[float] = []
 
     async def client(ask: Ask) -> None:
+        """Ask until nobody waits any more."""
         for n in waiting:
             began = time.perf_counter()
             await ask(n)
@@ -127,6 +128,7 @@ def _values(body: Body) -> list[str]:
 
 def _asking(connection: psycopg.AsyncConnection[tuple[Any, ...]], prepared: Sequence[list[str]]) -> Ask:
     async def ask(n: int) -> None:
+        """Ask for the n-th child."""
         values = prepared[n]
         opening = len(values) == 1
         async with connection.transaction():

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +17,7 @@ import typer
 
 from connectors.postgres import act_as, connect
 from contactpoint.cli.environment import addresses, sound_number, stack_config, stage_environment
-from contactpoint.cli.options import Acting, OutputOption, ReasonOption, grouped, sound_reason
+from contactpoint.cli.options import Acting, OutputOption, ReasonOption, grouped, in_utc, sound_reason
 from contactpoint.cli.output import Output, console, show
 from contactpoint.running.audit_parts import AuditParts, audit_parts, make_parts
 from projections.access.deed import new_request
@@ -156,7 +156,7 @@ class Sought:
         from projections.access.reader import Wanted
 
         children = tuple(map(sound_number, self.child)) if self.child else None
-        return Wanted(self.user, children, None, _utc(self.since), _utc(self.until), self.limit)
+        return Wanted(self.user, children, None, in_utc(self.since), in_utc(self.until), self.limit)
 
 
 @app.command("search")
@@ -263,7 +263,3 @@ def _verifier() -> Path:
     if not path.is_file():
         raise ConfigurationError("deploy/verify_audit.py is not here: run it from a clone, on `audit export`'s folder")
     return path
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    return None if time is None else time.replace(tzinfo=UTC)

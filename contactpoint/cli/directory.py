@@ -14,7 +14,7 @@ import typer
 from connectors.postgres import connect
 from connectors.stopping import told_to_stop
 from contactpoint.cli.environment import addresses, number_of, stack_config
-from contactpoint.cli.options import OutputOption, grouped
+from contactpoint.cli.options import OutputOption, grouped, in_utc
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.serving import Listening, Provider, serve_until_told, service_login
 from projections.directory.reader import DirectoryReader
@@ -115,7 +115,7 @@ def employer_command(
 ) -> None:
     """Accredit an employer until a day, or change it."""
     with _accounts(by) as accounts:
-        accounts.accredit(organisation, name, _utc(accredited_until))
+        accounts.accredit(organisation, name, in_utc(accredited_until))
 
 
 @users.command("add")
@@ -135,7 +135,7 @@ def record_command(
     account: Account, by: By, trained_until: Day = None, vetted_on: Day = None, agreed_until: Day = None
 ) -> None:
     """Record training, an enhanced check (it holds for three years) or the user agreement."""
-    held = Eligibility(_utc(trained_until), _utc(vetted_on), _utc(agreed_until))
+    held = Eligibility(in_utc(trained_until), in_utc(vetted_on), in_utc(agreed_until))
     with _accounts(by) as accounts:
         accounts.record(account, held)
 
@@ -219,7 +219,3 @@ def close_command(
 def _accounts(by: str) -> Iterator[Users]:
     with connect(addresses().postgres_settings(), autocommit=True) as connection:
         yield Users(connection, by)
-
-
-def _utc(day: datetime | None) -> datetime | None:
-    return None if day is None else day.replace(tzinfo=UTC)

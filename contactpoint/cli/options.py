@@ -41,6 +41,11 @@ def past(time: datetime) -> datetime:
     return then
 
 
+def in_utc(time: datetime | None) -> datetime | None:
+    """Return a day or time that was given, if it was, as one in UTC."""
+    return None if time is None else time.replace(tzinfo=UTC)
+
+
 def sound_reason(words: str) -> str:
     """Return the words given as a reason; raise ConfigurationError when they are none, such as an empty variable."""
     if len(normal_reason(words)) < MIN_REASON_LENGTH:

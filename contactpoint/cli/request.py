@@ -23,6 +23,7 @@ from contactpoint.requests.register import (
     Request,
     add_months,
     check,
+    request_of,
 )
 from contactpoint.requests.register import register as current_requests
 from projections.access.deed import Deed, demand_right, done
@@ -134,9 +135,7 @@ def list_command(
 @grouped
 def show_command(request: RequestId, who: Acting, output: OutputOption = Output.TABLE) -> None:
     """Show what is asked, about which child, and each step. That you looked is entered in the trail of access."""
-    found = _register().get(request)
-    if found is None:
-        raise RejectedError("request_unknown", "there is no such request, or the child is erased")
+    found = request_of(_register(), request)
     asked = found.opened.data
     deed = Deed(
         "opened", who.person("management_team"), POLICY, request, asked.child_number, "subject_request", ("request",)
@@ -171,7 +170,7 @@ def rules_command(output: OutputOption = Output.TABLE) -> None:
 def _step(kind: type[AnyRequestEvent], request: str, by: str, reason: str, data: dict[str, Any] | None = None) -> None:
     event_type = str(kind.model_fields["event_type"].default)
     event = _made(kind, request, by, check_reason(event_type, reason, REASONS), data or {})
-    check(_register().get(request), event)
+    check(request_of(_register(), request), event)
     publish_decision(addresses().kafka_settings(), event)
     show(Output.TABLE, {"request": request, "step": event_type, "reason": reason})
 

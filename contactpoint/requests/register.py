@@ -117,10 +117,15 @@ def register(events: Iterable[DecisionEvent]) -> dict[str, Request]:
     return found
 
 
-def check(request: Request | None, event: DecisionEvent) -> None:
-    """Raise RejectedError when this event may not be next, in words."""
-    if request is None:
+def request_of(requests: Mapping[str, Request], request_id: str) -> Request:
+    """Return the request with this id; raise RejectedError when there is none."""
+    if request_id not in requests:
         raise RejectedError("request_unknown", "there is no such request, or the child is erased")
+    return requests[request_id]
+
+
+def check(request: Request, event: DecisionEvent) -> None:
+    """Raise RejectedError when this event may not be next, in words."""
     why_not = may_follow(request, event)
     if why_not is not None:
         raise RejectedError("request_not_allowed", why_not)

@@ -57,6 +57,7 @@ class _Column:
 
     @property
     def different(self) -> int:
+        """How many different values there are."""
         return len(set(self.values))
 
 

@@ -44,6 +44,7 @@ def judge_by_pairs(left: Indices, right: Indices, labels: npt.NDArray[np.float64
     there = labels.sum()
 
     def judge(clusters: Labels) -> tuple[float, float]:
+        """Return the expected precision and recall."""
         together = clusters[left] == clusters[right]
         found, joined = labels[together].sum(), together.sum()
         return _ratio(found, joined), _ratio(found, there)
@@ -58,6 +59,7 @@ def judge_by_truth(truth: Indices, unknown: int) -> Judge:
     there = _pairs_together(people)
 
     def judge(clusters: Labels) -> tuple[float, float]:
+        """Return precision and recall among the known."""
         own = clusters[known]
         both = _pairs_together(people * (own.max(initial=0) + 1) + own)
         return _ratio(both, _pairs_together(own)), _ratio(both, there)
@@ -73,6 +75,7 @@ def choose_threshold(columns: RecordColumns, model: LinkageModel, pairs: PairTab
     tried: dict[int, OperatingPoint] = {}
 
     def point(threshold: int) -> OperatingPoint:
+        """Return what this threshold does, each tried once."""
         if threshold not in tried:
             clusters = cluster_pairs(columns, pairs, with_threshold(model, threshold)).labels
             tried[threshold] = OperatingPoint(threshold, *judge(clusters))

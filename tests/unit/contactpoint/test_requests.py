@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contactpoint.requests.register import LAWS, MOST_MONTHS, REASONS, add_months, check, register
+from contactpoint.requests.register import LAWS, MOST_MONTHS, REASONS, add_months, check, register, request_of
 from schemas.decisions import DecisionEvent, kind_of
 from schemas.errors import RejectedError
 from schemas.requests import (
@@ -80,7 +80,7 @@ def test_an_extension_ends_after_the_old_day_and_within_three_months_of_receipt(
 def test_a_step_of_an_erased_request_changes_nothing_and_is_refused_in_words() -> None:
     assert register([STEPS["answer"]]) == {}
     with pytest.raises(RejectedError, match="erased"):
-        check(None, STEPS["answer"])
+        request_of(register([STEPS["answer"]]), "Q1")
 
 
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=8))
