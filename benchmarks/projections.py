@@ -22,9 +22,9 @@ from psycopg import sql
 
 from connectors.kafka import EventProducer, PartitionReader, Positions, create_topics, end_offsets
 from connectors.postgres import connect
+from connectors.process import collect_garbage_rarely
 from contactpoint.stack import StackConfig, temporary_stack
 from projections import schema
-from projections.__main__ import collect_garbage_rarely
 from projections.base import Namespace, Projection, Rows
 from projections.registry import PROJECTIONS
 from projections.runner import Runner

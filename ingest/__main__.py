@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from connectors.kafka import EventProducer
-from connectors.stopping import told_to_stop
+from connectors.process import told_to_stop
 from ingest.report import FeedReport
 from ingest.seals import Seals
 from ingest.settings import FeedSettings, load_feeds

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from connectors.stopping import told_to_stop
+from connectors.process import collect_garbage_rarely, told_to_stop
 from projections.registry import projection
 from projections.runner import Pace, Runner
 from schemas.errors import ContactPointError
@@ -20,13 +19,6 @@ def run(name: str, kafka: KafkaSettings, postgres: PostgresSettings, pace: Pace 
     collect_garbage_rarely()
     stop = told_to_stop()
     Runner(projection(name), kafka, postgres, pace=pace).run(stop)
-
-
-def collect_garbage_rarely() -> None:
-    """Let the garbage collector look at what a batch makes rarely: none of it has cycles, and looking costs a tenth."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
 
 
 def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import orjson
 import typer
 
 from connectors.postgres import connect
-from connectors.stopping import told_to_stop
+from connectors.process import told_to_stop
 from contactpoint.cli.environment import addresses, number_of, stack_config
 from contactpoint.cli.options import OutputOption, grouped, in_utc
 from contactpoint.cli.output import Output, console, show

@@ -16,7 +16,7 @@ import typer
 
 from connectors.decisions import publish_decision
 from connectors.postgres import connect
-from connectors.stopping import told_to_stop
+from connectors.process import told_to_stop
 from contactpoint.cli.asking import Asking, asked
 from contactpoint.cli.environment import addresses, number_of, stack_config
 from contactpoint.cli.options import OutputOption, grouped

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.stopping import told_to_stop
+from connectors.process import told_to_stop
 from contactpoint.cli.environment import addresses, stack_config, stage_environment
 from contactpoint.cli.options import OutputOption
 from contactpoint.cli.output import Output, messages, show

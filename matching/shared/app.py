@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.stopping import told_to_stop
+from connectors.process import told_to_stop
 from matching.shared.worker import SharedWorker
 from matching.stage.model_file import read_model
 from matching.stage.settings import MatchingSettings

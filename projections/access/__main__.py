@@ -18,7 +18,7 @@ from cryptography import x509
 
 from connectors.kafka import EventProducer
 from connectors.postgres import connect, wrap_errors
-from connectors.stopping import told_to_stop
+from connectors.process import told_to_stop
 from projections.access.keys import read_log_keys
 from projections.access.log import create_tables
 from projections.access.relay import relay

@@ -20,7 +20,7 @@ from pathlib import Path
 import structlog
 
 from connectors import web
-from connectors.stopping import told_to_stop
+from connectors.process import told_to_stop
 from projections.access.keys import read_signer, read_verifier
 from projections.access.witness import LARGEST_REQUEST, Answer, Conflict, Reply, Witness
 from schemas.errors import ContactPointError, RejectedError, RetriableError

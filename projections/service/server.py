@@ -19,7 +19,7 @@ import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from projections.__main__ import collect_garbage_rarely
+from connectors.process import collect_garbage_rarely
 from projections.service.app import Application, Clock, Guarded, ServiceSettings
 from projections.service.http import CERTIFICATE, HEADERS
 from projections.service.jwks import PublishedKeys, fetch_from
