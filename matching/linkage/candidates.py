@@ -38,7 +38,7 @@ class RuleKeys:
     `groups` number the block of each record under eight rules at a time, shape (records, 8): two records have one
     number where they share a key of the rule, one of them if a record has several. `several` marks the records with
     several keys of one rule (a field with alternates), `all_keys` has the rules with such records: owners and keys.
-    `stopped` are, for each rule, the owners and keys of blocks that are too large; there each record is by itself.
+    `stopped` are, by rule, the owners and keys of blocks that are too large; there each record is by itself.
     """
 
     groups: list[Blocks]
@@ -69,8 +69,11 @@ class RuleKeys:
         return bits
 
 
-def rule_keys(columns: RecordColumns, model: LinkageModel) -> RuleKeys:
-    """Return the blocks of a whole table, 4 bytes a record and rule. Raises ConfigurationError for too many rules."""
+def rule_keys(columns: RecordColumns, model: LinkageModel, *, beside: bool = False) -> RuleKeys:
+    """Return the blocks of a whole table, 4 bytes a record and rule, with `beside` also those that are stopped.
+
+    Raises ConfigurationError for too many rules.
+    """
     n, rules = len(columns), len(model.blocking_rules)
     if rules > MOST_RULES:
         message = f"the model has {rules} blocking rules; a whole table is linked by {MOST_RULES} at most"
@@ -82,7 +85,8 @@ def rule_keys(columns: RecordColumns, model: LinkageModel) -> RuleKeys:
     stop_keys = np.array(model.stop_keys, np.uint64)
     for rule, each in enumerate(Blocker(replace(model, stop_keys=())).keys_by_rule(columns, rids)):
         stopped = is_among(each[1], stop_keys)
-        keys.stopped.append((each[0][stopped], each[1][stopped]))
+        if beside:
+            keys.stopped.append((each[0][stopped], each[1][stopped]))
         owners, found = each[0][~stopped], each[1][~stopped]
         by_record = np.full(n, MISSING, np.uint64)
         by_record[owners] = found
@@ -103,14 +107,13 @@ def candidate_pairs(
 
     With `beside` also those that stand beside each other in a block too large to be compared (`_beside_each_other`).
     """
-    keys = rule_keys(columns, model)
+    keys = rule_keys(columns, model, beside=beside)
     yield from pairs_that_share(keys, chunk)
-    if beside:
-        codes = _beside_each_other(columns, keys)
-        for start in range(0, len(codes), chunk):
-            left, right = decode_pairs(codes[start : start + chunk])
-            fresh = (keys.shared(left, right) == 0) & ~(keys.several[left] | keys.several[right])
-            yield left[fresh], right[fresh]
+    codes = _beside_each_other(columns, keys)
+    for start in range(0, len(codes), chunk):
+        left, right = decode_pairs(codes[start : start + chunk])
+        fresh = (keys.shared(left, right) == 0) & ~(keys.several[left] | keys.several[right])
+        yield left[fresh], right[fresh]
 
 
 def pairs_that_share(
@@ -167,6 +170,8 @@ def _beside_each_other(columns: RecordColumns, keys: RuleKeys) -> npt.NDArray[np
     person is connected, and clustering compares the rest.
     """
     codes = [np.empty(0, np.uint64)]
+    if not any(len(rows) for rows, _ in keys.stopped):
+        return codes[0]
     fields = columns.hashes(np.arange(len(columns), dtype=np.int64)).T
     for order in (np.lexsort(fields), np.lexsort(fields[::-1])):
         rank = np.empty(len(order), np.int64)
