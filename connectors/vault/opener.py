@@ -26,8 +26,8 @@ class Opener:
             return
         sealed = [(each[at].key, each[at].value or b"") for each, at in places]
         for (each, at), found in zip(places, self._vault().open(sealed), strict=True):
-            message = each[at]
-            each[at] = message._replace(value=found.value, sealed=message.value, erased=found.erased)
+            topic, partition, offset, key, sealed_value, headers, *_ = each[at]
+            each[at] = ReadMessage(topic, partition, offset, key, found.value, headers, sealed_value, found.erased)
 
     def close(self) -> None:
         """Give the vault's connection back."""

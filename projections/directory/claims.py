@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from projections.directory.entry import BirthDate, fold_name
 from projections.directory.state import RecordVersion
@@ -15,7 +17,7 @@ from projections.directory.survivorship import HEALTH_FIRST, LATEST_FIRST, RULES
 from projections.directory.views import Carer, Education, Involvement, Name
 
 
-class Claim(NamedTuple):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """One statement: what kind of statement (as its rule knows it), the value, and the record that makes it."""
 
     kind: str
@@ -116,7 +118,7 @@ def ranked(field: str, claims: Sequence[Claim]) -> Sequence[Claim]:
 
 def ordered(field: str, claims: Sequence[Claim]) -> Sequence[Claim]:
     """Return the statements, best first; equals stay in the order of their records."""
-    if all(claim.kind == claims[0].kind for claim in claims):
+    if len({claim.kind for claim in claims}) == 1:
         return claims
     rank = RULES[field].rank
     return sorted(claims, key=lambda claim: rank(claim.kind))

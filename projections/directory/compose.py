@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from projections.directory.authority import Responsibility, responsibility
 from projections.directory.claims import Claim, best, ranked, statements
@@ -48,7 +48,7 @@ def compose(
     carers = ranked("carers", claims["carers"])
     if where is not None and where.value.status == "withheld":
         # The carers' contact details would give away the address that a source withholds.
-        carers = [claim._replace(value=msgspec.structs.replace(claim.value, contact=None)) for claim in carers]
+        carers = [replace(claim, value=replace(claim.value, contact=None)) for claim in carers]
     entry.carers = sources.items(carers)
     entry.education = sources.items(ranked("education", claims["education"]))
     entry.primary_care = sources.item(best("primary_care", claims["primary_care"]))
@@ -112,9 +112,9 @@ def _has_new_identity(live: Sequence[RecordVersion], standings: Sequence[Standin
 
 
 def _add_involvements(entry: Entry, sources: _Sources, involved: Sequence[Claim]) -> None:
-    leading = [claim._replace(value=_holder(claim.value)) for claim in involved if claim.value.lead_professional]
-    holding = [claim._replace(value=_holder(claim.value)) for claim in involved if claim.value.holds_assessment]
-    entry.involvements = sources.items([claim._replace(value=_shown(claim.value)) for claim in involved])
+    leading = [replace(claim, value=_holder(claim.value)) for claim in involved if claim.value.lead_professional]
+    holding = [replace(claim, value=_holder(claim.value)) for claim in involved if claim.value.holds_assessment]
+    entry.involvements = sources.items([replace(claim, value=_shown(claim.value)) for claim in involved])
     entry.lead_professional = sources.items(leading)
     entry.assessment = sources.items(holding)
 
@@ -125,7 +125,7 @@ def _authority(sources: _Sources, claims: Sequence[Claim], standings: Sequence[S
     if found is None:
         return None
     if found.decision is None:
-        return sources.item(None if stated is None else stated._replace(value=found.authority))
+        return sources.item(None if stated is None else replace(stated, value=found.authority))
     return sources.decided(found.authority, found.decision)
 
 
@@ -186,7 +186,7 @@ def _shown(service: Involvement) -> Involvement:
     if service.sensitive:
         return Involvement(SENSITIVE_SERVICE, start=service.start, end=service.end, sensitive=True)
     if service.lead_professional or service.holds_assessment:
-        return msgspec.structs.replace(service, lead_professional=False, holds_assessment=False)
+        return replace(service, lead_professional=False, holds_assessment=False)
     return service
 
 

@@ -27,6 +27,11 @@ def test_decoding_gives_back_what_was_encoded(event: AnyRecordEvent) -> None:
 
 
 @given(record_events())
+def test_data_that_is_spelt_already_gives_the_same_bytes(event: AnyRecordEvent) -> None:
+    assert codec.encode(event, codec.spell(event.data)) == codec.encode(event)
+
+
+@given(record_events())
 def test_a_view_reads_the_same_values_as_the_whole_event(event: AnyRecordEvent) -> None:
     view = codec.decode_as(codec.encode(event).value, SubjectView)
     assert (view.event_type, view.subject, view.source_version) == (
