@@ -92,6 +92,10 @@ sbom: install ## The bill of materials of what ships, CycloneDX, into build/sbom
 	@$(BIN)/python -m cyclonedx_py requirements requirements/runtime.lock -o build/sbom.json
 	@echo "build/sbom.json"
 
+.PHONY: vulnerabilities
+vulnerabilities: install ## What OSV knows of the locked packages, asked now (OSV=URL of another database); fails unless all were audited
+	@$(BIN)/python deploy/check_vulnerabilities.py requirements/runtime.lock requirements/dev.lock $(if $(OSV),--url $(OSV))
+
 ##@ Measure
 .PHONY: bench accuracy
 bench: $(BENCH_INSTALLED) ## Speed of each stage and end to end, into benchmarks/results.json

@@ -188,6 +188,7 @@ def test_line_24_nothing_leads_to_a_register_of_identities() -> None:
 # What may open a connection by HTTP, and to whom; whatever else leaves goes to Kafka and PostgreSQL.
 OUTBOUND = {
     "connectors/web.py": "for the two below",
+    "deploy/check_vulnerabilities.py": "a developer's check: names and versions of the locked packages, to OSV",
     "projections/access/stamps.py": "the authority of time stamps: a hash",
     "projections/access/witness_server.py": "the witness of the trail: checkpoints",
     "projections/service/jwks.py": "the OpenID provider: its keys",
