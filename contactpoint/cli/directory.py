@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from contactpoint.cli.serving import Listening, Provider, serve_until_told, serv
 from projections.directory.reader import DirectoryReader
 from projections.service.install import api_settings, install
 from projections.service.users import Eligibility, Users
+from schemas.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True)
 users = typer.Typer(no_args_is_help=True)
@@ -116,6 +118,37 @@ def employer_command(
     """Accredit an employer until a day, or change it."""
     with _accounts(by) as accounts:
         accounts.accredit(organisation, name, in_utc(accredited_until))
+
+
+@users.command("manager")
+def manager_command(
+    organisation: Annotated[str, typer.Argument(help="The employer's code, or * for all others.", show_default=False)],
+    address: Annotated[str, typer.Argument(help="Where its manager reads mail.", show_default=False)],
+    by: By,
+) -> None:
+    """Say who is told when an investigation of an employer's people awaits somebody (`users tell`)."""
+    with _accounts(by) as accounts:
+        accounts.manager(organisation, address)
+
+
+@users.command("tell")
+def tell_command(
+    once: Annotated[bool, typer.Option("--once", help="Send what is due, and end.")] = False,
+) -> None:
+    """Mail each employer's manager that an investigation awaits them, as it is opened: a reference, nothing of a child.
+
+    CONTACTPOINT_SMTP is the server as host:port, CONTACTPOINT_SMTP_FROM the sender; ..._USER and ..._PASSWORD log in.
+    """
+    from projections.service.telling import MailSettings, tell, tell_for_ever
+
+    mail = MailSettings.from_env(os.environ)
+    if mail is None:
+        raise ConfigurationError("CONTACTPOINT_SMTP is not set: give the mail server as host:port")
+    with connect(addresses().postgres_settings(), autocommit=True) as connection:
+        if once:
+            console.print(f"{tell(connection, mail)} sent")
+            return
+        tell_for_ever(connection, mail)
 
 
 @users.command("add")

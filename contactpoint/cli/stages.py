@@ -124,17 +124,19 @@ def run_command(
 ) -> None:
     """Run matching, all projections, the trail of access, its witness and the keeper of retention, until Ctrl-C.
 
+    With CONTACTPOINT_SMTP set, managers are told by mail of what awaits them, too (`contactpoint users tell`).
+
     Whatever crashes is started again.
     """
     from connectors.kafka import create_topics
     from contactpoint.running.audit_parts import audit_parts
-    from contactpoint.running.supervisor import RETENTION, STAGES, Supervisor
+    from contactpoint.running.supervisor import RETENTION, STAGES, TELLING, Supervisor
 
     where = addresses()
     create_topics(where.kafka_settings())
     stop = told_to_stop()
     audit = audit_parts(os.environ, stack_config().folder)
-    commands = (*STAGES, *audit.commands(), RETENTION)
+    commands = (*STAGES, *audit.commands(), RETENTION, *([TELLING] if os.environ.get("CONTACTPOINT_SMTP") else ()))
     with Supervisor(commands, {**stage_environment(), **audit.as_env()}, logs):
         messages.print(f"{', '.join(stage.name for stage in commands)} run; Ctrl-C stops them in order")
         stop.wait()

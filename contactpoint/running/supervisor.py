@@ -36,6 +36,7 @@ DIRECTORY = StageCommand("directory", ("projections", "run", "directory"))
 AUDIT_TRAIL = StageCommand("audit_trail", ("projections", "run", "audit_trail"))
 REVIEW = StageCommand("review", ("projections", "run", "review"))
 RETENTION = StageCommand("retention", ("retention", "run"))
+TELLING = StageCommand("telling", ("users", "tell"))
 STAGES: tuple[StageCommand, ...] = (MATCHING, DIRECTORY, AUDIT_TRAIL, REVIEW)
 
 

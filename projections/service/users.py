@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from schemas.errors import RejectedError
 from schemas.two_people import same_person
 
 _SQL = sql_blocks("projections.service.sql", "users")
+_ADDRESS = re.compile(r"[^@\s<>\",;]+@[^@\s<>\",;]+")
 OUTCOMES = ("justified", "misuse", "mistake")
 
 
@@ -44,6 +46,15 @@ class Users:
         """Add an employer or change it. Another name suspends its staff until they are vetted again."""
         with self._changing("changed_rights", {"organisation": organisation}):
             self._run("accredit", organisation, name, until)
+
+    def manager(self, organisation: str, address: str) -> None:
+        """Say where the manager of an employer reads mail; `*` is whoever is told where there is no other."""
+        with self._changing("changed_rights", {"organisation": organisation, "recorded": "manager"}):
+            if not _ADDRESS.fullmatch(address):
+                raise RejectedError("address_invalid", "an address is written name@example.org")
+            if organisation != "*" and self._one("organisation_exists", organisation) is None:
+                raise RejectedError("organisation_unknown", f"accredit the employer {organisation} first")
+            self._run("manager", organisation, address)
 
     def add(self, subject: str, category: str, organisation: str) -> None:
         """Add a person, without anything that gives access yet, or move them to another role or employer."""

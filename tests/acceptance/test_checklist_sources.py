@@ -191,6 +191,7 @@ OUTBOUND = {
     "deploy/check_vulnerabilities.py": "a developer's check: names and versions of the locked packages, to OSV",
     "projections/access/stamps.py": "the authority of time stamps: a hash",
     "projections/access/witness_server.py": "the witness of the trail: checkpoints",
+    "projections/service/telling.py": "the mail server: that an investigation awaits a manager, nothing of a child",
     "projections/service/jwks.py": "the OpenID provider: its keys",
     "contactpoint/running/practice.py": "this machine: `contactpoint directory try`",
 }

@@ -24,6 +24,8 @@ grant insert, update, select (subject) on service.behind_account to contactpoint
 grant select (id, opened_at, kind, subject, detail, request, closed_at, closed_by, outcome),
     update (closed_at, closed_by, outcome) on service.investigation to contactpoint_operator;
 grant select, update on service.alert to contactpoint_operator;
+grant select, insert, update on service.manager to contactpoint_operator;
+grant select, insert on service.told to contactpoint_operator;
 
 grant create on schema service, directory_api to contactpoint_directory, contactpoint_shield;
 do $$

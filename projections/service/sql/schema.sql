@@ -97,6 +97,16 @@ create table if not exists service.alert (
     seen_by text collate "C"
 );
 
+-- Where the manager of an employer reads mail ('*': of all others), and what a manager was told of.
+create table if not exists service.manager (
+    organisation text collate "C" primary key,
+    address text not null check (address ~ '^[^@[:space:]<>",;]+@[^@[:space:]<>",;]+$' and length(address) <= 254)
+);
+create table if not exists service.told (
+    reference text collate "C" primary key,
+    at timestamptz not null default clock_timestamp()
+);
+
 -- Keys of this deployment, made here: for cursors and for digests of reasons.
 create table if not exists service.server_key (
     name text collate "C" primary key,

@@ -2,6 +2,10 @@
 insert into service.organisation (organisation, name, accredited_until) values (%s, %s, %s)
 on conflict (organisation) do update set name = excluded.name, accredited_until = excluded.accredited_until;
 
+-- name: manager
+insert into service.manager (organisation, address) values (%s, %s)
+on conflict (organisation) do update set address = excluded.address;
+
 -- name: organisation_exists
 select organisation from service.organisation where organisation = %s;
 
