@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import orjson
 import typer
 
 from contactpoint.cli.options import grouped
-from contactpoint.cli.serving import Listening, Provider, serve_until_told, service_login
+from contactpoint.cli.serving import Listening, Provider, print_requests, serve_until_told, service_login
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,6 +38,37 @@ def serve_command(provider: Provider, at: Listening, signing_key: SigningKey) ->
 
     login = service_login("CONTACTPOINT_APPROVALS_DSN", install, approvals_settings)
     serve_until_told(provider, at, login, partial(ApprovalsApplication, signing_key=signing_key))
+
+
+@app.command("try")
+def try_command(
+    number: Annotated[
+        str, typer.Argument(help="A child number to disclose, or a record key source:id.", show_default=False)
+    ],
+) -> None:
+    """Run the service on this machine with two made-up managers, and print requests ready to paste, until Ctrl-C."""
+    from connectors.postgres import connect
+    from contactpoint.cli.environment import addresses, number_of, stack_config
+    from contactpoint.running.practice import FIRST_MANAGER, SECOND_MANAGER, practice
+    from projections.directory.reader import DirectoryReader
+    from projections.exports.manifest import make_signing_key
+
+    where, folder = addresses(), stack_config().folder
+    with connect(where.postgres_settings(), autocommit=True) as connection:
+        child = number_of(DirectoryReader(connection), number)
+    asked = {"child_number": child, "gateway": "court_order", "recipient": "court-7", "items": ["names", "carers"]}
+    asked |= {"proportionality": "ordered_items", "requested_by": "clerk-9"}
+    with TemporaryDirectory() as own:
+        make_signing_key(Path(own) / "key.pem")
+        serve = ("approvals", "serve", "--signing-key", f"{own}/key.pem")
+        with practice(where, folder / "service", folder, serve) as service:
+            print_requests(
+                lambda: [
+                    service.curl("/v1/disclosures/authorise", asked, FIRST_MANAGER),
+                    "# the other manager makes it, with the reference that comes, in the next five minutes:",
+                    service.curl("/v1/disclosures/make", {"disclosure": "D..."}, SECOND_MANAGER),
+                ]
+            )
 
 
 @app.command("openapi")

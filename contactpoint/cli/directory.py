@@ -13,11 +13,10 @@ import orjson
 import typer
 
 from connectors.postgres import connect
-from connectors.process import told_to_stop
 from contactpoint.cli.environment import addresses, number_of, stack_config
 from contactpoint.cli.options import OutputOption, grouped, in_utc
 from contactpoint.cli.output import Output, console, show
-from contactpoint.cli.serving import Listening, Provider, serve_until_told, service_login
+from contactpoint.cli.serving import Listening, Provider, print_requests, serve_until_told, service_login
 from projections.directory.reader import DirectoryReader
 from projections.service.install import api_settings, install
 from projections.service.users import Eligibility, Users
@@ -74,19 +73,13 @@ def try_command(
     ],
 ) -> None:
     """Run the service on this machine with a made-up practitioner, and print requests ready to paste, until Ctrl-C."""
-    from contactpoint.running.practice import practice
+    from contactpoint.running.practice import PURPOSE, practice
 
     where, folder = addresses(), stack_config().folder
     with connect(where.postgres_settings(), autocommit=True) as connection:
-        child = number_of(DirectoryReader(connection), number)
+        asked = PURPOSE | {"child_number": number_of(DirectoryReader(connection), number)}
     with practice(where, folder / "service", folder) as service:
-        while True:
-            for path in ("/v1/open", "/v1/who-else", "/v1/lineage"):
-                typer.echo(service.curl(path, child_number=child))  # to be pasted: no wrapping, no colours
-            console.print("a token lasts ten minutes; Enter prints the requests with a new one, Ctrl-C ends")
-            if not sys.stdin.readline():  # nobody is there to press Enter: serve until told to stop
-                told_to_stop().wait()
-                return
+        print_requests(lambda: [service.curl(path, asked) for path in ("/v1/open", "/v1/who-else", "/v1/lineage")])
 
 
 @app.command("openapi")

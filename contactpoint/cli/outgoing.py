@@ -32,21 +32,9 @@ def register(root: typer.Typer) -> None:
 @release.command("new-key")
 def new_key(file: Path) -> None:
     """Make the key that signs manifests, in FILE, and its public half in FILE.pub."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from projections.exports.manifest import make_signing_key
 
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    try:
-        file.touch(mode=0o600, exist_ok=False)
-    except OSError as error:
-        message = f"{file}: {error.strerror}"
-        raise ConfigurationError(message) from None
-    file.write_bytes(private)
-    file.with_name(file.name + ".pub").write_bytes(public)
+    make_signing_key(file)
     show(Output.TABLE, {"private key": str(file), "public key": f"{file}.pub"})
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from connectors.process import told_to_stop
 from contactpoint.cli.environment import addresses
 from contactpoint.cli.output import console
 from schemas.settings import PostgresSettings
@@ -76,3 +78,14 @@ def service_login(
     owner = addresses().postgres_settings()
     install(owner)
     return login(owner)
+
+
+def print_requests(requests: Callable[[], Sequence[str]]) -> None:
+    """Print requests ready to paste, anew at each Enter, until Ctrl-C; without a keyboard once, until told to stop."""
+    while True:
+        for request in requests():
+            typer.echo(request)  # to be pasted: no wrapping, no colours
+        console.print("a token lasts ten minutes; Enter prints the requests with a new one, Ctrl-C ends")
+        if not sys.stdin.readline():  # nobody is there to press Enter: serve until told to stop
+            told_to_stop().wait()
+            return

@@ -1,4 +1,4 @@
-"""A directory service to try out: over TLS on this machine, with an issuer of ours, one practitioner, and the trail.
+"""A service to try out: over TLS on this machine, with an issuer of ours, sample people, and the trail.
 
 What it starts it ends. The issuer signs whatever it is told to, so nothing here may serve people.
 """
@@ -11,7 +11,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,20 +28,26 @@ from contactpoint.running.supervisor import StageCommand, Supervisor
 from contactpoint.running.waiting import comes_true
 from contactpoint.stack import StackAddresses
 from contactpoint.stack.kafka import free_ports
-from projections.service.install import install
+from projections.approvals.app import install
+from projections.service.purposes import HOLDERS, LETTING_OUT, Category
 from projections.service.users import Eligibility, Users
 from schemas.errors import RetriableError
 from schemas.settings import PostgresSettings
 
-PRACTITIONER = "nurse-7"
+PRACTITIONER, FIRST_MANAGER, SECOND_MANAGER = "nurse-7", "manager-1", "manager-2"
 PURPOSE = {"purpose": "safeguarding", "reason": "Attended A&E tonight with an injured wrist"}
 _EMPLOYER = "trust-rx1"
+_PEOPLE = {
+    PRACTITIONER: Category.HEALTH,
+    FIRST_MANAGER: Category.MANAGEMENT_TEAM,
+    SECOND_MANAGER: Category.MANAGEMENT_TEAM,
+}
 _PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Practice:
-    """A running service and one practitioner's way to it: a client certificate and a token that is bound to it."""
+    """A running service and a person's way to it: a client certificate and a token that is bound to it."""
 
     url: str
     authority: Path
@@ -49,15 +55,14 @@ class Practice:
     issuer: Issuer
     env: Mapping[str, str]
 
-    @property
-    def token(self) -> str:
-        """A new token of the practitioner, good for ten minutes."""
-        return self.issuer.token(PRACTITIONER, {"x5t#S256": self.client.thumbprint})
+    def token(self, account: str = PRACTITIONER) -> str:
+        """Return a new token of this person, good for ten minutes."""
+        return self.issuer.token(account, {"x5t#S256": self.client.thumbprint})
 
     def ask(self, path: str, **terms: Any) -> dict[str, Any]:
         """Return the answer to one request. Raises RetriableError for any answer but 200, with its status."""
         body = json.dumps(PURPOSE | terms).encode()
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.token()}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, body, headers)  # noqa: S310 - https, on this machine
         try:
             with urllib.request.urlopen(request, context=self._context(), timeout=30) as answer:  # noqa: S310  # nosec B310
@@ -67,12 +72,12 @@ class Practice:
             raise RetriableError(message) from None
         return found
 
-    def curl(self, path: str, **terms: Any) -> str:
-        """Return a request, ready to paste."""
+    def curl(self, path: str, terms: Mapping[str, Any], account: str = PRACTITIONER) -> str:
+        """Return a request of this person, ready to paste."""
         files = f"--cacert {self.authority} --cert {self.client.certificate} --key {self.client.key}"
-        body = json.dumps(PURPOSE | terms).replace("'", "'\\''")
+        body = json.dumps(terms).replace("'", "'\\''")
         return (
-            f"curl -s {files} -H 'Authorization: Bearer {self.token}' "
+            f"curl -s {files} -H 'Authorization: Bearer {self.token(account)}' "
             f"-H 'Content-Type: application/json' {self.url}{path} -d '{body}'"
         )
 
@@ -91,8 +96,10 @@ class Practice:
 
 
 @contextmanager
-def practice(where: StackAddresses, folder: Path, stack: Path) -> Iterator[Practice]:
-    """Run the service, the trail's keeper and the witness while the block runs.
+def practice(
+    where: StackAddresses, folder: Path, stack: Path, serve: Sequence[str] = ("directory", "serve")
+) -> Iterator[Practice]:
+    """Run the service that `serve` starts, the trail's keeper and the witness while the block runs.
 
     Certificates and logs are in a folder of this run's own below `folder`, and go with it: two may run side by side.
     `stack` is the folder of the local stack, where its trail has its keys and its witness.
@@ -107,12 +114,12 @@ def practice(where: StackAddresses, folder: Path, stack: Path) -> Iterator[Pract
     with TemporaryDirectory(prefix="run-", dir=folder) as own, publish_keys(issuer) as jwks:
         authority = Authority(Path(own) / "certificates")
         server, client = authority.server(), authority.client("case-management")
-        serve = (
-            *("directory", "serve", "--issuer", issuer.url, "--jwks", jwks, "--base-url", url),
+        arguments = (
+            *(*serve, "--issuer", issuer.url, "--jwks", jwks, "--base-url", url),
             *("--host", "127.0.0.1", "--port", url.rpartition(":")[2], "--certificate", str(server.certificate)),
             *("--key", str(server.key), "--client-authority", str(authority.certificate)),
         )
-        commands = (StageCommand("service", serve), *audit.commands())
+        commands = (StageCommand("service", arguments), *audit.commands())
         environment = {**os.environ, **where.as_env(), **audit.as_env()}
         with Supervisor(commands, environment, Path(own) / "logs") as stages:
             running = Practice(url, authority.certificate, client, issuer, environment)
@@ -121,19 +128,21 @@ def practice(where: StackAddresses, folder: Path, stack: Path) -> Iterator[Pract
 
 
 def _employ(postgres: PostgresSettings) -> None:
-    """Make an accredited employer and a practitioner who holds all that is needed."""
+    """Make an accredited employer and people who hold all that is needed: managers may let anything leave."""
     now = datetime.now(UTC)
     with connect(postgres, autocommit=True) as connection:
         users = Users(connection, "demonstration")
         users.accredit(_EMPLOYER, "Drellmouth NHS Trust", now + timedelta(days=30))
-        users.add(PRACTITIONER, "health", _EMPLOYER)
-        users.record(
-            PRACTITIONER, Eligibility(now + timedelta(days=30), now - timedelta(days=30), now + timedelta(days=30))
-        )
-        users.activate(PRACTITIONER)
+        for person, category in _PEOPLE.items():
+            users.add(person, category, _EMPLOYER)
+            users.record(
+                person, Eligibility(now + timedelta(days=30), now - timedelta(days=30), now + timedelta(days=30))
+            )
+            users.grant(person, [right for right in LETTING_OUT if category in HOLDERS[right]])
+            users.activate(person)
 
 
 def _wait(running: Practice, stages: Supervisor) -> None:
     if not comes_true(running.is_up, _PATIENCE):
-        message = f"the directory service does not answer:\n{stages.log_tail('service')}"
+        message = f"the service does not answer:\n{stages.log_tail('service')}"
         raise RetriableError(message)

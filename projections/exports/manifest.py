@@ -14,7 +14,13 @@ import orjson
 import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from schemas.errors import ConfigurationError, RejectedError
 
@@ -33,6 +39,21 @@ def signed_manifest(facts: Facts, data: bytes, key: Ed25519PrivateKey) -> bytes:
     said = {**facts, "sha256": sha256(data).hexdigest()}
     signature = base64.b64encode(key.sign(rfc8785.dumps(said))).decode()
     return orjson.dumps({**said, "signature": signature}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def make_signing_key(file: Path) -> None:
+    """Put a new private key into a file that only its owner reads, and its public half into `<file>.pub`.
+
+    Raises ConfigurationError where the file is there already or cannot be written.
+    """
+    key = Ed25519PrivateKey.generate()
+    try:
+        file.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}") from None
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    file.with_name(file.name + ".pub").write_bytes(public)
 
 
 def read_signing_key(file: Path) -> Ed25519PrivateKey:

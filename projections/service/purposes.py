@@ -71,12 +71,12 @@ PURPOSES_OF: dict[Category, frozenset[Purpose]] = dict.fromkeys(Category, _EVERY
 # Who may hold the right to override a shield: those with child protection duties.
 OVERRIDERS = frozenset({Category.SOCIAL_CARE, Category.POLICE, Category.MANAGEMENT_TEAM})
 
-# Whose staff may hold a right. What leaves the directory is decided by its management teams.
+# Rights by which things leave the directory; its management teams decide.
+LETTING_OUT = (Right.AUTHORISE_DISCLOSURE, Right.DISCLOSE, Right.MANAGE_RELEASES, Right.APPROVE_RELEASE)
+
+# Whose staff may hold a right.
 HOLDERS: dict[Right, frozenset[Category]] = {
     Right.MEDIATE: frozenset(Category),
     Right.OVERRIDE_SHIELD: OVERRIDERS,
-    **dict.fromkeys(
-        (Right.AUTHORISE_DISCLOSURE, Right.DISCLOSE, Right.MANAGE_RELEASES, Right.APPROVE_RELEASE),
-        frozenset({Category.MANAGEMENT_TEAM}),
-    ),
+    **dict.fromkeys(LETTING_OUT, frozenset({Category.MANAGEMENT_TEAM})),
 }

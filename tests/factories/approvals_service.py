@@ -6,25 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from projections.approvals.app import ApprovalsApplication, approvals_settings, install
+from projections.exports.manifest import make_signing_key, read_signing_key
 from projections.service.app import Guarded, ServiceSettings
+from projections.service.purposes import LETTING_OUT
 from projections.service.tokens import Keys, TokenRules
 from schemas.settings import PostgresSettings
 from tests.factories.directory_service import BASE_URL, Desk
-
-RIGHTS = ("authorise_disclosure", "disclose", "manage_releases", "approve_release")
 
 
 class ApprovalsDesk(Desk):
     """The running service, its users and its clients; manifests are signed with `signer`."""
 
     def __init__(self, postgres: PostgresSettings, folder: Path) -> None:
-        self.signer = Ed25519PrivateKey.generate()
         self.signing_key = folder / "signer.pem"
-        self.signing_key.write_bytes(self.signer.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        if not self.signing_key.exists():
+            make_signing_key(self.signing_key)
+        self.signer = read_signing_key(self.signing_key)
         super().__init__(postgres)
 
     def _install(self) -> None:
@@ -36,7 +35,7 @@ class ApprovalsDesk(Desk):
 
     def manager(self, subject: str, *rights: str) -> str:
         """Make a person of a management team with these rights, or with all."""
-        return self.employ(subject, "management_team", organisation="bolton", rights=list(rights or RIGHTS))
+        return self.employ(subject, "management_team", organisation="bolton", rights=list(rights or LETTING_OUT))
 
     def ask(self, path: str, subject: str, body: dict[str, Any], **claims: Any) -> httpx.Response:
         """Post as a person, whose token says what is given in `claims`."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.factories.mail_server import Mailbox, mail_server
 from tests.factories.waiting import wait_until
 
 pytestmark = pytest.mark.integration
-OVERRIDE = {"ground": "immediate_risk", "investigation_acknowledged": True}
+OVERRIDE: dict[str, Any] = {"ground": "immediate_risk", "investigation_acknowledged": True}
 
 
 @pytest.fixture
