@@ -38,7 +38,8 @@ class RuleKeys:
     `groups` number the block of each record under eight rules at a time, shape (records, 8): two records have one
     number where they share a key of the rule, one of them if a record has several. `several` marks the records with
     several keys of one rule (a field with alternates), `all_keys` has the rules with such records: owners and keys.
-    `stopped` are, by rule, the owners and keys of blocks that are too large; there each record is by itself.
+    `stopped` are the owners and keys of blocks that are too large, by rule on several fields (of one surname there are
+    too many people to look for one among them); there each record is by itself.
     """
 
     groups: list[Blocks]
@@ -83,9 +84,10 @@ def rule_keys(columns: RecordColumns, model: LinkageModel, *, beside: bool = Fal
     groups = [np.repeat(rids.astype(np.uint32), _TOGETHER).reshape(n, _TOGETHER) for _ in range(0, rules, _TOGETHER)]
     keys = RuleKeys(groups, rules, np.zeros(n, dtype=bool), {}, [])
     stop_keys = np.array(model.stop_keys, np.uint64)
-    for rule, each in enumerate(Blocker(replace(model, stop_keys=())).keys_by_rule(columns, rids)):
+    blocker = Blocker(replace(model, stop_keys=()))
+    for rule, each in enumerate(blocker.keys_by_rule(columns, rids)):
         stopped = is_among(each[1], stop_keys)
-        if beside:
+        if beside and len(blocker.rules[rule].fields) > 1:
             keys.stopped.append((each[0][stopped], each[1][stopped]))
         owners, found = each[0][~stopped], each[1][~stopped]
         by_record = np.full(n, MISSING, np.uint64)

@@ -89,7 +89,7 @@ def test_a_stopped_key_brings_no_records_together() -> None:
 
 
 def test_a_block_too_large_to_be_compared_is_connected_by_few_pairs_of_near_records() -> None:
-    rows = [("", "", "", f"AB{i % 7}{i % 5}CD", "9999999998") for i in range(200)]
+    rows = [("ANNA", "", "20010203", f"AB{i % 7}{i % 5}CD", "") for i in range(200)]
     columns = columns_of(model(), rows, ["s"] * 200)
     world = model(stop_keys=tuple(shared_keys(columns, model())[0].tolist()))
     (left, right), *none = candidate_pairs(columns, world, beside=True)
