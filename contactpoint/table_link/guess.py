@@ -30,6 +30,7 @@ _MOSTLY: Final = 0.8
 _SELDOM_THERE: Final = 0.02
 _FEW_VALUES: Final = 60
 _MOST_SOURCES: Final = 30
+_ROWS_OWN: Final = 0.995  # different numbers in proportion to rows, from which they are the rows' own
 _TELLING: Final = 0.3  # different values in proportion to rows, from which a number may be a person's own
 
 _DATE_PART: Final = re.compile(r"(?P<stem>\w*?)_?(?P<part>year|month|mon|day|yyyy|y|m|d)$", re.IGNORECASE)
@@ -67,6 +68,7 @@ def guess_config(table: Table, record_id: str) -> Guess:
     called_so = [c.name for c in columns if headings.names_source(c.name) and 1 < c.different <= _MOST_SOURCES]
     source = INPUT_FILE if INPUT_FILE in table.column_names else next(iter(called_so), None)
     left_out = {c.name: why for c in columns if c.name != source and (why := _useless(c))}
+    left_out |= {c.name: "numbers the records" for c in columns if _numbers_rows(table, c.name, source)}
     able = [c for c in columns if c.name not in left_out and c.name != source]
     able.sort(key=lambda column: "middle" in column.name.lower())  # the first forename is what families are told by
     found = _fields(able)
@@ -177,6 +179,15 @@ def _names_each_row(table: Table, name: str) -> bool:
     return len(set(values)) == len(values) and "" not in values
 
 
+def _numbers_rows(table: Table, name: str, source: str | None) -> bool:
+    """Tell whether a column called "id" and the like is a source's number of the row, not somebody's own number."""
+    if not headings.numbers_rows(name):
+        return False
+    sources = texts(table, source) if source else [""] * table.num_rows
+    said = [each for each in zip(sources, texts(table, name), strict=True) if each[1].strip()]
+    return len(set(said)) >= _ROWS_OWN * len(said)
+
+
 def _useless(column: _Column) -> str | None:
     """Return why a column is not compared, None if it is."""
     never_twice = column.rows < _SEEN and column.different == len(column.values) > _FEW_VALUES
@@ -184,11 +195,6 @@ def _useless(column: _Column) -> str | None:
         (headings.holds_answer(column.name), "seems to hold the answer, so it is no evidence"),
         (len(column.values) < max(1.0, _SELDOM_THERE * column.rows), "is empty, or nearly so"),
         (column.different == 1, "is always the same"),
-        (
-            headings.numbers_rows(column.name)
-            and (column.different > _MOSTLY * column.rows or headings.plain(column.name).endswith("id")),
-            "numbers the records",
-        ),
         (headings.when_written(column.name), "says when a record was written, which is no evidence of whom it is"),
         (never_twice and _kind(column) == "identifier", "never holds the same in two records"),
     )
@@ -210,6 +216,8 @@ def _kind(column: _Column) -> str:
 
 
 def _kind_of_values(column: _Column) -> str:
+    if headings.numbers_rows(column.name):
+        return "identifier"
     if column.different <= _FEW_VALUES:
         return "sex" if _share(column.values, fold_sex) > _MOSTLY else "exact"
     digits = sum(any(sign.isdigit() for sign in value) for value in column.values) / len(column.values)

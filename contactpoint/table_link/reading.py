@@ -6,7 +6,9 @@ import codecs
 import csv
 import re
 from collections import Counter
+from collections.abc import Iterable
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +36,7 @@ _NO_TABLES: Final = {
 }
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _DELIMITERS: Final = ",;\t|"
+_SEPARATOR: Final = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)
 _MISSING: Final = ["", "NA", "N/A", "#N/A", "NULL", "Null", "null", "None", "NaN", "nan", "\\N"]
 _DATA: Final = re.compile(r"[0-9][0-9/.\- ]{5,}[0-9]")  # a date or a long number, which names no column
 _HINTS: Final = {
@@ -47,7 +50,8 @@ def read_file(path: Path, delimiter: str | None = None, encoding: str | None = N
     """Return a file as a table with at least one row; of CSV, every value as text.
 
     A CSV's delimiter is found in its header (comma, semicolon, tab or bar) and its encoding in its bytes (UTF-8, UTF-16
-    or FALLBACK) if they are not given. Raises ConfigurationError that says what is wrong with the file and what to do.
+    or FALLBACK) if they are not given. Before its header there may be a line "sep=;", as Excel writes it, and remarks
+    that begin with "#". Raises ConfigurationError that says what is wrong with the file and what to do.
     """
     try:
         with path.open("rb") as file:
@@ -123,12 +127,12 @@ def _encoding(path: Path, begin: bytes) -> str:
 
 
 def _read_csv(path: Path, delimiter: str | None, encoding: str) -> Table:
-    said, names = _header(path, delimiter, encoding)
+    before, said, names = _header(path, delimiter, encoding)
     if any(_DATA.fullmatch(name.strip()) for name in names):
         _refuse(path, "begins with data; its first line must name the columns")
     table = pa_csv.read_csv(
         path,
-        read_options=pa_csv.ReadOptions(encoding=encoding),
+        read_options=pa_csv.ReadOptions(encoding=encoding, skip_rows=before),
         parse_options=pa_csv.ParseOptions(delimiter=said, newlines_in_values=True),
         # Identifiers keep their leading zeros: nothing is taken for a number.
         convert_options=pa_csv.ConvertOptions(
@@ -138,15 +142,38 @@ def _read_csv(path: Path, delimiter: str | None, encoding: str) -> Table:
     return table.rename_columns([name.strip() or f"column_{i + 1}" for i, name in enumerate(table.column_names)])
 
 
-def _header(path: Path, delimiter: str | None, encoding: str) -> tuple[str, list[str]]:
-    """Return the delimiter and the names of the columns as they stand in the first line that is not empty."""
+def _header(path: Path, delimiter: str | None, encoding: str) -> tuple[int, str, list[str]]:
+    """Return the lines before the header, the delimiter, and the names of the columns as the header has them."""
     with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding) as file:
-        first = next((line for line in file if line.strip()), "")
+        before, said = _preamble(file)
+        file.seek(0)
+        rest = islice(file, before, None)
+        first = next((line for line in rest if line.strip()), "")
         if not first:
             _refuse(path, "is empty; it must name the columns in its first line, and hold a row a record")
-        said = delimiter or max(_DELIMITERS, key=first.count)
-        file.seek(0)
-        return said, next(row for row in csv.reader(file, delimiter=said) if row)
+        said = delimiter or said or max(_DELIMITERS, key=first.count)
+        return before, said, next(row for row in csv.reader(chain([first], rest), delimiter=said) if row)
+
+
+def _preamble(lines: Iterable[str]) -> tuple[int, str | None]:
+    """Return how many lines stand before the header, and the delimiter that one of them names.
+
+    A line that begins with "#" and holds as many delimiters as the first row is the header itself.
+    """
+    said, remark = None, ""
+    for before, line in enumerate(lines):
+        named = _SEPARATOR.fullmatch(line.strip())
+        if named:
+            said = named[1]
+        elif line.startswith("#"):
+            remark = line
+        elif line.strip():
+            return before - (_delimiters(remark) >= _delimiters(line) > 0), said
+    return 0, said
+
+
+def _delimiters(line: str) -> int:
+    return max(map(line.count, _DELIMITERS))
 
 
 def _refuse(path: Path, what: str) -> None:

@@ -143,6 +143,14 @@ def test_the_delimiter_is_found_and_a_mark_of_byte_order_is_no_letter(delimiter:
     assert (texts(table, "id"), texts(table, "name")) == (["007"], [""])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("before", ["sep=|\n", '"sep=|"\r\n', "# made by hand; 2026\n\n#\n"])
+def test_what_stands_before_the_header_is_no_header(before: str, encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(f"{before}#id|na,me|town\n007|M\u00fcller|X\n".encode(encoding))
+    assert texts(read_file(path), "na,me")[-1] == "M\u00fcller"
+
+
 def test_numbers_keep_their_form_whatever_type_holds_them() -> None:
     table = pa.table(
         {"a": pa.array([19720812.0, None, float("nan"), 1.5]), "b": pa.array(["x"] * 4).dictionary_encode()}

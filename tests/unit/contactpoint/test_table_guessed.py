@@ -139,9 +139,12 @@ def test_a_first_column_without_repeats_is_no_record_id_if_it_tells_of_somebody(
     assert guess_record_id(pa.Table.from_pylist([{"code": str(i), **row} for i, row in enumerate(rows)])) == "code"
 
 
-def test_a_number_called_id_that_rows_share_is_no_evidence() -> None:
-    guess = guess_config(pa.Table.from_pylist([{"id": i // 3, "dob": f"198{i % 10}-01-02"} for i in range(90)]), "row")
-    assert set(guess.left_out) == {"id"}
+@pytest.mark.parametrize(("sources", "left_out"), [("A", set()), ("ABC", {"uid"})])
+def test_a_number_called_id_is_somebodys_own_if_rows_of_a_source_share_it(sources: str, left_out: set[str]) -> None:
+    rows = [{"uid": i // 3, "src": sources[i % len(sources)], "dob": f"198{i % 10}-01-02"} for i in range(90)]
+    guess = guess_config(pa.Table.from_pylist(rows), "row")
+    assert set(guess.left_out) - {"src"} == left_out
+    assert left_out or guess.config.fields["uid"].kind == "identifier"
 
 
 def test_columns_that_say_nothing_of_people_do_not_undo_training() -> None:
