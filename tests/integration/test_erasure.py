@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -23,6 +23,9 @@ from projections.access.keys import read_log_keys
 from projections.access.log import append, create_tables
 from projections.access.sequencer import Sequencer
 from projections.directory.entry import fold_name
+from projections.disclosures.desk import DisclosureDesk
+from projections.disclosures.desk import prepare as prepare_disclosures
+from projections.disclosures.rules import Ask
 from schemas.access import AccessEntry, Person
 from schemas.codec import decode, encode
 from schemas.dead_letter import dead_letter, to_headers
@@ -96,8 +99,10 @@ def use(line: Line, number: str, record: str) -> list[str]:
         'education = [{institution = "Holder"}]\n'  # a column, in a dump
     )
     line.ask_here("decide", "correct", number, str(items), "--by", "a", "--reason", "certificate", "--wait")
-    ask = ("--gateway", "court_order", "--recipient", "court-7", "--item", "names", "--requested-by", "b")
-    assert line.run("disclose", "authorise", number, *ask, "--proportionality", "ordered_items", *WHO[:4]).stdout
+    prepare_disclosures(line.postgres)
+    with connect(line.postgres, autocommit=True) as connection:
+        ask, now = Ask(number, "court_order", "court-7", ("names",), "ordered_items", False, "b"), datetime.now(UTC)
+        DisclosureDesk(connection).authorise(ask, who, now, now + timedelta(days=1))
     what = line.folder / "asked.txt"
     what.write_text("Her aunt, Ms Quillfeather, asks what is held.")
     asked = line.run("request", "open", number, "access", "--requester", "representative", "--by", "clerk-2",
