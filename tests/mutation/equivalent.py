@@ -24,6 +24,7 @@ _MEDIATOR = "mediator = request.mediator"
 _RIGHT = "granted = mediator is not None and mediator.person is not None and Right.MEDIATE in mediator.person.rights"
 _ALL = "mediator is not None and mediator.person is not None and ..."
 _OVERRIDER = "if person is None or Right.OVERRIDE_SHIELD not in person.rights or person.category not in OVERRIDERS:"
+_HOLDER = "person is None or right not in person.rights or person.ca..."
 _WHO = "person is None or Right.OVERRIDE_SHIELD not in person.rig..."
 
 EQUIVALENT: dict[tuple[str, str, str], str] = {
@@ -53,6 +54,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     (_GUARD, _FIRST, "Outcome.PURPOSE_NOT_PERMITTED  =>  Outcome.REASON_NOT_GIVEN"): _UNLISTED,
     (_GUARD, _FIRST, "yield Outcome.PURPOSE_NOT_PERMITTED  =>  pass"): _UNLISTED,
     (_FIRST, "return", "return  =>  pass"): _UNLISTED,
+    (
+        _PERSON,
+        "if person is None or right not in person.rights or person.category not in HOLDERS[right]:",
+        f"{_HOLDER}  =>  right not in person.rights or person.category not in HOLD...",
+    ): _UNKNOWN,
     (_PERSON, _OVERRIDER, f"{_WHO}  =>  Right.OVERRIDE_SHIELD not in person.rights or person.cate..."): _UNKNOWN,
     (
         "seen |= group",

@@ -25,7 +25,7 @@ from projections.service.decision import (
     Stated,
     decide,
 )
-from projections.service.purposes import Category, Ground, Purpose, Right
+from projections.service.purposes import HOLDERS, Category, Ground, Purpose, Right
 from tests.unit.service.access_requests import (
     CHOICES,
     GOOD,
@@ -187,6 +187,13 @@ def test_a_session_lasts_twelve_hours_and_an_override_asks_for_five_minutes() ->
     assert at(12 * 3600 + 1, Action.OPEN) is Outcome.AUTHENTICATION_TOO_OLD
     assert at(300, Action.OVERRIDE) is Outcome.PERMITTED
     assert at(301, Action.OVERRIDE) is Outcome.STEP_UP_REQUIRED
+
+
+def test_each_right_may_be_held_by_these_categories() -> None:
+    letting_out = {Right.AUTHORISE_DISCLOSURE, Right.DISCLOSE, Right.MANAGE_RELEASES, Right.APPROVE_RELEASE}
+    assert HOLDERS[Right.MEDIATE] == {*Category}
+    assert HOLDERS[Right.OVERRIDE_SHIELD] == {"social_care", "police", "management_team"}
+    assert {right for right in Right if HOLDERS[right] == {"management_team"}} == letting_out
 
 
 @pytest.mark.parametrize("deed", DEEDS)
