@@ -28,7 +28,8 @@ _DROPPED: Final = "'`."
 _ASCII_LETTERS: Final = {i: chr(i) if chr(i).isalpha() else None if chr(i) in _DROPPED else " " for i in range(128)}
 _ASCII_ALNUM: Final = {i: chr(i) if chr(i).isalnum() else None if chr(i) in _DROPPED else " " for i in range(128)}
 
-_APOSTROPHES: Final = re.compile(r"['’‘ʼ`´.]")  # noqa: RUF001  the apostrophes that feeds really send
+# The apostrophes that feeds really send, and signs of no width, which are copied along with a name from a page.
+_APOSTROPHES: Final = re.compile(r"['’‘ʼ`´.\u00ad\u200b-\u200f\u2060\ufeff]")  # noqa: RUF001
 _NOT_LETTERS: Final = re.compile(r"[\W\d_]+")
 _NOT_ALNUM: Final = re.compile(r"[\W_]+")
 

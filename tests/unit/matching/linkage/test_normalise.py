@@ -15,6 +15,7 @@ from matching.linkage.nicknames import are_nicknames
     [
         pytest.param("O'Brien", "OBRIEN", id="apostrophe"),
         pytest.param("O\u2019Brien", "OBRIEN", id="typographic apostrophe"),
+        pytest.param("\ufeffO\u200bBri\u00aden", "OBRIEN", id="signs of no width"),
         pytest.param("  smith -  JONES ", "SMITH JONES", id="hyphen and spaces"),
         pytest.param("St. John", "ST JOHN", id="full stop"),
         pytest.param("Zoë", "ZOE", id="accent without another form"),
