@@ -41,7 +41,7 @@ from matching.linkage.hashing import Indices
 from matching.linkage.model import LinkageModel
 from matching.linkage.operating import OperatingPoint
 
-MOST_PAIRS: Final = 4_000_000
+MOST_PAIRS: Final = 2_000_000
 """Blocked pairs that training looks at."""
 
 RANDOM_PAIRS: Final = 1_000_000

@@ -76,6 +76,7 @@ class _Rule:
     used: npt.NDArray[np.bool_]
     at_one_place: bool
     personal: npt.NDArray[np.bool_]
+    identifier: npt.NDArray[np.bool_]
     forename: npt.NDArray[np.bool_]
     date: npt.NDArray[np.bool_]
     well_known: npt.NDArray[np.bool_]
@@ -160,13 +161,16 @@ def _judgeable(model: LinkageModel, groups: Groups, places: npt.NDArray[np.bool_
     rules = []
     date = np.array([comparison.kind == "date" for comparison in model.comparisons], dtype=bool)
     personal = np.array([comparison.kind in _PERSONAL for comparison in model.comparisons], dtype=bool)
+    identifier = np.array([comparison.kind == "identifier" for comparison in model.comparisons], dtype=bool)
     forename = np.array([comparison.kind == "given_name" for comparison in model.comparisons], dtype=bool)
     well_known = np.array([comparison.kind in _WELL_KNOWN for comparison in model.comparisons], dtype=bool)
     for i in range(len(model.blocking_rules)):
         rule, vectors = model.blocking_rules[i], groups.counted(i)
         free, used = _comparisons_beside(model, rule_fields(rule)), _comparisons_beside(model, whole_fields(rule))
         if used.sum() >= min(_FEWEST_USED, max(1, len(used) - 1)) and vectors.counts.sum() > 0.0:
-            rules.append(_Rule(i, vectors, free, used, not free[places].all(), personal, forename, date, well_known))
+            rules.append(
+                _Rule(i, vectors, free, used, not free[places].all(), personal, identifier, forename, date, well_known)
+            )
     return rules
 
 
@@ -183,8 +187,9 @@ def _fit_rule(rule: _Rule, start: Probabilities, belief: Probabilities, moves: M
     """
     m, u, open_u = rule.given_rule(start.m), rule.given_rule(start.u), rule.open_u(start)
     kin = rule.kin(u, open_u)
-    if kin is not None:  # in what is personal relatives are as strangers, except where the rule chose who agrees
-        open_u = open_u & (kin.shared | ~rule.free)
+    # In what is personal relatives are as strangers, except where the rule chose who agrees. Where nearly every pair of
+    # a rule matches, a free identifier tells the few others: what strangers show in it stays what it is.
+    open_u = open_u & ~(rule.free & ~kin.shared if kin is not None else rule.free & rule.identifier)
     free = Free(m=False, u=open_u, comparisons=rule.used)
     found = fit(rule.vectors, Probabilities(m, u), belief, free, rule.moves(moves), kin=kin)
     if kin is not None or _strangeness(rule, found, belief) <= _STRANGE:
