@@ -25,7 +25,7 @@ HIDDEN = ("BL1", "Mill Brow", "Smithills", "Okafor", "Nair", "01204", "Halliwell
 @pytest.fixture
 def desk(postgres: PostgresSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     # All thousand wait for one of the service's few connections, instead of being refused after some seconds.
-    monkeypatch.setattr(app, "_WAIT_FOR_CONNECTION_SECONDS", 240)
+    monkeypatch.setattr(app, "WAIT_FOR_CONNECTION_SECONDS", 240)
     with running(Desk(postgres)) as desk:
         for number in range(STAFF):
             desk.employ(f"nurse-{number}")

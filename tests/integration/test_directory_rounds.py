@@ -71,7 +71,7 @@ def test_a_proof_that_comes_many_times_at_once_serves_once(desk: Desk) -> None:
 def test_while_every_connection_is_in_use_requests_are_turned_away_and_afterwards_answered_again(
     postgres: PostgresSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_WAIT_FOR_CONNECTION_SECONDS", 2.0)
+    monkeypatch.setattr(app, "WAIT_FOR_CONNECTION_SECONDS", 2.0)
     with running(Desk(postgres)) as desk, ThreadPoolExecutor(12) as pool:
         (number,) = desk.directory.add({"school:R1": pupil("Round", "Robin", BORN)})
         nurse = desk.employ("nurse")

@@ -22,6 +22,7 @@ def test_processes_that_start_together_make_each_role_once(postgres: PostgresSet
         [
             f"contactpoint_{name}"
             for name in (
+                "approvals",
                 "audit_writer",
                 "auditor",
                 "authoriser",
