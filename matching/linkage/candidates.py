@@ -165,26 +165,31 @@ def decode_pairs(codes: npt.NDArray[np.uint64]) -> Pairs:
 
 
 def _beside_each_other(columns: RecordColumns, keys: RuleKeys) -> npt.NDArray[np.uint64]:
-    """Return the pairs (`encode_pairs`) of near records in stopped blocks.
+    """Return the pairs (`encode_pairs`) of near records in stopped blocks of two rules or more.
 
     A sorted neighbourhood (Hernandez and Stolfo 1995): each block is sorted by all values, by the first fields first
-    and by the last fields first, and each record is paired with the next _BESIDE. So a block of many records of one
-    person is connected, and clustering compares the rest.
+    and by the last fields first, and each record is near the next _BESIDE. So a block of many records of one person is
+    connected, and clustering compares the rest; such a person fills blocks of several rules, namesakes seldom do.
     """
-    codes = [np.empty(0, np.uint64)]
     if not any(len(rows) for rows, _ in keys.stopped):
-        return codes[0]
+        return np.empty(0, np.uint64)
     fields = columns.hashes(np.arange(len(columns), dtype=np.int64)).T
+    ranks = []
     for order in (np.lexsort(fields), np.lexsort(fields[::-1])):
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        for rows, blocks in keys.stopped:
-            at = np.lexsort((rank[rows], blocks))
-            owners, own = rows[at], blocks[at]
-            for step in range(1, _BESIDE + 1):
-                same = own[step:] == own[:-step]
-                codes.append(encode_pairs(owners[step:][same], owners[:-step][same]))
-    return sorted_unique(np.concatenate(codes))
+        ranks.append(np.empty(len(order), np.int64))
+        ranks[-1][order] = np.arange(len(order))
+    near = [sorted_unique(np.concatenate([*_near(*stopped, ranks)])) for stopped in keys.stopped]
+    codes, times = np.unique(np.concatenate(near), return_counts=True)
+    return codes[times > 1]
+
+
+def _near(rows: Indices, blocks: Hashes, ranks: list[Indices]) -> Iterator[npt.NDArray[np.uint64]]:
+    for rank in ranks:
+        at = np.lexsort((rank[rows], blocks))
+        owners, own = rows[at], blocks[at]
+        for step in range(1, _BESIDE + 1):
+            same = own[step:] == own[:-step]
+            yield encode_pairs(owners[step:][same], owners[:-step][same])
 
 
 def _pairs_within_blocks(owners: Indices, keys: Blocks | Hashes, chunk: int) -> Iterator[Pairs]:

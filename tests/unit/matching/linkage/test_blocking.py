@@ -88,14 +88,16 @@ def test_a_stopped_key_brings_no_records_together() -> None:
     assert linked(columns, model(stop_keys=tuple(keys[sizes > 3].tolist())), 100) == [(4, 5)]
 
 
-def test_a_block_too_large_to_be_compared_is_connected_by_few_pairs_of_near_records() -> None:
-    rows = [("ANNA", "", "20010203", f"AB{i % 7}{i % 5}CD", "") for i in range(200)]
+@pytest.mark.parametrize(("surname", "connected"), [("LEE", 200), ("", 0)])
+def test_blocks_too_large_to_be_compared_are_connected_by_few_near_pairs_if_several_rules_have_them(
+    surname: str, connected: int
+) -> None:
+    rows = [("ANNA", surname, "20010203", f"AB{i % 7}{i % 5}CD", "") for i in range(200)]
     columns = columns_of(model(), rows, ["s"] * 200)
     world = model(stop_keys=tuple(shared_keys(columns, model())[0].tolist()))
-    (left, right), *none = candidate_pairs(columns, world, beside=True)
-    assert not none
-    assert len(set(connected_components(200, left, right).tolist())) == 1
-    assert len(left) < 4 * 200
+    pairs = np.array(linked(columns, world, 1_000, beside=True), np.int64).reshape(-1, 2)
+    assert len(set(connected_components(200, *pairs.T).tolist())) == 200 - max(0, connected - 1)
+    assert len(pairs) < 4 * 200
 
 
 @settings(deadline=None)
