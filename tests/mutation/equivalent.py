@@ -65,10 +65,9 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "apart = [(a, b) for a in group for b in decisions.cannot.others(a) if b in group and a < b]",
         "a < b  =>  a <= b",
     ): _NOT_ITSELF,
-    ("for b in decisions.cannot.others(a)", "if a < b and b in position", "a < b  =>  a <= b"): _NOT_ITSELF,
     (
-        "]",
-        "return Constraints(chain_pairs(must), np.array(cannot, np.int64).reshape(-1, 2)), overruled, shielded",
+        "cannot = sorted({(min(pair), max(pair)) for pair in named})",
+        "return Constraints(chain_pairs(must), np.array(cannot, np.int64).reshape(-1, 2)), overruled, shielded, lives",
         "1  =>  2",
     ): _ANY_NEGATIVE,
     (
@@ -77,6 +76,9 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "1  =>  2",
     ): _ANY_NEGATIVE,
     ("left: date | None = None", "intends_return: str | None = None", "None  =>  ''"): _DEFAULT,
+    ("withdrawn: date | None = None", "birth_told: date | None = None", "None  =>  ''"): _DEFAULT,
+    ("birth_told: date | None = None", "death_told: date | None = None", "None  =>  ''"): _DEFAULT,
+    ("death_told: date | None = None", "left_told: date | None = None", "None  =>  ''"): _DEFAULT,
     (
         "if facts.left is not None:",
         "period = f\"left_england.{facts.intends_return or 'unknown'}\"",
