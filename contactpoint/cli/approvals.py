@@ -47,15 +47,12 @@ def try_command(
     ],
 ) -> None:
     """Run the service on this machine with two made-up managers, and print requests ready to paste, until Ctrl-C."""
-    from connectors.postgres import connect
-    from contactpoint.cli.environment import addresses, number_of, stack_config
+    from contactpoint.cli.environment import addresses, number_in, stack_config
     from contactpoint.running.practice import FIRST_MANAGER, SECOND_MANAGER, practice
-    from projections.directory.reader import DirectoryReader
     from projections.exports.manifest import make_signing_key
 
     where, folder = addresses(), stack_config().folder
-    with connect(where.postgres_settings(), autocommit=True) as connection:
-        child = number_of(DirectoryReader(connection), number)
+    child = number_in(where.postgres_settings(), number)
     asked = {"child_number": child, "gateway": "court_order", "recipient": "court-7", "items": ["names", "carers"]}
     asked |= {"proportionality": "ordered_items", "requested_by": "clerk-9"}
     with TemporaryDirectory() as own:

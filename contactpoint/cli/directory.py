@@ -13,11 +13,10 @@ import orjson
 import typer
 
 from connectors.postgres import connect
-from contactpoint.cli.environment import addresses, number_of, stack_config
+from contactpoint.cli.environment import addresses, number_in, stack_config
 from contactpoint.cli.options import OutputOption, grouped, in_utc
 from contactpoint.cli.output import Output, console, show
 from contactpoint.cli.serving import Listening, Provider, print_requests, serve_until_told, service_login
-from projections.directory.reader import DirectoryReader
 from projections.service.install import api_settings, install
 from projections.service.users import Eligibility, Users
 from schemas.errors import ConfigurationError
@@ -76,8 +75,7 @@ def try_command(
     from contactpoint.running.practice import PURPOSE, practice
 
     where, folder = addresses(), stack_config().folder
-    with connect(where.postgres_settings(), autocommit=True) as connection:
-        asked = PURPOSE | {"child_number": number_of(DirectoryReader(connection), number)}
+    asked = PURPOSE | {"child_number": number_in(where.postgres_settings(), number)}
     with practice(where, folder / "service", folder) as service:
         print_requests(lambda: [service.curl(path, asked) for path in ("/v1/open", "/v1/who-else", "/v1/lineage")])
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from contactpoint.model_tools.files import ModelFiles
     from matching.linkage.model import LinkageModel
     from projections.directory.reader import DirectoryReader
+    from schemas.settings import PostgresSettings
 
 
 def stack_config() -> StackConfig:
@@ -94,6 +95,15 @@ def number_of(reader: DirectoryReader, who: str) -> str:
     if not found:
         raise unknown_record(who)
     return found[0]
+
+
+def number_in(postgres: PostgresSettings, who: str) -> str:
+    """Return what `number_of` does, from this database's directory."""
+    from connectors.postgres import connect
+    from projections.directory.reader import DirectoryReader
+
+    with connect(postgres, autocommit=True) as connection:
+        return number_of(DirectoryReader(connection), who)
 
 
 def sound_number(text: str, otherwise: str = "no child number: its check symbol does not fit") -> str:

@@ -10,9 +10,8 @@ from typing import Annotated, Any, get_args
 import typer
 
 from connectors.decisions import publish_decision, read_decisions
-from connectors.postgres import connect
 from contactpoint.cli.asking import at_desk
-from contactpoint.cli.environment import addresses, number_of
+from contactpoint.cli.environment import addresses, number_in
 from contactpoint.cli.options import Acting, OutputOption, grouped
 from contactpoint.cli.output import Output, show
 from contactpoint.requests.register import (
@@ -27,7 +26,6 @@ from contactpoint.requests.register import (
 )
 from contactpoint.requests.register import register as current_requests
 from projections.access.deed import Deed, demand_right, done
-from projections.directory.reader import DirectoryReader
 from schemas.decisions import DecisionEvent
 from schemas.errors import ConfigurationError, RejectedError
 from schemas.events import event_id
@@ -73,8 +71,7 @@ def open_command(
     day, now = received.date(), datetime.now(UTC)
     if day > now.date():
         raise RejectedError("not_received_yet", "the day on which it came lies ahead")
-    with connect(addresses().postgres_settings(), autocommit=True) as connection:
-        number = number_of(DirectoryReader(connection), child)
+    number = number_in(addresses().postgres_settings(), child)
     data = {"kind": kind, "child_number": number, "requester": requester, "received": day}
     data |= {"due": add_months(day, MONTHS), "details": _text(details)}
     name = f"Q{secrets.token_hex(6)}"

@@ -18,7 +18,7 @@ from connectors.decisions import publish_decision
 from connectors.postgres import connect
 from connectors.process import told_to_stop
 from contactpoint.cli.asking import Asking, asked
-from contactpoint.cli.environment import addresses, number_of, stack_config
+from contactpoint.cli.environment import addresses, number_in, stack_config
 from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
 from contactpoint.erasing.keeper import Keeper, KeeperSettings, day_begun
@@ -105,8 +105,7 @@ def erase_command(
     Whatever interrupts it, `contactpoint run` or `contactpoint retention enforce` goes on where it stopped.
     """
     around = _surroundings(organisation, dump=True)
-    with connect(around.postgres, autocommit=True) as connection:
-        number = number_of(DirectoryReader(connection), who)
+    number = number_in(around.postgres, who)
     _tell([erase(around, number, Approval(by, approved_by, reason))], output)
 
 
