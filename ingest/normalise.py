@@ -136,9 +136,7 @@ class _Normaliser:
     def _text(self, item: str, text: str) -> str | None:
         if not text:
             return None
-        value, note = clean(text)
-        if note:
-            self._note(item, note)
+        value = self._take(item, clean(text))
         placeholders = self._policy.placeholders
         return None if placeholders and value is not None and value.upper() in placeholders else value
 
