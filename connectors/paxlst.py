@@ -19,8 +19,9 @@ from connectors.files import SourceFile
 from connectors.formats import NUL, FormatContext, FormatSettings, clean_id, too_long
 from connectors.paxlst_totals import Totals
 from connectors.raw import Flaw, Item, RawName, RawPerson, RawRecord, RejectedItem
-from connectors.times import from_micros, ordered, parse_moment, two_digit_year_date
+from connectors.times import ordered, parse_moment, two_digit_year_date
 from schemas.errors import RejectedError
+from schemas.moments import from_micros
 
 _PERSON = frozenset({"FL", "FM"})
 _ENDS = frozenset({"CNT", "UNT", "UNE", "UNZ", "AUT"})

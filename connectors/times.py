@@ -10,21 +10,12 @@ import re
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from schemas.moments import micros
+
 _MOMENT = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ]?(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.(\d{1,6})\d*)?)?)?)?\s*(Z|[+-]\d\d:?\d\d)?$"
 )
 LARGEST_ORDINAL = 999_999
-
-
-def micros(moment: datetime) -> int:
-    """Return an aware moment as microseconds since 1970."""
-    return (moment - _EPOCH) // datetime.resolution
-
-
-def from_micros(value: int) -> datetime:
-    """Return the moment, in UTC, of microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=value)
 
 
 @lru_cache(maxsize=4096)

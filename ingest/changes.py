@@ -14,7 +14,6 @@ from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, Protocol
 
 from connectors.raw import Item, RawPerson, RawRecord, RejectedItem, SnapshotEnd
-from connectors.times import from_micros
 from ingest import partial
 from ingest.normalise import is_in_scope, normalise
 from ingest.policy import Policy
@@ -22,6 +21,7 @@ from ingest.store import StoredRecord
 from ingest.text import clean_birth_date
 from schemas.codec import EncodedEvent, encode, spell
 from schemas.events import MergedInto, RecordMerged, RecordObserved, RecordWithdrawn, record_event_id
+from schemas.moments import from_micros
 
 Outcome = Literal["accepted", "unchanged", "late", "out_of_scope"]
 _SECOND = 1_000_000

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from connectors.times import from_micros, micros
 from contactpoint.world.claims import add_parents, claims, may_have_changed, name_babies
 from contactpoint.world.ctf_files import PupilNumbers
 from contactpoint.world.population import Int64, Population, populate
@@ -28,6 +27,7 @@ from contactpoint.world.settings import WorldSettings
 from schemas.catalogue import CURRENT_VERSIONS, AnyEvent
 from schemas.codec import EncodedEvent, EventView, decode, encode_view, with_headers
 from schemas.events import record_event_id
+from schemas.moments import from_micros, micros
 from schemas.topics import SourceKind, source_topic
 
 _CHUNK = 2000

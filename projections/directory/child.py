@@ -25,7 +25,8 @@ from projections.directory.state import (
     SensitiveRow,
     ShieldedRow,
 )
-from projections.directory.views import Name, day_of
+from projections.directory.views import Name
+from schemas.moments import day_of
 
 _encoder = msgspec.json.Encoder()
 

@@ -14,7 +14,8 @@ from projections.directory.entry import SENSITIVE_SERVICE, Entry, Holder, Source
 from projections.directory.retention import Facts, shown_until
 from projections.directory.rulings import CONSENT, CORRECTION, HARM, SEVERED, Ruling, Standing
 from projections.directory.state import RecordVersion
-from projections.directory.views import Involvement, Person, Whereabouts, day_of, micros
+from projections.directory.views import Involvement, Person, Whereabouts
+from schemas.moments import day_of, micros
 
 # What readers see of the kind of source: the kinds that would tell of a youth offending team or of travel are one.
 _SHOWN_KIND = {"schools": "education", "health": "health", "decision": "decision"}

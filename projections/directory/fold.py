@@ -34,8 +34,9 @@ from projections.directory.state import (
     RecordVersion,
     Stamp,
 )
-from projections.directory.views import IdentityView, RecordView, micros
+from projections.directory.views import IdentityView, RecordView
 from projections.erasures import ERASED, floors_of
+from schemas.moments import micros
 
 RETIRED = "identity.retired"
 DUE_AT_ONCE = 5_000  # children whose entries are made again in one go because a day has begun

@@ -6,24 +6,11 @@ stay text in ISO 8601 form except where the fold has to compare them.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 import msgspec
 
 from schemas.codec import BigInt, EventView
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_DAY, _DAY = _EPOCH.toordinal(), 86_400_000_000  # the latter in microseconds
-
-
-def micros(moment: datetime) -> int:
-    """Return a moment as microseconds since 1970."""
-    return (moment - _EPOCH) // datetime.resolution
-
-
-def day_of(microseconds: int | None) -> date | None:
-    """Return the day (UTC) of a time in microseconds since 1970."""
-    return None if microseconds is None else date.fromordinal(_FIRST_DAY + microseconds // _DAY)
 
 
 class Item(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -16,7 +16,7 @@ from connectors.raw import (
     RawWhereabouts,
     RejectedItem,
 )
-from connectors.times import from_micros
+from schemas.moments import from_micros
 from tests.unit.connectors.source_samples import adt, items_of
 
 FACTS_SAMPLE = (

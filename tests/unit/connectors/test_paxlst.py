@@ -13,7 +13,7 @@ from pydifact.parser import Parser
 from connectors.base import NOTHING_READ
 from connectors.edifact import Separators, component, encoding_of, read, separators, split
 from connectors.raw import Flaw, RawName, RawRecord, RejectedItem
-from connectors.times import from_micros
+from schemas.moments import from_micros
 from tests.unit.connectors.source_samples import feed, items_of, passenger, paxlst
 
 USUAL = Separators(":", "+", "?", "'")

@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.times import (
-    from_micros,
-    iso_date,
-    micros,
-    ordered,
-    parse_local,
-    parse_moment,
-    two_digit_year_date,
-)
+from connectors.times import iso_date, ordered, parse_local, parse_moment, two_digit_year_date
+from schemas.moments import from_micros, micros
 
 LONDON = ZoneInfo("Europe/London")
 

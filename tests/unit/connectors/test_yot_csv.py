@@ -7,8 +7,8 @@ import pytest
 
 from connectors.base import NOTHING_READ, FileFailure
 from connectors.raw import RawAddress, RawIdentifier, RawName, RawRecord, RejectedItem, SnapshotEnd
-from connectors.times import from_micros
 from schemas.errors import ConfigurationError
+from schemas.moments import from_micros
 from tests.unit.connectors.source_samples import FULL_REFRESH, YOT_HEADER, YOT_TABLE, feed, items_of, yot, yot_row
 
 

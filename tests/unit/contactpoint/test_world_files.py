@@ -17,13 +17,13 @@ import pytest
 from lxml import etree
 
 from connectors.raw import RawPerson, RawRecord, RejectedItem
-from connectors.times import from_micros
 from contactpoint.world import Coverage, Delivery, LifeRates, MistakeRates, WorldSettings, WorldSummary, simulate
 from contactpoint.world.yot_files import layout_of
 from ingest.normalise import is_in_scope, normalise
 from ingest.policy import Policy
 from ingest.settings import FeedSettings, load_feeds
 from schemas.errors import ConfigurationError
+from schemas.moments import from_micros
 
 SETTINGS = WorldSettings(children=700, seed=5)
 SOUND = SETTINGS.model_copy(update={"delivery": Delivery(broken_items=0)})
