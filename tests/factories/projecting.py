@@ -98,9 +98,3 @@ def behind(connection: Connection[TupleRow], kafka: KafkaSettings, projection: P
 def wait_for_the_end(connection: Connection[TupleRow], kafka: KafkaSettings, projection: Projection) -> None:
     """Wait until the projection has folded all that there is."""
     wait_until(lambda: not behind(connection, kafka, projection), "all to be folded", pause=0.02)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a projection as an operator does; it must end well."""
-    process.terminate()
-    assert process.wait(60) == 0

@@ -25,7 +25,7 @@ from schemas.codec import encode
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import MATCHING_TOPICS
 from tests.factories.linkage import SourceEvent, hand_made_model, topic_of
-from tests.factories.waiting import PATIENCE, Found, wait_until
+from tests.factories.waiting import PATIENCE, Found, end, wait_until
 
 
 @dataclass(slots=True)
@@ -59,10 +59,9 @@ class Worker:
         """Return how often the worker has logged an action."""
         return self.log.read_text().count(action)
 
-    def end(self) -> int:
-        """SIGTERM, wait, and return the exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
+    def end(self) -> None:
+        """End the worker as an operator does."""
+        end(self.process)
 
 
 @dataclass(slots=True)

@@ -22,9 +22,9 @@ from projections.registry import PROJECTIONS
 from schemas.errors import RejectedError, RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.backup import copy_files, give_to_server, put_back
-from tests.factories.projecting import commits, end, publish, running, wait_for_commits, wait_for_the_end
+from tests.factories.projecting import commits, publish, running, wait_for_commits, wait_for_the_end
 from tests.factories.trail import Trail, entry, in_process, open_trail
-from tests.factories.waiting import wait_until
+from tests.factories.waiting import end, wait_until
 from tests.integration.conftest import stack_config
 from tests.unit.projections.histories import long_history
 

@@ -20,9 +20,9 @@ from projections.registry import PROJECTIONS
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.directory_service import REASON, Desk, pupil
 from tests.factories.directory_service import running as serving
-from tests.factories.projecting import commits, end, publish, running, wait_for_commits, wait_for_the_end
+from tests.factories.projecting import commits, publish, running, wait_for_commits, wait_for_the_end
 from tests.factories.small_disk import SmallDisk, small_disk
-from tests.factories.waiting import wait_until
+from tests.factories.waiting import end, wait_until
 from tests.integration.conftest import run_as_owner, stack_config
 from tests.unit.projections.histories import long_history
 

@@ -27,6 +27,7 @@ from schemas.events import RecordObserved
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DEAD_LETTERS
 from tests.factories.line import sealed
+from tests.factories.waiting import end
 from tests.unit.connectors.source_samples import FULL_REFRESH, MAKERS, YOT_TABLE, ctf, feed, pupil, yot, yot_row
 from tests.unit.ingest.ingest_harness import NOW, clock
 
@@ -159,8 +160,7 @@ def test_a_following_process_takes_in_new_files_and_ends_when_it_is_told_to(
             (inbox / f"{name}.part").rename(inbox / name)
             while store.status("yot").totals.received < (10, 30)[night]:
                 assert process.poll() is None
-        process.terminate()
-        assert process.wait() == 0
+        end(process)
     assert len(set(ids(kafka, "source.yot"))) == 20
 
 

@@ -22,7 +22,7 @@ from schemas.decisions import ClockAdvanced, ErasureOrdered
 from schemas.events import RecordWithdrawn, record_event_id
 from tests.factories.backup import copy_files, put_back
 from tests.factories.line import DATABASE_SCHEMAS, Line, kill
-from tests.factories.waiting import wait_until
+from tests.factories.waiting import end, wait_until
 from tests.integration.test_erasure import TWO, drop_all_tables_but_the_ledger_and_the_vault, found, read, values_of
 
 pytestmark = pytest.mark.integration
@@ -56,8 +56,7 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
         second = line.start("retention", "run", **QUICK)
         wait_until(lambda: len(finished(line)) == len(children), "everybody is erased")
         for each in (keeper, second):
-            each.terminate()
-            assert each.wait(20) == 0
+            end(each)
         line.drain()
         before = line.outcome()
     assert before.memberships == {}

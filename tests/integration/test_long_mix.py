@@ -22,7 +22,8 @@ from schemas.decisions import AnyDecisionEvent
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DEAD_LETTERS
 from tests.factories.linkage import SourceEvent, history
-from tests.factories.projecting import end, running, wait_for_the_end
+from tests.factories.projecting import running, wait_for_the_end
+from tests.factories.waiting import end
 from tests.factories.workers import Bench, Worker, bench
 from tests.integration.test_owner_kills import decisions_about, one_batch, stands_as
 

@@ -87,7 +87,7 @@ def test_matching_stops_too_and_commits_nothing_past_the_gap(line: Bench, how: t
     line.feed(events[:200])
     worker = line.start(*how, batch_records=50, lease_seconds=1.0)
     line.drain()
-    assert worker.end() == 0
+    worker.end()
     before, positions = line.children(), line.query("select * from matching.position order by 1, 2")
     line.feed(events[200:300])
     cut_off(line.kafka, SOURCE_TOPICS)

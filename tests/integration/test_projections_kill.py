@@ -19,8 +19,8 @@ from projections.digest import digest
 from projections.rebuild import rebuild, verify
 from projections.registry import PROJECTIONS
 from schemas.settings import KafkaSettings, PostgresSettings
-from tests.factories.projecting import behind, end, publish, running, wait_for_commits, wait_for_the_end
-from tests.factories.waiting import wait_until
+from tests.factories.projecting import behind, publish, running, wait_for_commits, wait_for_the_end
+from tests.factories.waiting import end, wait_until
 from tests.unit.projections.histories import long_history
 from tests.unit.projections.reviews import review_history
 
@@ -43,8 +43,7 @@ def test_a_projection_killed_at_random_points_ends_in_the_tables_of_an_undisturb
         assert behind(connection, kafka, projection)  # every kill hit a projection at work
         with running(projection, kafka, postgres, batch=1000) as process:
             wait_for_the_end(connection, kafka, projection)
-            process.terminate()
-            assert process.wait(30) == 0
+            end(process)
     report = verify(projection, kafka, postgres)
     assert report.equal
     assert sum(table.rows for table in report.live.tables) > 500
@@ -64,8 +63,7 @@ def test_a_frozen_writer_that_wakes_up_after_another_took_over_changes_nothing(
             zombie.send_signal(signal.SIGCONT)
             wait_for_the_end(connection, kafka, projection)
             for process in (zombie, successor):
-                process.terminate()
-                assert process.wait(30) == 0
+                end(process)
     assert verify(projection, kafka, postgres).equal
 
 
@@ -126,8 +124,7 @@ def test_a_projection_goes_on_after_a_server_was_killed_and_came_back(
         stack.restore()
         with connect(postgres, autocommit=True) as connection:
             wait_for_the_end(connection, kafka, projection)
-        process.terminate()
-        assert process.wait(30) == 0
+        end(process)
     assert verify(projection, kafka, postgres).equal
 
 
