@@ -16,7 +16,25 @@ NUMBER_SYSTEM = "https://contactpoint.example/fhir/child-number"
 _USES = {"legal": "official", "preferred": "usual", "former": "old", "alias": "nickname", "temporary": "temp"}
 _GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+_JSON = {"json", "text/json", "application/json", "application/fhir+json", "application/*", "*/*"}
+_R4 = {"4.0", "4.0.1"}
 _GENDERS = {"female": "female", "male": "male"}  # what is not specified, or not known, is "unknown"
+
+
+def takes_json(wanted: str) -> bool:
+    """Tell whether JSON of R4 is among the media types of an `Accept`, or is what a `_format` names.
+
+    Source: https://hl7.org/fhir/R4/http.html#mime-type. Nothing said is anything. In an address a plus may be a
+    space.
+    """
+    return not wanted.strip() or any(_is_json(each) for each in wanted.lower().split(","))
+
+
+def _is_json(media_range: str) -> bool:
+    kind, *given = (part.strip() for part in media_range.split(";"))
+    said = dict(each.partition("=")[::2] for each in given)
+    refused = said.get("q", "1").strip("0.") == ""
+    return kind.replace(" ", "+") in _JSON and not refused and said.get("fhirversion", "4.0") in _R4
 
 
 def patient(name: str, record: Mapping[str, Any]) -> dict[str, Any]:

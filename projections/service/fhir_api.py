@@ -7,7 +7,7 @@ import re
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from fastapi import FastAPI, Header, Path, Request
+from fastapi import Depends, FastAPI, Header, Path, Request
 from pydantic import AfterValidator
 from starlette.responses import JSONResponse, Response
 
@@ -17,7 +17,7 @@ from projections.service.case import Asked, Refusal
 from projections.service.decision import Action
 from projections.service.errors import error, refused
 from projections.service.http import CALLER
-from projections.service.routes import ERRORS, policy
+from projections.service.routes import ERRORS, policy, required_policy
 
 Purpose = Annotated[str, Header(alias="x-purpose-of-use", pattern=r"^[a-z_]{1,40}$")]
 _EXTENDED = re.compile(r"utf-8'[a-z0-9-]*'(.*)", re.IGNORECASE)
@@ -50,14 +50,34 @@ FHIR_ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": dict[str, Any], "description": _OUTCOME + described["description"]}
     for status, described in ERRORS.items()
 }
+FHIR_ERRORS[406] = {"model": dict[str, Any], "description": _OUTCOME + "resources are told as JSON alone."}
 UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": dict[str, Any], "description": _OUTCOME + "no such id."}}
 
 
+class NotAcceptableError(Exception):
+    """The client takes no JSON."""
+
+
+async def json_wanted(request: Request) -> None:
+    """Raise NotAcceptableError unless the client takes what is told here."""
+    if not fhir.takes_json(request.query_params.get("_format") or request.headers.get("accept", "")):
+        raise NotAcceptableError
+
+
 def add_fhir(api: FastAPI, service: Service, base_url: str) -> None:
-    """Add the FHIR routes."""
+    """Add the FHIR routes. Parameters that they do not know are passed over, as FHIR lets a server do."""
 
     def _described(responses: dict[int | str, dict[str, Any]]) -> dict[str, Any]:
-        return {"response_model": dict[str, Any], "response_class": FhirResponse, "responses": responses}
+        described = {"response_model": dict[str, Any], "response_class": FhirResponse, "responses": responses}
+        return described | {"dependencies": [Depends(json_wanted)]}
+
+    @api.exception_handler(NotAcceptableError)
+    async def not_acceptable(request: Request, _: NotAcceptableError) -> Response:
+        """Say in what a resource can be told; an outcome in another form would be no clearer."""
+        await service.desk.refuse_malformed(request.scope[CALLER], required_policy(request.scope["route"]))
+        return error(
+            request, 406, "not_acceptable", "Resources of R4 are told as application/fhir+json and in no other form."
+        )
 
     @api.get("/fhir/R4/metadata", **_described(FHIR_ERRORS))
     @policy(Action.CAPABILITIES)

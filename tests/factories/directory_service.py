@@ -254,7 +254,7 @@ class Desk:
         """Send one request, with a fresh proof when there is a token."""
         sent = dict(headers or {})
         if token is not None:
-            sent = self.client.headers(method, BASE_URL + path, token) | sent
+            sent = self.client.headers(method, BASE_URL + path.partition("?")[0], token) | sent
         answer: httpx.Response = self.portal.call(self._send, method, path, body, sent)
         return answer
 

@@ -326,6 +326,33 @@ def test_fhir_reads_and_matches_patients_that_another_library_accepts(desk: Desk
     assert statement.fhirVersion == "4.0.1"
 
 
+def test_fhir_is_told_as_json_or_not_at_all(desk: Desk) -> None:
+    token = desk.token(desk.employ("nurse"))
+    fine = (
+        "_format=json",
+        "_format=application/json",
+        "_format=application/fhir%2Bjson",
+        "_format=application/fhir+json",
+    )
+    asked: list[tuple[str, str | None, int]] = [(each, "application/fhir+xml", 200) for each in fine]
+    asked += [("", each, 200) for each in ("application/json", "application/fhir+xml, */*;q=0.1", "")]
+    asked += [("_summary=true&_pretty=true&nothing=known", "application/fhir+json; fhirVersion=4.0", 200)]
+    asked += [(f"_format={each}", "application/fhir+json", 406) for each in ("xml", "application/fhir%2Bxml", "ttl")]
+    asked += [
+        ("", each, 406) for each in ("application/fhir+xml", "text/html", "application/fhir+json;fhirVersion=3.0")
+    ]
+    asked += [("", "application/xml, application/json;q=0", 406)]
+    for query, accept, status in asked:
+        answer = desk.request("GET", f"/fhir/R4/metadata?{query}", token, headers={"accept": accept or ""})
+        assert answer.status_code == status, (query, accept)
+        assert answer.headers["content-type"] == "application/fhir+json"
+        assert answer.json()["resourceType"] == ("CapabilityStatement" if status == 200 else "OperationOutcome")
+    for method, path in (("GET", f"/fhir/R4/Patient/{'0' * 32}"), ("POST", "/fhir/R4/Patient/$match")):
+        body = {} if method == "POST" else None
+        assert desk.request(method, f"{path}?_format=xml", token, body, WHY).status_code == 406
+    assert [each["refusal"] for each in desk.entries()[-2:]] == ["malformed", "malformed"]
+
+
 def test_mediated_access_needs_both_people_and_audits_both(desk: Desk) -> None:
     (number,) = desk.directory.add(teenager())
     asks, helps = desk.employ("outreach-worker", "voluntary"), desk.employ("clerk", rights=["mediate"])
