@@ -52,14 +52,23 @@ def audit(url: str, packages: Sequence[Package]) -> dict[Package, set[str]]:
             return found
         left = asked[_AT_ONCE:]
         for (package, _token), told in zip(asked[:_AT_ONCE], _ask(url, asked[:_AT_ONCE]), strict=True):
-            found[package].update(str(each["id"]) for each in told.get("vulns", ()))
-            if told.get("next_page_token"):
-                left.append((package, told["next_page_token"]))
+            ids, token = _read(url, told)
+            found[package].update(ids)
+            if token:
+                left.append((package, token))
         asked = left
     raise NotAuditedError(f"after {_PAGES} pages there were more")
 
 
-def _ask(url: str, asked: Sequence[tuple[Package, str | None]]) -> list[dict[str, Any]]:
+def _read(url: str, told: Any) -> tuple[list[str], str | None]:
+    """Return the ids of one result, and the token of its next page."""
+    try:
+        return [str(each["id"]) for each in told.get("vulns", ())], told.get("next_page_token")
+    except (AttributeError, KeyError, TypeError) as error:
+        raise NotAuditedError(f"{url} gave a result that is none: {error}") from None
+
+
+def _ask(url: str, asked: Sequence[tuple[Package, str | None]]) -> list[Any]:
     queries = []
     for package, token in asked:
         query = {"package": {"ecosystem": "PyPI", "name": package.name}, "version": package.version}

@@ -21,15 +21,26 @@ KNOWN = {("jinja2", "2.4.1"): ["GHSA-462w-v97r-4m45", "PYSEC-2014-8", "PYSEC-201
 
 
 class Osv(BaseHTTPRequestHandler):
-    """Answers the batch query with one vulnerability a page; a lazy one leaves the last query out."""
+    """Answers the batch query with one vulnerability a page, or as `fault` says, on the first page or a later one."""
 
-    lazy = False
+    fault = ""
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))["queries"]
         status = 200 if self.path == "/v1/querybatch" else 404
-        results = [self._told(query) for query in asked][: -1 if self.lazy else None]
-        body = json.dumps({"results": results}).encode()
+        answer: Any = {"results": [self._told(query) for query in asked]}
+        match self.fault:
+            case "one left out":
+                answer["results"].pop()
+            case "a result that is none":
+                answer["results"][-1] = None
+            case "a vulnerability without id":
+                answer["results"][-1] = {"vulns": [{"modified": "2026-11-01T00:00:00Z"}]}
+            case "an error":
+                status, answer = 400, {"code": 3, "message": "Too many queries."}
+            case "an error on a later page" if "page_token" in asked[0]:
+                status, answer = 503, {"code": 14, "message": "unavailable"}
+        body = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -38,16 +49,16 @@ class Osv(BaseHTTPRequestHandler):
     def _told(self, query: dict[str, Any]) -> dict[str, Any]:
         assert query["package"]["ecosystem"] == "PyPI"
         known, page = KNOWN.get((query["package"]["name"], query["version"]), []), int(query.get("page_token", 0))
-        told: dict[str, Any] = {"vulns": [{"id": known[page]}]} if known else {}
+        told: dict[str, Any] = {"vulns": [{"id": known[page], "modified": "2026-11-01T00:00:00Z"}]} if known else {}
         return told | ({"next_page_token": str(page + 1)} if page + 1 < len(known) else {})
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""
 
 
-@pytest.fixture(params=[False], ids=["whole"])
+@pytest.fixture(params=[""], ids=["whole"])
 def osv(request: pytest.FixtureRequest) -> Iterator[str]:
-    handler = type("Handler", (Osv,), {"lazy": request.param})
+    handler = type("Handler", (Osv,), {"fault": request.param})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -80,10 +91,18 @@ def test_a_database_that_cannot_be_reached_is_no_result() -> None:
     assert (status, said[0].startswith(f"not run: 0 of {LOCKED} packages audited")) == (2, True)
 
 
-@pytest.mark.parametrize("osv", [True], indirect=True, ids=["lazy"])
-def test_an_answer_that_leaves_packages_out_is_no_result(osv: str) -> None:
-    status, said = check(osv, RUNTIME)
-    assert (status, "did not answer for each" in said[0]) == (2, True)
+FAULTS = (
+    *("one left out", "a result that is none", "a vulnerability without id"),
+    *("an error", "an error on a later page"),
+)
+
+
+@pytest.mark.parametrize("osv", FAULTS, indirect=True)
+def test_what_was_not_told_of_every_package_to_the_end_is_no_result(osv: str, tmp_path: Path) -> None:
+    (tmp_path / "old.lock").write_text("jinja2==2.4.1\nattrs==25.1.0\n")
+    status, said = check(osv, tmp_path / "old.lock")
+    assert (status, said[0].partition(":")[0], len(said)) == (2, "not run", 1)
+    assert said[0].startswith("not run: 0 of 2 packages audited: http://127.0.0.1")
 
 
 def test_other_answers_and_an_empty_lock_are_no_result_either(osv: str, tmp_path: Path) -> None:
