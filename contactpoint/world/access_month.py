@@ -129,11 +129,12 @@ class _Misuse(Work):
 
     def _plot_repeated_reason(self) -> None:
         user, first = self._someone(), self.dice.randrange(1, 20)
+        texts = ("Checking", "Routine check")[: self.dice.randint(1, 2)]
         for visit in range(self.dice.randint(6, 15)):
             at = self._hour(user, first + visit // 4)
             child = self._stranger(user)
             self._add(user, at, "searched", child)
-            self._add(user, at + timedelta(seconds=9), "opened", child, reason="Checking")
+            self._add(user, at + timedelta(seconds=9), "opened", child, reason=texts[visit % len(texts)])
 
     def _plot_out_of_hours(self) -> None:
         user = self._someone(*HOURS)

@@ -27,6 +27,7 @@ _SQL = sql_blocks("projections.service.sql")
 _BEGIN, _COMMIT = Statement("begin"), Statement("commit")
 _LARGEST_ROUND = 16
 _PATIENCE_SECONDS = 0.01
+_DIGEST_BYTES = 8  # of a reason: twenty are kept for each person and day
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 
@@ -51,7 +52,7 @@ class Desk:
 
         The entries of the audit trail are durable by then, whatever is returned.
         """
-        words = hmac.digest(self._reason_key, normal_reason(asked.reason).encode(), hashlib.sha256)
+        words = hmac.digest(self._reason_key, normal_reason(asked.reason).encode(), hashlib.sha256)[:_DIGEST_BYTES]
         case = Case(caller, asked, read, words)
         found = await self._rounds.answer(case, caller.person.subject)
         if isinstance(found, Unavailable):

@@ -23,7 +23,7 @@ class Use:
     busiest_day: int = 0  # of the 30 days before
     organisation_hour: int = 0
     client_hour: int = 0
-    same_words: int = 0  # children in a row that were opened for the same reason
+    same_words: int = 0  # of the day's newest 20 children: opened for reasons given for others too, this one among them
 
 
 @dataclass(frozen=True, slots=True)

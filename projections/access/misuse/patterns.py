@@ -116,13 +116,14 @@ def _probing(mine: Sequence[Access], facts: Facts) -> Iterator[Finding]:
 
 
 def _repeated_reason(mine: Sequence[Access], facts: Facts) -> Iterator[Finding]:
-    """The same words for many children within days."""
+    """The same words for many children within days, also if a few texts take turns: all but one of each text repeat."""
     limits = facts.thresholds
     worded = [each for each in mine if each.reason and each.child is not None]
-    for found in _by(worded, lambda access: " ".join((access.reason or "").casefold().split())).values():
-        for group in _bursts(found, timedelta(days=limits.repeated_days)):
-            if _children(group) >= limits.repeated_reason:
-                yield _finding("repeated_reason", group)
+    for burst in _bursts(worded, timedelta(days=limits.repeated_days)):
+        of_text = _by(burst, lambda access: " ".join((access.reason or "").casefold().split())).values()
+        again = [group for group in of_text if _children(group) > 1]
+        if sum(_children(group) - 1 for group in again) + 1 >= limits.repeated_reason:
+            yield _finding("repeated_reason", sorted((each for group in again for each in group), key=_leaf))
 
 
 def _bursts(accesses: Sequence[Access], length: timedelta) -> Iterator[list[Access]]:
@@ -139,6 +140,10 @@ def _bursts(accesses: Sequence[Access], length: timedelta) -> Iterator[list[Acce
 
 def _finding(rule: Rule, accesses: Sequence[Access]) -> Finding:
     return Finding(rule, accesses[0].user, tuple(sorted({each.leaf for each in accesses})), accesses[-1].time)
+
+
+def _leaf(access: Access) -> int:
+    return access.leaf
 
 
 def _by(accesses: Iterable[Access], key: Callable[[Access], Key]) -> dict[Key, list[Access]]:

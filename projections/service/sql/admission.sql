@@ -79,7 +79,10 @@ language sql stable as $$
                                        and name = employer and hour = this_hour), 0),
         'client_hour', coalesce((select sum(shown) from service.tally where kind = 'client'
                                  and name = client and hour = this_hour), 0),
-        'same_words', case when today.last_words = words then today.same_words else 0 end)
+        'same_words', case when words = any(today.reasons)
+                           then 1 + cardinality(today.reasons)
+                                - (select count(distinct given.words) from unnest(today.reasons) as given (words))
+                           else 0 end)
     from (select) as always left join service.usage as today on today.subject = asked and today.day = this_day
 $$;
 
@@ -149,10 +152,10 @@ declare
     mine smallint := pg_backend_pid() % 32768;
 begin
     insert into service.usage as held
-        (subject, day, hour, shown_hour, shown, listed, missed, last_number, run, last_words, same_words)
+        (subject, day, hour, shown_hour, shown, listed, missed, last_number, run, reasons)
     values (asking, (clock_timestamp() at time zone 'utc')::date,
             extract(hour from clock_timestamp() at time zone 'utc')::smallint, shown_now, shown_now, listed_now, missed_now,
-            opened, 0, words, case when opened is null then 0 else 1 end)
+            opened, 0, case when opened is null then '{}' else array[words] end)
     on conflict (subject, day) do update set
         hour = excluded.hour,
         shown_hour = case when held.hour = excluded.hour then held.shown_hour else 0 end + excluded.shown_hour,
@@ -162,11 +165,8 @@ begin
         run = case when excluded.last_number is null or excluded.last_number = held.last_number then held.run
                    when excluded.last_number > held.last_number then held.run + 1
                    else 0 end,
-        same_words = case when excluded.last_number is null then held.same_words
-                          when excluded.last_words is distinct from held.last_words then 1
-                          when excluded.last_number = held.last_number then held.same_words
-                          else held.same_words + 1 end,
-        last_words = case when excluded.last_number is null then held.last_words else excluded.last_words end,
+        reasons = case when excluded.last_number is null or excluded.last_number = held.last_number then held.reasons
+                       else (held.reasons || excluded.reasons)[greatest(cardinality(held.reasons) - 18, 1):] end,
         last_number = coalesce(excluded.last_number, held.last_number);
     insert into service.tally as held (kind, name, hour, part, shown)
     values ('organisation', context #>> '{who,organisation}', this_hour, mine, shown_now + listed_now),

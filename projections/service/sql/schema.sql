@@ -46,10 +46,11 @@ create table if not exists service.usage (
     missed integer not null,             -- child numbers asked for that nobody has
     last_number text collate "C",        -- of the newest opening
     run integer not null,                -- openings in a row with rising numbers: a list that is worked through
-    last_words bytea,                    -- the reason given for it, as a keyed hash
-    same_words integer not null,         -- children in a row that were opened for the same reason
     primary key (subject, day)
 ) with (fillfactor = 70);
+-- The reasons that the newest twenty children were opened for, newest last, as keyed hashes.
+alter table service.usage add column if not exists reasons bytea[] not null default '{}',
+    drop column if exists last_words, drop column if exists same_words;
 
 -- The same for organisations and client systems; spread over rows so that their people do not wait for each other.
 create table if not exists service.tally (

@@ -171,6 +171,14 @@ def test_the_same_words_for_many_children_are_noticed() -> None:
     assert not rules(facts(), *(replace(each, reason=f"case {each.leaf}") for each in worded))
 
 
+@pytest.mark.parametrize(("texts", "many", "found"), [(2, 9, 1), (2, 8, 0), (4, 11, 1), (4, 10, 0)])
+def test_taking_turns_between_a_few_texts_is_no_way_round(texts: int, many: int, found: int) -> None:
+    turns = [access(at, 600 * at, child=f"c{at}", reason=f"checking {at % texts}") for at in range(many)]
+    alone = [access(99, 600 * many, child="c50", reason="seen at home")]
+    lines = review([*turns, *alone], facts())
+    assert [(line.rule, len(line.leaves)) for line in lines] == [("repeated_reason", many)] * found
+
+
 def test_an_hour_at_which_nobody_in_the_role_works_is_noticed() -> None:
     routine = [access(at, 60 * 24 * at, child=f"c{at}", user="u2") for at in range(50)]
     night = access(99, 60 * 24 * 51 + 60 * 15, child="c9")
