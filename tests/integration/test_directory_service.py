@@ -348,7 +348,7 @@ def test_fhir_is_told_as_json_or_not_at_all(desk: Desk) -> None:
         assert answer.headers["content-type"] == "application/fhir+json"
         assert answer.json()["resourceType"] == ("CapabilityStatement" if status == 200 else "OperationOutcome")
     for method, path in (("GET", f"/fhir/R4/Patient/{'0' * 32}"), ("POST", "/fhir/R4/Patient/$match")):
-        body = {} if method == "POST" else None
+        body: dict[str, Any] | None = {} if method == "POST" else None
         assert desk.request(method, f"{path}?_format=xml", token, body, WHY).status_code == 406
     assert [each["refusal"] for each in desk.entries()[-2:]] == ["malformed", "malformed"]
 
