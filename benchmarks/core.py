@@ -157,7 +157,6 @@ def bench_batch(model: LinkageModel, base: int) -> dict[str, float]:
     left, right = (np.concatenate([p[side] for p in pairs]) for side in (0, 1))
     person = np.array([r[3] for r in rows])
     table, _ = score_pairs(columns, model)
-    linked = cluster_pairs(columns, table, model)
     compare_s = median_seconds(lambda: compare(columns, left, right, model))
     return {
         "records": base,
@@ -166,8 +165,6 @@ def bench_batch(model: LinkageModel, base: int) -> dict[str, float]:
         "compare_pairs_per_s": round(len(left) / compare_s),
         "block_s": round(median_seconds(lambda: list(candidate_pairs(columns, model)), 3), 3),
         "cluster_s": round(median_seconds(lambda: cluster_pairs(columns, table, model), 3), 3),
-        "largest_component": linked.largest_component,
-        "closure_pairs": linked.closure_pairs,
     }
 
 
@@ -188,7 +185,7 @@ def bench_resident(model: LinkageModel, base: int, batch: int, batches: int) -> 
     # As the stage does: batches make no cycles, and looking for some every 700 objects costs a third of the time.
     gc.set_threshold(200_000, 20, 100)
     rng = random.Random(3)
-    times, counts = [], []
+    times, identities = [], []
     for number in range(batches + 3):
         changes = changes_of(stream, batch - batch // 33, base + number * batch)
         for old in rng.sample(seen, batch // 33):
@@ -199,18 +196,14 @@ def bench_resident(model: LinkageModel, base: int, batch: int, batches: int) -> 
         begun = time.perf_counter()
         delta = owner.apply(changes, 10_000 + number)
         times.append(1000 * (time.perf_counter() - begun))
-        counts.append((*delta.counts, len(delta.identities)))
-    mean = [statistics.mean(column) for column in zip(*counts[3:], strict=True)]
+        identities.append(len(delta.identities))
     return {
         "base": base,
         "batch": batch,
         "apply_ms": round(statistics.median(times[3:]), 2),
         "apply_ms_worst": round(max(times[3:]), 2),
         "base_records_per_s": round(base / loading),
-        "candidate_pairs": round(mean[2]),
-        "edges": round(mean[3]),
-        "closure_pairs": round(mean[4]),
-        "identities": round(mean[-1]),
+        "identities": round(statistics.mean(identities[3:])),
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 

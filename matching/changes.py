@@ -159,17 +159,6 @@ class ConflictChange(NamedTuple):
     state: ConflictState
 
 
-class DeltaCounts(NamedTuple):
-    """How much work a batch was: for metrics, not for results."""
-
-    changes: int
-    ignored: int
-    candidate_pairs: int
-    edges: int
-    closure_pairs: int
-    largest_component: int
-
-
 @dataclass(frozen=True, slots=True)
 class Delta:
     """All that one batch changes. Written in one transaction; a repeat of the same batch would be refused by position.
@@ -185,6 +174,5 @@ class Delta:
     rewritten: list[RecordRow]
     relabelled: list[RowLabel]
     identities: list[IdentityChange]
-    counts: DeltaCounts
     decisions: list[Decision] = field(default_factory=list)
     conflicts: list[ConflictChange] = field(default_factory=list)

@@ -50,15 +50,11 @@ _ENOUGH: Final = 100.0  # matches from which a rule has its full say
 
 @dataclass(frozen=True, slots=True)
 class Labelling:
-    """What training found: m and u, the share of matches, and the match probability of each blocked pair.
-
-    `rule_priors` are the shares of matches of single rules by number, where they could be told.
-    """
+    """What training found: m and u, the share of matches, and the match probability of each blocked pair."""
 
     probabilities: Probabilities
     prior: float
     labels: Posteriors
-    rule_priors: dict[int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +149,7 @@ def label_without_truth(
         state = _learn(rules, _corrected(groups, rules, fits, groups.mean(labels)), belief, state.moves)
         fits = _fit_rules(rules, Probabilities(state.m, u), belief, state.moves)
         labels, _ = _said_of_pairs(groups, pairs, rules, fits, state.moves)
-    return _labelled(groups, rules, fits, labels, Probabilities(state.m, belief.u))
+    return _labelled(groups, rules, labels, Probabilities(state.m, belief.u))
 
 
 def _judgeable(model: LinkageModel, groups: Groups, places: npt.NDArray[np.bool_]) -> list[_Rule]:
@@ -267,9 +263,7 @@ def _corrected(groups: Groups, rules: list[_Rule], fits: list[Fit], labels: Post
     return corrected
 
 
-def _labelled(
-    groups: Groups, rules: list[_Rule], fits: list[Fit], labels: Posteriors, belief: Probabilities
-) -> Labelling:
+def _labelled(groups: Groups, rules: list[_Rule], labels: Posteriors, belief: Probabilities) -> Labelling:
     """Return m and u of all pairs under these labels."""
     # A pair whose rules could not be judged says nothing either way.
     judged = np.any([groups.known_non_match, *(groups.of_rule(rule.number) for rule in rules)], axis=0)
@@ -281,8 +275,7 @@ def _labelled(
     # Pairs that are barred anyway make no match less likely.
     open_pairs = heard[~groups.known_non_match].sum()
     prior = float(np.clip((of_groups * heard).sum() / max(1.0, open_pairs), 1e-6, 1.0 - 1e-6))
-    priors = {rule.number: found.prior for rule, found in zip(rules, fits, strict=True)}
-    return Labelling(probabilities, prior, labels, priors)
+    return Labelling(probabilities, prior, labels)
 
 
 def _comparisons_beside(model: LinkageModel, fields: frozenset[str]) -> npt.NDArray[np.bool_]:

@@ -39,7 +39,6 @@ _LATER: Final = frozenset(("possible_threshold", "shield_floor", "shield_rules",
 
 MAX_COMPARISONS: Final = 16
 MAX_LEVELS: Final = 16
-"""Level codes are kept in 4 bits each, sixteen to a 64-bit word."""
 
 
 def match_weight(m_probability: float, u_probability: float) -> int:

@@ -54,14 +54,12 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """A cluster label for each node (equal labels, one child), and how much work it was.
+    """A cluster label for each node (equal labels, one child).
 
     `oversize` are the nodes of each component above the model's cap, which was clustered in pieces.
     """
 
     labels: Labels
-    closure_pairs: int
-    largest_component: int
     oversize: tuple[Indices, ...] = ()
 
 
@@ -79,11 +77,9 @@ def resolve(
     components, oversize = linked_components(n, links, constraints.must_link, model.link_threshold, model.component_cap)
     resolver = _Resolver(nodes, (known, apart), model.mean_threshold, rules, constraints)
     labels = components + n
-    closure = 0
     for members, starts in _components_to_check(components, constraints):
-        closure += resolver.settle(labels, members, starts)
-    largest = int(np.bincount(components, minlength=1).max()) if n else 0
-    return Resolution(labels, closure, largest, tuple(oversize))
+        resolver.settle(labels, members, starts)
+    return Resolution(labels, tuple(oversize))
 
 
 class _Resolver:
@@ -102,14 +98,14 @@ class _Resolver:
         self._known, self._known_apart = known
         self._known_codes = _code(self._known.left, self._known.right, len(nodes.sources))
 
-    def settle(self, labels: Labels, members: Indices, starts: Indices) -> int:
-        """Set the labels of some components' members; return how many of their pairs had to be scored.
+    def settle(self, labels: Labels, members: Indices, starts: Indices) -> None:
+        """Set the labels of some components' members.
 
         `members` holds the components one after another, each in order of node number; `starts` says where each begins.
         """
         sizes = np.diff(starts, append=len(members))
         left, right, pair_starts = _all_pairs(members, starts, sizes)
-        raw, apart, missing = self._compared(left, right)
+        raw, apart = self._compared(left, right)
         sources = self._nodes.sources
         weights, barred = self._rules.apply(raw, sources[left], sources[right])
         pairs_each = np.diff(pair_starts, append=len(left))
@@ -122,12 +118,11 @@ class _Resolver:
             own = slice(pair_starts[i], pair_starts[i] + sizes[i] * (sizes[i] - 1) // 2)
             own_members = members[starts[i] : starts[i] + sizes[i]]
             labels[own_members] = self._cluster(own_members, weights[own], barred[own])
-        return missing
 
-    def _compared(self, left: Indices, right: Indices) -> tuple[Weights, Bools, int]:
+    def _compared(self, left: Indices, right: Indices) -> tuple[Weights, Bools]:
         """Return the weights of pairs of nodes, and which the twins rule keeps apart.
 
-        Some are known; the others, so many, are compared now and never kept.
+        Some are known; the others are compared now and never kept.
         """
         codes = _code(left, right, len(self._nodes.sources))
         weights = np.zeros(len(codes), np.int64)
@@ -140,7 +135,7 @@ class _Resolver:
         if len(missing):
             weights[missing] = self._nodes.score(left[missing], right[missing])
             apart[missing] = self._nodes.twins.apart(left[missing], right[missing])
-        return weights, apart, len(missing)
+        return weights, apart
 
     def _constrained(self, n: int) -> Bools:
         """Tell which nodes a must-link or cannot-link speaks of."""

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.changes import ConflictState, Delta, DeltaCounts, IdentityChange, RecordRow, SourceChange
+from matching.changes import ConflictState, Delta, IdentityChange, RecordRow, SourceChange
 from matching.linkage.blocking import Blocker
 from matching.linkage.candidates import decode_pairs, encode_pairs
 from matching.linkage.comparisons import check_kinds, compare
@@ -64,7 +64,6 @@ class _Found:
     right: Indices
     weights: Weights
     levels: Levels
-    candidates: int
 
 
 class ResidentOwner:
@@ -161,14 +160,6 @@ class ResidentOwner:
             whole_rows(fold.rewritten, records, edges, numbers),
             row_labels(labels, records, numbers),
             self._identities(change, renewed, region.nodes, numbers, batch),
-            DeltaCounts(
-                len(changes),
-                fold.ignored,
-                found.candidates,
-                len(found.left),
-                resolution.closure_pairs,
-                resolution.largest_component,
-            ),
             judged.new,
             renewed.changes,
         )
@@ -203,7 +194,6 @@ class ResidentOwner:
         records, model = self.records, self.model
         different = firsts != others
         codes = sorted_unique(encode_pairs(firsts[different], others[different]))
-        n_pairs = len(codes)
         left, right = decode_pairs(codes)
         shared = self._questions.asker.verified.shared(records.columns, records.verified, left, right)
         lowest = np.where(shared, ANYTHING, model.review_floor)
@@ -211,7 +201,7 @@ class ResidentOwner:
         weights = total_weights(levels, model)
         kept = weights >= lowest[at]
         at, levels, weights = at[kept], levels[kept], weights[kept]
-        found = _Found(codes[at], left[at], right[at], weights, levels, n_pairs)
+        found = _Found(codes[at], left[at], right[at], weights, levels)
         self._edges.add(found.left, found.right, found.weights, records.content_versions)
         return found
 
@@ -290,4 +280,4 @@ class ResidentOwner:
         compared[fold.compared] = True
         later = compared[found.right]
         owners, others = np.where(later, found.right, found.left), np.where(later, found.left, found.right)
-        return edge_bytes(owners, others, (found.weights, found.levels), self.records, self._tag)
+        return edge_bytes(owners, others, found.weights, self.records, self._tag)

@@ -90,7 +90,6 @@ class RecordTable:
                 self._update(stored, several.get(key) or Touched(change), fold)
         if plain:
             self._take_newest(plain)
-        fold.ignored = len(changes) - len(fold.events)
         return fold
 
     def _insert(self, fresh: list[SourceChange], several: Mapping[str, Touched], fold: Fold) -> None:

@@ -14,7 +14,6 @@ from matching.linkage.edges import EDGE, edges_of_rows, make_edges
 from matching.linkage.hashing import Indices
 from matching.linkage.lives import Lives, new_identities
 from matching.linkage.scoring import Weights
-from matching.linkage.similarity import Levels
 from matching.resident.child_numbers import ChildNumbers
 from matching.resident.edges import EdgeTable
 from matching.resident.index import BlockIndex
@@ -29,13 +28,11 @@ _NEVER: Final = ("0" * 32, 0, False, *NO_MERGE, 0, None, b"", b"", "", 0)
 """All that a row says from its fingerprint on, of a record that was never there."""
 
 
-def edge_bytes(
-    owners: Indices, others: Indices, scored: tuple[Weights, Levels], records: RecordTable, tag: int
-) -> dict[int, bytes]:
+def edge_bytes(owners: Indices, others: Indices, weights: Weights, records: RecordTable, tag: int) -> dict[int, bytes]:
     """Return the edges of each owner as the bytes of its row."""
     order = np.argsort(owners, kind="stable")
     owners, others = owners[order], others[order]
-    data = make_edges(others, records.content_versions[others], scored[0][order], scored[1][order], tag).tobytes()
+    data = make_edges(others, records.content_versions[others], weights[order], tag).tobytes()
     starts = np.flatnonzero(np.diff(owners, prepend=-1))
     bounds = (np.append(starts, len(owners)) * EDGE.itemsize).tolist()
     return {

@@ -44,7 +44,6 @@ class Fold:
     refounded: list[int] = field(default_factory=list)
     merges: list[tuple[int, Merge]] = field(default_factory=list)
     events: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    ignored: int = 0
 
     def rewrite(self, stored: Stored) -> None:
         """Note that the whole row of a known record changes."""

@@ -47,6 +47,21 @@ create table if not exists matching.record (
     verified smallint not null
 ) with (fillfactor = 85);
 
+-- An earlier release kept 24 bytes an edge, and never read the last 8. The comment says that they are gone.
+do $$
+begin
+    if col_description('matching.record'::regclass, (
+        select attnum from pg_attribute where attrelid = 'matching.record'::regclass and attname = 'edges'
+    )) is null then
+        update matching.record each set edges = (
+            select string_agg(substring(each.edges from 24 * i + 1 for 16), ''::bytea order by i)
+            from generate_series(0, length(each.edges) / 24 - 1) i
+        ) where edges <> '';
+        comment on column matching.record.edges is '16 bytes an edge';
+    end if;
+end
+$$;
+
 -- What people and operators have stated: `matching.linkage.decisions.Decision` as MessagePack, each event once. Which of
 -- them are in force follows from all of them.
 create table if not exists matching.decision (

@@ -6,7 +6,6 @@ ends; the owner then drops its state and builds it again from the tables.
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from multiprocessing.connection import Connection
@@ -28,7 +27,6 @@ log = structlog.get_logger(__name__)
 
 IN_FLIGHT = 2
 
-_GARBAGE = 200_000  # objects: a batch makes tens of thousands, and nothing that only the collector could free
 
 _ENCODER = msgspec.msgpack.Encoder()
 _BATCHES = msgspec.msgpack.Decoder(Batch)
@@ -100,7 +98,6 @@ _FAILURES = {"fenced": FencedError, "retriable": RetriableError, "fatal": FatalE
 def work(connection: Connection, inbox: SimpleQueue[bytes | None]) -> None:
     """Write batch after batch until the owner closes the channel or one fails."""
     settings = CommitterSettings.model_validate_json(inbox.get() or b"")
-    gc.set_threshold(_GARBAGE)
     outcome = Outcome(0)
     database: psycopg.Connection | None = None
     try:

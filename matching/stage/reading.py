@@ -7,7 +7,6 @@ after any other error.
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections import deque
 from multiprocessing.connection import Connection
@@ -23,8 +22,6 @@ from matching.linkage.model_json import dump_model, load_model
 from matching.stage.channel import Helper, serve
 from matching.stage.intake import Messages, read_ahead_of
 from schemas.errors import RejectedError
-
-_GARBAGE: Final = 200_000  # objects: a batch makes tens of thousands, and nothing that only the collector could free
 
 
 class Values(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -100,7 +97,6 @@ class ReadAhead:
 
 def work(connection: Connection, inbox: SimpleQueue[bytes | None]) -> None:
     """Read batch after batch until the owner closes the channel."""
-    gc.set_threshold(_GARBAGE)
     reader: ChangeReader | None = None
     inbox.get()  # the first frame says nothing: the model comes when the owner knows it
     while (frame := inbox.get()) is not None:

@@ -7,7 +7,6 @@ every consumer survives: an identity event repeats its id and version, a dead le
 from __future__ import annotations
 
 import contextlib
-import gc
 import sys
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
@@ -45,7 +44,6 @@ _LOOK_SECONDS = 1.0  # the outbox is looked at this often without being woken
 _SHARED_LOOK_SECONDS = 0.1  # the same where other workers fill it, who wake their own relays only
 _RETRY_SECONDS = 1.0
 _DELIVERED_WITHIN = 0.8  # of the silence after which another relay leads: what a frozen one had queued is too old then
-_GARBAGE = 200_000  # objects: an event makes twenty, none of them in a cycle
 _OUTGOING = msgspec.msgpack.Decoder(Outgoing)
 
 
@@ -169,7 +167,6 @@ class OutboxPublisher:
 def work(connection: Connection, inbox: SimpleQueue[bytes | None]) -> None:
     """Publish whenever woken, until the owner closes the channel."""
     settings = RelaySettings.model_validate_json(inbox.get() or b"")
-    gc.set_threshold(_GARBAGE)
     frame: bytes | None = WAKE
     publisher: OutboxPublisher | None = None
     while frame is not None:

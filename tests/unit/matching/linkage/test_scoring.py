@@ -3,11 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from matching.linkage.columns import columns_of
 from matching.linkage.comparisons import compare
-from matching.linkage.edges import EDGE, make_edges, model_tag, pack_levels, read_edges, unpack_levels
+from matching.linkage.edges import EDGE, make_edges, model_tag, read_edges
 from matching.linkage.explain import explain_levels, explain_pair
 from matching.linkage.scoring import match_probability, score, total_weights, weight_table
 from tests.unit.matching.worlds import model, values
@@ -73,20 +72,12 @@ def test_levels_need_one_code_a_comparison() -> None:
         explain_levels(model(), [0, 0])
 
 
-@given(st.lists(st.lists(st.integers(0, 15), min_size=16, max_size=16), max_size=20))
-def test_levels_survive_packing(codes: list[list[int]]) -> None:
-    levels = np.array(codes, np.int8).reshape(-1, 16)
-    assert unpack_levels(pack_levels(levels), 16).tolist() == levels.tolist()
-
-
 def test_edges_survive_their_bytes() -> None:
-    levels = np.array([[1, 2, 3], [0, 0, 15]], np.int8)
     tag = model_tag(model())
-    data = make_edges(np.array([7, 9]), np.array([1, 2], np.int32), np.array([-450, 1200]), levels, tag).tobytes()
+    data = make_edges(np.array([7, 9]), np.array([1, 2], np.int32), np.array([-450, 1200]), tag).tobytes()
     edges = read_edges(data)
-    assert len(data) == 2 * EDGE.itemsize == 48
+    assert len(data) == 2 * EDGE.itemsize == 32
     assert edges["rid"].tolist() == [7, 9]
     assert edges["content_version"].tolist() == [1, 2]
     assert edges["weight"].tolist() == [-450, 1200]
     assert edges["model"].tolist() == [tag, tag] == [int(model().model_id[:8], 16)] * 2
-    assert unpack_levels(edges["levels"], 3).tolist() == levels.tolist()
