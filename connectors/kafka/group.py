@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from connectors.kafka.admin import Partition, Positions, client_config
-from connectors.kafka.errors import Trouble, translate
-from connectors.kafka.reader import Batches, read_messages
-from connectors.vault.opener import Opener
+from connectors.kafka.admin import Partition, Positions
+from connectors.kafka.errors import translate
+from connectors.kafka.reader import Batches, Reader, read_messages
 from schemas.errors import ContactPointError
 from schemas.settings import KafkaSettings
 
@@ -22,15 +19,14 @@ PositionsOf = Callable[[Sequence[Partition]], Positions]
 """Tells where each of these partitions is to be read from on; called whenever the group gives them to this member."""
 
 
-class GroupReader:
+class GroupReader(Reader):
     """One member of a consumer group. The store's positions are the truth; Kafka's own offsets are a hint.
 
     `expected` says for each partition of the batch read last where the store's position has to be. A member that is
     silent for `silent_seconds` loses its partitions to the others.
 
     Members come and go only inside `read`: a batch that was read is never taken away before the next call. Whoever was
-    away too long (frozen, cut off) finds at its next commit to the store that others have moved the positions on. Use
-    as a context manager.
+    away too long (frozen, cut off) finds at its next commit to the store that others have moved the positions on.
     """
 
     def __init__(
@@ -46,20 +42,14 @@ class GroupReader:
         self._failure: ContactPointError | None = None
         self._next: dict[Partition, int] = {}
         self.expected: dict[Partition, int] = {}
-        self._trouble = Trouble()
-        self._opener = Opener(settings.vault)
-        self._consumer = Consumer(
+        super().__init__(
+            settings,
+            group,
             {
-                **client_config(settings, self._trouble),
-                "group.id": group,
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "error",
-                "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 100,
                 "partition.assignment.strategy": "roundrobin",
                 "session.timeout.ms": round(1000 * max(silent_seconds, _SHORTEST_SESSION)),
-            }
+            },
         )
         self._consumer.subscribe(list(topics), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
 
@@ -94,24 +84,6 @@ class GroupReader:
     def start_again(self) -> None:
         """Read this member's partitions from the store's positions on: what was read before is dropped."""
         self._begin(list(self._next))
-
-    def hint(self, positions: Positions) -> None:
-        """Note positions under the group's name for lag dashboards; nothing depends on it, so failures are ignored."""
-        offsets = [TopicPartition(topic, number, at) for (topic, number), at in positions.items()]
-        if offsets:
-            with contextlib.suppress(KafkaException):
-                self._consumer.commit(offsets=offsets)
-
-    def close(self) -> None:
-        """Leave the group."""
-        self._consumer.close()
-        self._opener.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        self.close()
 
     def _assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         try:

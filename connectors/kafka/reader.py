@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,12 +19,52 @@ Batches = dict[Partition, list[ReadMessage]]
 """Messages of each partition in order of offset; no partition is empty."""
 
 
-class PartitionReader:
+class Reader:
+    """A consumer whose positions the caller's store keeps, and what opens sealed values. Use as a context manager."""
+
+    def __init__(self, settings: KafkaSettings, group: str, config: Mapping[str, str | int]) -> None:
+        self._opener = Opener(settings.vault)
+        self._consumer = Consumer(
+            {
+                **client_config(settings, Trouble()),
+                "group.id": group,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                # A position that is not in the log must stop the reader, not move it.
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                **config,
+            }
+        )
+
+    def hint(self, positions: Positions, *, wait: bool = False) -> None:
+        """Note positions under the group's name for lag dashboards; nothing depends on it, so failures are ignored."""
+        offsets = [TopicPartition(topic, number, at) for (topic, number), at in positions.items()]
+        if offsets:
+            with contextlib.suppress(KafkaException):
+                if wait:
+                    self._consumer.commit(offsets=offsets, asynchronous=False)
+                else:
+                    self._consumer.commit(offsets=offsets)
+
+    def close(self) -> None:
+        """Leave the group, and give the connections back."""
+        self._consumer.close()
+        self._opener.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self.close()
+
+
+class PartitionReader(Reader):
     """Reads the partitions of `positions`, each from its next offset on.
 
     There is no rebalancing: the caller says which partitions, and its own store says how far. `group` is only where
     `hint` notes the positions for dashboards. `opened`: sealed values are opened. `linger_ms`: how long a broker that
-    has little waits for more. Use as a context manager.
+    has little waits for more.
     """
 
     def __init__(
@@ -38,21 +78,8 @@ class PartitionReader:
         linger_ms: int = 100,
     ) -> None:
         self._with_headers, self._opened = with_headers, opened
-        self._opener = Opener(settings.vault)
-        self._consumer = Consumer(
-            {
-                **client_config(settings, Trouble()),
-                "group.id": group,
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                # A position that is not in the log must stop the reader, not move it.
-                "auto.offset.reset": "error",
-                "isolation.level": "read_committed",
-                # Under load a fetch waits for some hundred messages; at low rates these milliseconds are its latency.
-                "fetch.min.bytes": 64 * 1024,
-                "fetch.wait.max.ms": linger_ms,
-            }
-        )
+        # Under load a fetch waits for some hundred messages; at low rates these milliseconds are its latency.
+        super().__init__(settings, group, {"fetch.min.bytes": 64 * 1024, "fetch.wait.max.ms": linger_ms})
         self.start_from(positions)
 
     def start_from(self, positions: Positions) -> None:
@@ -70,16 +97,6 @@ class PartitionReader:
             self._opener.open(batches.values())
         return batches
 
-    def hint(self, positions: Positions, *, wait: bool = False) -> None:
-        """Note positions under the group's name for lag dashboards; nothing depends on it, so failures are ignored."""
-        offsets = [TopicPartition(topic, number, at) for (topic, number), at in positions.items()]
-        if offsets:
-            with contextlib.suppress(KafkaException):
-                if wait:
-                    self._consumer.commit(offsets=offsets, asynchronous=False)
-                else:
-                    self._consumer.commit(offsets=offsets)
-
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching these partitions."""
         self._consumer.pause([TopicPartition(*partition) for partition in partitions])
@@ -87,17 +104,6 @@ class PartitionReader:
     def resume(self, partitions: Sequence[Partition]) -> None:
         """Fetch these partitions again."""
         self._consumer.resume([TopicPartition(*partition) for partition in partitions])
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self._consumer.close()
-        self._opener.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        self.close()
 
 
 def read_messages(messages: Sequence[Message], *, with_headers: bool = False) -> Batches:
