@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 from connectors.postgres import wrap_errors
 from matching.sql import QUERIES
 from projections.audit_trail.lineage import Severance
-from projections.audit_trail.reader import AuditReader
+from projections.audit_trail.reader import AuditReader, IdentityStep
 from schemas.decisions import DecisionEvent, IdentitySevered, kind_of
 from schemas.errors import RejectedError
 from schemas.in_force import in_force
@@ -51,12 +51,16 @@ def _other_lives(
     connection: Connection[TupleRow], reader: AuditReader, number: str, apart: Iterable[Severance]
 ) -> list[str]:
     """Return the numbers in use of the identities that are severed from this one."""
-    own = (step for step in reader.history(number).identity if step.child_number == number)
-    ever = frozenset[str]().union(*(step.records for step in own))
+    ever = records_ever(reader.history(number).identity, number)
     named = [each.former | each.current for each in apart if not ever.isdisjoint(each.former | each.current)]
     with wrap_errors():
         rows = connection.execute(QUERIES["children_of_keys"], {"keys": sorted(frozenset().union(*named))}).fetchall()
     return sorted({child for _, child, _ in rows if child} - {number})
+
+
+def records_ever(steps: Iterable[IdentityStep], number: str) -> frozenset[str]:
+    """Return every record that an identity has had, by its number."""
+    return frozenset[str]().union(*(step.records for step in steps if step.child_number == number))
 
 
 def severances(events: Iterable[DecisionEvent]) -> list[Severance]:

@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 
 from connectors.decisions import read_decisions
 from connectors.postgres import wrap_errors
-from contactpoint.explaining.numbers import severances
+from contactpoint.explaining.numbers import records_ever, severances
 from matching.linkage.explain import hidden_comparisons
 from matching.linkage.model import LinkageModel
 from matching.sql import QUERIES
@@ -76,7 +76,7 @@ class Sight:
         own = [step for step in steps if step.child_number == number]
         if self.with_right or all(child_number(step.founder or "") != number for step in own):
             return
-        ever = frozenset[str]().union(*(step.records for step in own))
+        ever = records_ever(own, number)
         if any(not ever.isdisjoint(each.current) for each in self.severances):
             raise RejectedError("right_needed", _RIGHT_NEEDED)
 
