@@ -42,7 +42,6 @@ def findings(pair: Explanation) -> list[dict[str, Any]]:
     """Return what was found, a row a comparison: its name, the level in words and the weight in bits."""
     rows = [("prior", PRIOR, pair.prior_weight)]
     rows += [(row.comparison, row.level, row.match_weight) for row in pair.rows]
-    rows += [(each.name, each.label, each.weight) for each in pair.adjustments]
     return [{"comparison": name, "finding": words, "weight": weight / CENTIBITS} for name, words, weight in rows]
 
 

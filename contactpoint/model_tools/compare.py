@@ -10,7 +10,7 @@ Row = dict[str, Any]
 
 
 def compare_models(one: LinkageModel, other: LinkageModel) -> dict[str, list[Row]]:
-    """Return what differs and what does not: facts, comparison levels, blocking rules, adjustments, source policies.
+    """Return what differs and what does not: facts, comparison levels, blocking rules, source policies.
 
     In every row `a` stands for the first model and `b` for the second, None where it has no such thing; weights are in
     bits.
@@ -21,10 +21,6 @@ def compare_models(one: LinkageModel, other: LinkageModel) -> dict[str, list[Row
         "blocking rules": _named(
             {rule.name: " + ".join(rule.parts) for rule in one.blocking_rules},
             {rule.name: " + ".join(rule.parts) for rule in other.blocking_rules},
-        ),
-        "adjustments": _named(
-            {each.name: each.weight / CENTIBITS for each in one.adjustments},
-            {each.name: each.weight / CENTIBITS for each in other.adjustments},
         ),
         "sources": _named(
             {each.source: f"{each.unique}, {each.penalty / CENTIBITS:g}" for each in one.source_policies},

@@ -9,8 +9,8 @@ import numpy as np
 
 from matching.linkage.columns import columns_of
 from matching.linkage.comparisons import compare
-from matching.linkage.model import CENTIBITS, Adjustment, LinkageModel
-from matching.linkage.scoring import applies, match_probability, total_weights
+from matching.linkage.model import CENTIBITS, LinkageModel
+from matching.linkage.scoring import match_probability, total_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,11 @@ class ExplanationRow:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A pair's comparisons in the model's order, and the adjustments that hold for it.
-
-    `total` = `prior_weight` + the weights of rows and adjustments, in centibits.
-    """
+    """A pair's comparisons in the model's order. `total` = `prior_weight` + the weights of rows, in centibits."""
 
     model_id: str
     prior_weight: int
     rows: tuple[ExplanationRow, ...]
-    adjustments: tuple[Adjustment, ...]
     total: int
     match_probability: float
     link_threshold: int
@@ -50,11 +46,9 @@ class Explanation:
 
     def as_text(self) -> str:
         """Return the explanation as lines for a terminal, weights in bits."""
-        names = [row.comparison for row in self.rows] + [each.name for each in self.adjustments]
-        width = max(map(len, names), default=0)
+        width = max(len(row.comparison) for row in self.rows)
         lines = [f"{'prior':<{width}}  {self.prior_weight / CENTIBITS:+7.2f}"]
         lines += [f"{r.comparison:<{width}}  {r.match_weight / CENTIBITS:+7.2f}  {r.level}" for r in self.rows]
-        lines += [f"{a.name:<{width}}  {a.weight / CENTIBITS:+7.2f}  {a.label}" for a in self.adjustments]
         outcome = f"{self.decision}: probability {self.match_probability:.6f}"
         limits = f"threshold {self.link_threshold / CENTIBITS:+.2f}, model {self.model_id}"
         lines.append(f"{'total':<{width}}  {self.total / CENTIBITS:+7.2f}  {outcome}, {limits}")
@@ -74,14 +68,11 @@ def explain_levels(model: LinkageModel, levels: Sequence[int]) -> Explanation:
         )
         for comparison, code in zip(model.comparisons, levels, strict=True)
     )
-    codes = np.array([levels], np.int8)
-    adjustments = tuple(each for each in model.adjustments if applies(each, codes, model)[0])
-    total = int(total_weights(codes, model)[0])
+    total = int(total_weights(np.array([levels], np.int8), model)[0])
     return Explanation(
         model.model_id,
         model.prior_weight,
         rows,
-        adjustments,
         total,
         match_probability(total),
         model.link_threshold,
@@ -99,8 +90,5 @@ def explain_pair(
 
 
 def hidden_comparisons(model: LinkageModel, visible: frozenset[str]) -> frozenset[str]:
-    """Return the comparisons and adjustments that read any field but these, so that a level would tell about it."""
-    comparisons = {each.name for each in model.comparisons if not set(each.fields) <= visible}
-    return frozenset(
-        comparisons | {each.name for each in model.adjustments if any(name in comparisons for name, _ in each.when)}
-    )
+    """Return the comparisons that read any field but these, so that a level would tell about it."""
+    return frozenset(each.name for each in model.comparisons if not set(each.fields) <= visible)

@@ -97,19 +97,6 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Adjustment:
-    """Evidence that comparisons give only together, which their separate weights miss.
-
-    A pair weighs `weight` centibits more when each comparison named in `when` shows one of the level codes beside it.
-    """
-
-    name: str
-    label: str
-    when: tuple[tuple[str, tuple[int, ...]], ...]
-    weight: int
-
-
-@dataclass(frozen=True, slots=True)
 class Sign:
     """Agreement that leaves a doubt whatever a pair weighs: each comparison in `when` shows one of its level codes."""
 
@@ -186,7 +173,6 @@ class LinkageModel:
     link_threshold: int
     review_floor: int
     cluster_threshold: int | None = None
-    adjustments: tuple[Adjustment, ...] = ()
     source_policies: tuple[SourcePolicy, ...] = ()
     stop_keys: tuple[int, ...] = ()
     component_cap: int = 300
@@ -213,6 +199,7 @@ class LinkageModel:
         }
         if self.twins is not None and self.twins.by_name:
             del content["twins"]["by_name"]  # older models lack it
+        content["adjustments"] = ()  # older models had some: those without keep their ids
         return hashlib.sha256(_canonical(content)).hexdigest()[:16]
 
     @cached_property

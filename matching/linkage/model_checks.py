@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from matching.linkage.model import Adjustment, LinkageModel, Sign
+    from matching.linkage.model import LinkageModel
 
 
 def problems_of(model: LinkageModel, most_comparisons: int, most_levels: int) -> list[str]:
     """Return what is wrong with a model, a sentence each."""
     names = [f.name for f in model.fields]
-    conditional: tuple[Adjustment | Sign, ...] = (*model.adjustments, *model.shield_signs)
     problems = [
         *(f"field {n!r} is given twice" for n in sorted({n for n in names if names.count(n) > 1})),
         *(
@@ -26,10 +25,9 @@ def problems_of(model: LinkageModel, most_comparisons: int, most_levels: int) ->
             if not 2 <= len(c.levels) <= most_levels
         ),
         *(
-            f"{type(a).__name__.lower()} {a.name!r} asks for comparison {name!r}, or for levels of it, "
-            "that the model does not have"
-            for a in conditional
-            for name, codes in a.when
+            f"sign {sign.name!r} asks for comparison {name!r}, or for levels of it, that the model does not have"
+            for sign in model.shield_signs
+            for name, codes in sign.when
             if not any(c.name == name and set(codes) <= set(range(len(c.levels))) for c in model.comparisons)
         ),
         *(

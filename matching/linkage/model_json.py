@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from matching.linkage.model import (
-    Adjustment,
     BlockingRule,
     Comparison,
     ComparisonLevel,
@@ -47,6 +46,8 @@ def load_model(text: str, place: str = "model") -> LinkageModel:
 
 
 def _from_json(content: dict[str, Any]) -> LinkageModel:
+    if content.pop("adjustments", ()):
+        raise ValueError("it adjusts the weights of twins, as the first models did: train it again")
     return LinkageModel(
         **{
             **content,
@@ -56,22 +57,17 @@ def _from_json(content: dict[str, Any]) -> LinkageModel:
                 for c in content["comparisons"]
             ),
             "blocking_rules": tuple(BlockingRule(r["name"], tuple(r["parts"])) for r in content["blocking_rules"]),
-            "adjustments": tuple(
-                Adjustment(a["name"], a["label"], _levels(a["when"]), a["weight"])
-                for a in content.get("adjustments", ())
-            ),
             "source_policies": tuple(SourcePolicy(**p) for p in content.get("source_policies", ())),
             "stop_keys": tuple(int(key, 16) for key in content.get("stop_keys", ())),
             "shield_rules": tuple(BlockingRule(r["name"], tuple(r["parts"])) for r in content.get("shield_rules", ())),
-            "shield_signs": tuple(Sign(s["name"], _levels(s["when"])) for s in content.get("shield_signs", ())),
+            "shield_signs": tuple(
+                Sign(s["name"], tuple((name, tuple(codes)) for name, codes in s["when"]))
+                for s in content.get("shield_signs", ())
+            ),
             "twins": _twins(content.get("twins")),
             "operating_points": tuple(OperatingPoint(**p) for p in content.get("operating_points", ())),
         }
     )
-
-
-def _levels(when: list[Any]) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    return tuple((name, tuple(codes)) for name, codes in when)
 
 
 def _twins(content: dict[str, Any] | None) -> TwinRule | None:

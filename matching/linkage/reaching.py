@@ -32,7 +32,7 @@ def compare_down_to(
     weights = [np.max([each.level_weights[i] for each in models], axis=0) for i in range(len(model.comparisons))]
     pairs, at = RowPairs(columns, left, right), np.arange(len(left))
     levels = np.zeros((len(weights), len(left)), np.int8)
-    begin = max(each.prior_weight + sum(max(0, one.weight) for one in each.adjustments) for each in models)
+    begin = max(each.prior_weight for each in models)
     most = np.full(len(left), begin + sum(int(each.max()) for each in weights))
     for i in sorted(range(len(weights)), key=lambda place: weights[place][DIFFERENT] - weights[place].max()):
         levels[i] = levels_of(pairs, model.comparisons[i], model)

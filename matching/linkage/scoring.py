@@ -1,8 +1,7 @@
 """What agreement is worth: level codes to match weights, match weight to match probability (Fellegi and Sunter 1969).
 
 The total weight of a pair is the prior's weight plus the weight of the observed level of each comparison, in centibits:
-100 log2 of the odds that the two records are one child. Comparisons are taken as independent given match or non-match;
-where that is plainly wrong (twins), the model's adjustments add what the levels say together.
+100 log2 of the odds that the two records are one child. Comparisons are taken as independent given match or non-match.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from matching.linkage.columns import RecordColumns
 from matching.linkage.comparisons import compare
 from matching.linkage.hashing import Indices
-from matching.linkage.model import CENTIBITS, MAX_LEVELS, Adjustment, LinkageModel, Sign
+from matching.linkage.model import CENTIBITS, MAX_LEVELS, LinkageModel, Sign
 from matching.linkage.similarity import Levels
 
 Weights = npt.NDArray[np.int64]
@@ -34,8 +33,6 @@ def total_weights(levels: Levels, model: LinkageModel) -> Weights:
     total = np.full(len(levels), model.prior_weight, np.int64)
     for codes, table in zip(levels.T, weight_table(model), strict=True):
         total += table[codes]
-    for adjustment in model.adjustments:
-        total[applies(adjustment, levels, model)] += adjustment.weight
     return total
 
 
@@ -43,15 +40,14 @@ def leave_doubt(levels: Levels, weights: Weights, model: LinkageModel) -> npt.ND
     """Tell which pairs may be one child where one side is shielded: by their weight, or by a sign at any weight."""
     doubt: npt.NDArray[np.bool_] = weights >= model.lowest_doubt
     for sign in model.shield_signs:
-        doubt |= applies(sign, levels, model)
+        doubt |= _holds(sign, levels, model)
     return doubt
 
 
-def applies(adjustment: Adjustment | Sign, levels: Levels, model: LinkageModel) -> npt.NDArray[np.bool_]:
-    """Tell for which pairs an adjustment or a sign holds, from their level codes, shape (pairs, comparisons)."""
+def _holds(sign: Sign, levels: Levels, model: LinkageModel) -> npt.NDArray[np.bool_]:
     places = {comparison.name: place for place, comparison in enumerate(model.comparisons)}
     holds = np.ones(len(levels), dtype=bool)
-    for name, codes in adjustment.when:
+    for name, codes in sign.when:
         wanted = np.zeros(MAX_LEVELS, dtype=bool)
         wanted[list(codes)] = True
         holds &= wanted[levels[:, places[name]]]

@@ -47,7 +47,7 @@ class Twins:
         self._forenames: LinkageModel | None = None
         if model.twins is not None:
             given = next(c for c in model.comparisons if c.fields[:1] == (model.twins.given,))
-            self._forenames = replace(model, comparisons=(given,), adjustments=(), shield_signs=())
+            self._forenames = replace(model, comparisons=(given,), shield_signs=())
 
     def apart(self, columns: RecordColumns, marks: Marks, left: Indices, right: Indices) -> Bools:
         """Tell which pairs of rows are two children: born together, of other birth orders, or verified NHS numbers."""

@@ -96,7 +96,7 @@ def test_two_that_are_joined_already_need_nothing() -> None:
 
 @settings(max_examples=30)
 @given(evidences(4), st.data())
-def test_agreement_never_lowers_what_a_pair_weighs_unless_an_adjustment_does(evidence: Evidence, data: object) -> None:
+def test_agreement_never_lowers_what_a_pair_weighs(evidence: Evidence, data: object) -> None:
     names = [comparison.name for comparison in PLAIN.comparisons if comparison.kind != "source"]
     everything = evidence.found | True
     after = with_agreements(evidence, everything, [Piece("agreement", name) for name in names])

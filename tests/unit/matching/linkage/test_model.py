@@ -73,7 +73,7 @@ def test_an_edited_model_file_is_refused() -> None:
         load_model(json.dumps(content), "m.json")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"fields": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"fields": 3}', '{"adjustments": [{}]}'])
 def test_something_else_than_a_model_is_refused_by_name(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"m\.json is not a linkage model"):
         load_model(text, "m.json")
