@@ -58,7 +58,7 @@ def side_by_side(
     values += [
         (field.name, _text(a), _text(b)) for field, a, b in zip(model.fields, left, right, strict=True) if a or b
     ]
-    explained = explain_pair(model, left, right, (one.source, other.source))
+    explained = explain_pair(model, left, right)
     children = tuple(sorted({row.child_number for row in (one, other) if row.child_number}))
     return SideBySide(children, tuple(values), tuple((row.comparison, row.level) for row in explained.rows))
 

@@ -119,7 +119,7 @@ class Linked:
         """Explain two rows of the table."""
         clusters = self.outcome.clusters
         sizes = [int((clusters == clusters[row]).sum()) for row in rows]
-        values, sources = self.columns.values(np.array(rows)), [self._source(row) for row in rows]
+        values = self.columns.values(np.array(rows))
         bring, stopped = rules_that_bring_together(self.columns, self.model, rows)
         return PairAnswer(
             (self.ids[rows[0]], self.ids[rows[1]]),
@@ -127,7 +127,7 @@ class Linked:
             (sizes[0], sizes[1]),
             tuple(bring),
             tuple(stopped),
-            explain_pair(self.model, values[0], values[1], (sources[0], sources[1])),
+            explain_pair(self.model, values[0], values[1]),
             self._because(rows),
         )
 

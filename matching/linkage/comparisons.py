@@ -140,10 +140,6 @@ KINDS: Final[dict[str, ComparisonKind]] = {
     "exact": ComparisonKind(
         "Codes that are either the same or not.", (("different", 0.100, 0.900), ("the same", 0.900, 0.100))
     ),
-    "source": ComparisonKind(
-        "Whether both records come from one source system, which seldom holds a person twice. Reads no field.",
-        (("different sources", 0.950, 0.800), ("the same source", 0.050, 0.200)),
-    ),
 }
 """The comparison kinds by name; the reviewer's explanation of each stands in it."""
 
@@ -164,7 +160,7 @@ def check_kinds(model: LinkageModel) -> None:
         if kind is None:
             msg = f"comparison {c.name!r} is of unknown kind {c.kind!r}; known: {', '.join(KINDS)}"
             raise ConfigurationError(msg)
-        possible = {0} if c.kind == "source" else {1} if kind.swapped is None else {1, 2}
+        possible = {1} if kind.swapped is None else {1, 2}
         if len(c.levels) != kind.equal + 1 or len(c.fields) not in possible:
             msg = f"comparison {c.name!r} of kind {c.kind!r} needs {kind.equal + 1} levels and {max(possible)} field(s)"
             raise ConfigurationError(msg)
@@ -181,18 +177,7 @@ def compare(columns: RecordColumns, left: Indices, right: Indices, model: Linkag
 
 def levels_of(pairs: RowPairs, comparison: Comparison, model: LinkageModel) -> Levels:
     """Return the level codes of one comparison."""
-    if comparison.kind == "source":
-        return _same_source(pairs)
-    return _agreement(pairs, KINDS[comparison.kind], tuple(model.field_index[f] for f in comparison.fields))
-
-
-def _same_source(pairs: RowPairs) -> Levels:
-    same = pairs.sources[pairs.left] == pairs.sources[pairs.right]
-    return np.where(same, np.int8(sim.SAME), np.int8(DIFFERENT))
-
-
-def _agreement(pairs: RowPairs, kind: ComparisonKind, fields: tuple[int, ...]) -> Levels:
-    """Return the level codes of one comparison."""
+    kind, fields = KINDS[comparison.kind], tuple(model.field_index[field] for field in comparison.fields)
     left, right = pairs.hashes(fields[0])
     missing = np.minimum(left, right) == MISSING
     equal = left == right

@@ -202,8 +202,6 @@ def _agreements(evidence: Evidence, between: Bools) -> list[Piece]:
     """Return the comparisons that could agree better than they do, those that add most first."""
     gains = []
     for column, comparison in enumerate(evidence.model.comparisons):
-        if comparison.kind == "source":
-            continue  # where a record comes from is no evidence that could turn up
         piece = Piece("agreement", comparison.name)
         gain = _mean(with_agreements(evidence, between, [piece]), between) - _mean(evidence, between)
         if gain > 0:

@@ -80,11 +80,9 @@ def explain_levels(model: LinkageModel, levels: Sequence[int]) -> Explanation:
     )
 
 
-def explain_pair(
-    model: LinkageModel, left: Sequence[str], right: Sequence[str], sources: tuple[str, str]
-) -> Explanation:
-    """Explain a pair from the values of both records in field order and the names of their sources."""
-    columns = columns_of(model, [left, right], sources)
+def explain_pair(model: LinkageModel, left: Sequence[str], right: Sequence[str]) -> Explanation:
+    """Explain a pair from the values of both records in field order."""
+    columns = columns_of(model, [left, right], ["", ""])
     levels = compare(columns, np.array([0]), np.array([1]), model)
     return explain_levels(model, levels[0].tolist())
 

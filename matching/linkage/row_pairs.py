@@ -20,12 +20,11 @@ class RowPairs:
         self.whole = columns.whole
         if self.whole is not None:
             self.left, self.right, self._hashes = left, right, self.whole.numbers
-            self.sources, self.flags = columns.sources, columns.all_flags
+            self.flags = columns.all_flags
             return
         self._rids = sorted_unique(np.concatenate([left, right]))
         self.left, self.right = np.searchsorted(self._rids, left), np.searchsorted(self._rids, right)
         self._hashes = np.asfortranarray(columns.hashes(self._rids))
-        self.sources = columns.sources[self._rids]
         self.flags = columns.flags(self._rids)
 
     def only(self, at: Indices) -> RowPairs:

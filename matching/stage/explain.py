@@ -80,7 +80,7 @@ def explain_child(connection: psycopg.Connection, model: LinkageModel, child_num
 
 def _explain(model: LinkageModel, left: RecordRow, right: RecordRow) -> LinkExplanation:
     values = [row.values for row in (left, right)]
-    explanation = explain_pair(model, values[0], values[1], (left.source, right.source))
+    explanation = explain_pair(model, values[0], values[1])
     columns = columns_of(model, values, (left.source, right.source))
     apart = Twins(model).reason(columns, np.array([left.verified, right.verified], np.uint8), 0, 1)
     return LinkExplanation(left.key, right.key, left.child_number or "", right.child_number or "", explanation, apart)

@@ -43,7 +43,7 @@ HIDDEN = {"postcode", "nhs", "upn"}
 
 
 def pair() -> dict[str, Any]:
-    found = explain_pair(MODEL, ROW, OTHER, ("school-1", "health-1"))
+    found = explain_pair(MODEL, ROW, OTHER)
     return {
         "left": KEYS[0], "right": KEYS[1], "children": ["A", "B"], "together": False, "findings": findings(found),
         "weight": found.total / 100, "probability": found.match_probability, "threshold": 3.0,
@@ -58,7 +58,7 @@ def known(rows: tuple[tuple[str, ...], ...] = (ROW, ROW, OTHER)) -> Known:
 
 def link(row: Sequence[str] = OTHER) -> dict[str, Any]:
     """Return a link as it is withheld, where the second record says this."""
-    found = explain_pair(MODEL, ROW, row, ("school-1", "health-1"))
+    found = explain_pair(MODEL, ROW, row)
     plain = {"left": KEYS[0], "right": KEYS[1], "weight": found.total / 100, "findings": findings(found)}
     return withhold_link(plain, MODEL, aliases(KEYS))
 

@@ -53,7 +53,6 @@ def model(
         untrained_comparison("date_of_birth", "date", ("date_of_birth",)),
         untrained_comparison("postcode", "postcode", ("postcode",)),
         untrained_comparison("nhs", "identifier", ("nhs",)),
-        untrained_comparison("source", "source", ()),
     )
     rules = (
         BlockingRule("nhs", ("nhs",)),

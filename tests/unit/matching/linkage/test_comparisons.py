@@ -13,14 +13,14 @@ from matching.linkage.comparisons import KINDS, check_kinds, compare, untrained_
 from matching.linkage.explain import explain_pair
 from matching.linkage.model import BlockingRule, Field, LinkageModel
 from schemas.errors import ConfigurationError
-from tests.unit.matching.worlds import SOURCES, model, values
+from tests.unit.matching.worlds import model, values
 
 MISSING, DIFFERENT = 0, 1
 
 
 def one_comparison(kind: str) -> LinkageModel:
     """Return a model with one comparison; names come as (name, other name), to see them exchanged."""
-    names = {"given_name": ("value", "other"), "surname": ("value", "other"), "source": ()}.get(kind, ("value",))
+    names = {"given_name": ("value", "other"), "surname": ("value", "other")}.get(kind, ("value",))
     fields = (Field("value", kind), Field("other", "surname"))
     return LinkageModel(
         "one",
@@ -147,24 +147,13 @@ def test_other_kinds(kind: str, left: str, right: str, expected: int) -> None:
     assert level(kind, left, right) == expected
 
 
-def test_sources_are_the_same_or_not_and_never_missing() -> None:
-    world = one_comparison("source")
-    columns = columns_of(world, [("", "")] * 3, ["a", "b", "a"])
-    levels = compare(columns, np.array([0, 0]), np.array([1, 2]), world)
-    assert levels[:, 0].tolist() == [DIFFERENT, sim.SAME]
-
-
-@given(st.lists(values, min_size=2, max_size=12), st.data())
-def test_many_pairs_at_once_agree_with_each_pair_alone(rows: list[tuple[str, ...]], data: st.DataObject) -> None:
+@given(st.lists(values, min_size=2, max_size=12))
+def test_many_pairs_at_once_agree_with_each_pair_alone(rows: list[tuple[str, ...]]) -> None:
     world = model()
-    sources = [data.draw(st.sampled_from(SOURCES)) for _ in rows]
-    columns = columns_of(world, rows, sources)
+    columns = columns_of(world, rows, ["a"] * len(rows))
     every = [(a, b) for a in range(len(rows)) for b in range(len(rows)) if a != b]
     left, right = (np.array(side * 40) for side in zip(*every, strict=True))  # enough to look for unique values
-    expected = [
-        [row.level_code for row in explain_pair(world, rows[a], rows[b], (sources[a], sources[b])).rows]
-        for a, b in every
-    ] * 40
+    expected = [[row.level_code for row in explain_pair(world, rows[a], rows[b]).rows] for a, b in every] * 40
     assert compare(columns, left, right, world).tolist() == expected
     columns.spread()
     assert compare(columns, left, right, world).tolist() == expected
@@ -172,7 +161,7 @@ def test_many_pairs_at_once_agree_with_each_pair_alone(rows: list[tuple[str, ...
 
 def test_no_pairs_give_no_levels() -> None:
     none = np.empty(0, np.int64)
-    assert compare(columns_of(model(), [], []), none, none, model()).shape == (0, 6)
+    assert compare(columns_of(model(), [], []), none, none, model()).shape == (0, 5)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

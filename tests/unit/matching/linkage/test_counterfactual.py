@@ -97,12 +97,12 @@ def test_two_that_are_joined_already_need_nothing() -> None:
 @settings(max_examples=30)
 @given(evidences(4), st.data())
 def test_agreement_never_lowers_what_a_pair_weighs(evidence: Evidence, data: object) -> None:
-    names = [comparison.name for comparison in PLAIN.comparisons if comparison.kind != "source"]
+    names = [comparison.name for comparison in PLAIN.comparisons]
     everything = evidence.found | True
     after = with_agreements(evidence, everything, [Piece("agreement", name) for name in names])
     assert (after.weights >= evidence.weights).all()
     assert all(KINDS[c.kind].equal == after.levels[:, i].min(initial=99) or not len(after.levels)
-               for i, c in enumerate(PLAIN.comparisons) if c.kind != "source")  # fmt: skip
+               for i, c in enumerate(PLAIN.comparisons))  # fmt: skip
 
 
 def test_a_comparison_that_reads_any_field_out_of_sight_is_hidden() -> None:

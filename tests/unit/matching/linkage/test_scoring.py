@@ -16,7 +16,7 @@ from tests.unit.matching.worlds import model, values
 def test_a_pairs_weight_is_the_sum_of_what_explains_it(left: tuple[str, ...], right: tuple[str, ...]) -> None:
     world = model()
     columns = columns_of(world, [left, right], ["a", "b"])
-    explanation = explain_pair(world, left, right, ("a", "b"))
+    explanation = explain_pair(world, left, right)
     assert score(columns, np.array([0]), np.array([1]), world).tolist() == [explanation.total]
     assert explanation.total == explanation.prior_weight + sum(row.match_weight for row in explanation.rows)
     assert [row.level_code for row in explanation.rows] == compare(columns, np.array([0]), np.array([1]), world)[
@@ -53,12 +53,12 @@ def test_the_prior_alone_gives_the_priors_probability() -> None:
 )
 def test_decisions_follow_threshold_and_floor(right: tuple[str, ...], decision: str) -> None:
     left = ("ANNA", "SMITH", "20010203", "AB12CD", "9434765919")
-    assert explain_pair(model(), left, right, ("a", "b")).decision == decision
+    assert explain_pair(model(), left, right).decision == decision
 
 
 def test_an_explanation_reads_as_words_weights_and_the_threshold() -> None:
     left, right = ("WILLIAM", "SMITH", "20010203", "", ""), ("BILL", "SMITH", "20010302", "", "")
-    lines = explain_pair(model(), left, right, ("a", "b")).as_text().splitlines()
+    lines = explain_pair(model(), left, right).as_text().splitlines()
     assert lines[0].split() == ["prior", "-4.25"]
     assert lines[1].endswith("a short form, or one of several names")
     assert lines[3].endswith("day and month exchanged")

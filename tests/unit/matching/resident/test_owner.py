@@ -103,7 +103,7 @@ def test_a_record_that_matches_joins_the_child_of_the_elder_record() -> None:
     assert (change.members, change.before) == (("a:1", "b:1"), (FormerChild(B, ("b:1",)),))
     assert (change.version, change.causes, change.successors) == (2, ("a:1/1",), ())
     (pair,) = change.evidence
-    explanation = explain_pair(PLAIN, ANNA, ANNA, ("b", "a"))
+    explanation = explain_pair(PLAIN, ANNA, ANNA)
     assert (pair.left, pair.right, pair.weight) == ("a:1", "b:1", explanation.total)
     assert pair.levels == tuple(row.level_code for row in explanation.rows)
 
