@@ -38,6 +38,7 @@ from contactpoint.world import WorldSettings, WorldSummary, simulate
 from projections.digest import digest
 from projections.registry import PROJECTIONS
 from schemas.settings import KafkaSettings, PostgresSettings, VaultSettings
+from tests.factories.waiting import PATIENCE
 
 KEK = b64encode(bytes(32)).decode()  # of tests alone
 ARCHIVE_TIME = "2026-11-02T00:00:00"
@@ -146,7 +147,7 @@ class Line:
 
     def drain(self) -> None:
         """Wait until everything has gone all the way."""
-        wait_until_drained(self.kafka, self.postgres, patience=60)
+        wait_until_drained(self.kafka, self.postgres, patience=PATIENCE)
 
     def outcome(self) -> Outcome:
         """Return memberships and digests as they stand."""

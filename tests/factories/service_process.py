@@ -21,7 +21,7 @@ from contactpoint.issuer import Issuer
 from contactpoint.issuer.certificates import Authority, Certificate
 from contactpoint.issuer.web import publish_keys
 from schemas.settings import PostgresSettings
-from tests.factories.waiting import wait_until
+from tests.factories.waiting import PATIENCE, wait_until
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Server:
         if not anonymous:
             shown = client or self.client
             context.load_cert_chain(shown.certificate, shown.key)
-        return httpx.Client(base_url=self.url, verify=context, timeout=30)
+        return httpx.Client(base_url=self.url, verify=context, timeout=PATIENCE)
 
     def kill(self) -> None:
         """SIGKILL the process, and wait for its end."""
@@ -76,7 +76,7 @@ def serving(postgres: PostgresSettings, folder: Path, *, url_of_clients: str | N
         finally:
             if process.poll() is None:
                 process.terminate()
-                process.wait(timeout=30)
+                process.wait(PATIENCE)
 
 
 def start(postgres: PostgresSettings, folder: Path, *arguments: str) -> subprocess.Popen[str]:

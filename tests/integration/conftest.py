@@ -30,6 +30,7 @@ from connectors.postgres import connect
 from contactpoint.stack import LocalStack, StackConfig, temporary_stack
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.line import Line
+from tests.factories.waiting import PATIENCE
 
 
 def stack_config(nodes: int = 1) -> StackConfig:
@@ -120,9 +121,9 @@ def empty_kafka(settings: KafkaSettings) -> None:
     if groups:
         for deleted in admin.delete_consumer_groups(groups).values():
             deleted.exception()  # a group that still has a member goes with its member
-    names = [name for name in admin.list_topics(timeout=10).topics if not name.startswith("__")]
+    names = [name for name in admin.list_topics(timeout=PATIENCE).topics if not name.startswith("__")]
     if names:
         for gone in admin.delete_topics(names).values():
             gone.result()
-    while any(not name.startswith("__") for name in admin.list_topics(timeout=10).topics):
+    while any(not name.startswith("__") for name in admin.list_topics(timeout=PATIENCE).topics):
         pass

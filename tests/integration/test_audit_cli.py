@@ -24,6 +24,7 @@ from projections.access.witness_server import HttpWitness, WitnessServer, listen
 from schemas.errors import ConfigurationError, RejectedError, RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.trail import entry, run_verifier
+from tests.factories.waiting import PATIENCE
 
 WHO = ("--by", "auditor-1", "--organisation", "LA-BOLTON", "--reason", "complaint 12")
 
@@ -48,7 +49,7 @@ def test_a_second_witness_stands_by_and_takes_over_when_the_first_ends(server: W
     assert not wait([waiting], timeout=0.5).done
     server.shutdown()
     server.server_close()
-    second = waiting.result(timeout=30)
+    second = waiting.result(PATIENCE)
     assert second is not None
     assert second.url == server.url
     second.server_close()

@@ -27,6 +27,7 @@ from tests.unit.projections.histories import long_history
 
 JUMPING = {"PYTHONPATH": str(Path(__file__).parents[1] / "factories" / "jumping_clock"), "TZ": "Europe/London"}
 HOUR = 3600
+LEASE = 5.0  # seconds: a machine under load must not let it run out either
 # A lease's time is compared with the database's clock alone, so to move the one is to put the other.
 LEASES = {
     "past": "update matching.owner set expires_at = expires_at - interval '1 hour'",
@@ -53,9 +54,9 @@ def line(
 def test_matching_under_jumping_clocks_ends_with_the_children_of_an_undisturbed_run(line: Bench) -> None:
     events = history(61, 1500)
     line.feed(events[:700])
-    first = line.start(batch_records=40, lease_seconds=1.0)
+    first = line.start(batch_records=40, lease_seconds=LEASE)
     line.wait_until(lambda: line.query("select 1 from matching.record limit 1"), "some records to be linked")
-    second = line.start(batch_records=40, lease_seconds=1.0)
+    second = line.start(batch_records=40, lease_seconds=LEASE)
     line.wait_until(lambda: second.says("standing_by"), "the other to stand by")
     line.feed(events[700:1200])
     line.drain()

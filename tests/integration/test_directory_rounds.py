@@ -79,6 +79,8 @@ def test_while_every_connection_is_in_use_requests_are_turned_away_and_afterward
             holder.execute("lock table audit.pending in access exclusive mode")
             asked = [pool.submit(desk.request, "POST", "/v1/open", "no.token.at.all") for _ in range(12)]
             wait_until(lambda: sum(each.done() for each in asked) >= 8, "those that get no connection")
-        assert Counter(each.result().status_code for each in asked) == {503: 8, 401: 4}
+        answers = Counter(each.result().status_code for each in asked)
+        assert answers.keys() == {503, 401}
+        assert answers[503] >= 8
         assert desk.post("/v1/open", nurse, child_number=number).status_code == 200
-        assert Counter(entry["decision"] for entry in desk.entries()) == {"refused": 4, "permitted": 1}
+        assert Counter(entry["decision"] for entry in desk.entries()) == {"refused": answers[401], "permitted": 1}

@@ -176,6 +176,7 @@ def test_a_shield_that_is_set_amid_a_rebuild_holds_in_every_later_read_and_no_re
     with running(kafka, postgres):
         wait_for_the_end(connection, kafka, DIRECTORY)
         with readers(postgres, lambda began, text: seen.append((began, HIDDEN in text))):
+            wait_until(lambda: seen, "a first read", pause=0.01)
             report = rebuild(DIRECTORY, kafka, postgres, pace=QUICK, report=set_shield)
             swapped = time.monotonic()
             wait_until(lambda: sum(began > swapped for began, _ in list(seen)) >= 100, "later reads", pause=0.01)

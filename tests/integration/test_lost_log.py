@@ -22,6 +22,7 @@ from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DECISIONS, SOURCE_TOPICS
 from tests.factories.linkage import history
 from tests.factories.projecting import publish, running, wait_for_commits
+from tests.factories.waiting import PATIENCE
 from tests.factories.workers import Bench, bench
 from tests.unit.projections.histories import long_history
 
@@ -64,7 +65,7 @@ def test_a_projection_whose_next_message_was_deleted_stops_says_so_and_keeps_its
         before = digest(connection, projection)
         cut_off(kafka, projection.topics)
         with running(projection, kafka, postgres, batch=20, log=log) as process:
-            assert process.wait(60) == STATUS
+            assert process.wait(PATIENCE) == STATUS
         assert said_at_last(log)
         assert digest(connection, projection) == before
 
@@ -77,7 +78,7 @@ def test_a_log_that_no_longer_begins_at_its_beginning_makes_no_new_tables(
     cut_off(kafka, projection.topics)
     publish(kafka, long_history(seed=8, records=50))
     with running(projection, kafka, postgres, batch=20, log=log) as process:
-        assert process.wait(60) == STATUS
+        assert process.wait(PATIENCE) == STATUS
     assert said_at_last(log)
 
 
@@ -93,7 +94,7 @@ def test_matching_stops_too_and_commits_nothing_past_the_gap(line: Bench, how: t
     cut_off(line.kafka, SOURCE_TOPICS)
     line.feed(events[300:])
     worker = line.start(*how, batch_records=50, lease_seconds=1.0)
-    assert worker.process.wait(60) == STATUS
+    assert worker.process.wait(PATIENCE) == STATUS
     assert said_at_last(worker.log), worker.log.read_text()
     assert line.children() == before
     assert line.query("select * from matching.position order by 1, 2") == positions
@@ -105,7 +106,7 @@ def test_matching_does_not_begin_amid_a_log_that_has_lost_its_beginning(line: Be
     cut_off(line.kafka, SOURCE_TOPICS)
     line.feed(history(43, 50))
     worker = line.start(*how, batch_records=50, lease_seconds=1.0)
-    assert worker.process.wait(60) == STATUS
+    assert worker.process.wait(PATIENCE) == STATUS
     assert said_at_last(worker.log), worker.log.read_text()
     assert line.children() == {}
 

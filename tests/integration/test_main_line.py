@@ -19,7 +19,7 @@ from matching.stage.replay import read_published
 from projections.directory.projection import DirectoryProjection
 from schemas.topics import IDENTITIES
 from tests.factories.line import MATCHING, Line, Outcome, kill
-from tests.factories.waiting import wait_until
+from tests.factories.waiting import end, wait_until
 from tests.integration.conftest import empty_kafka
 
 KILLS = 12
@@ -78,8 +78,7 @@ def _replaying_gives_the_same_tables(line: Line) -> None:
                 os.kill(stages.pid(MATCHING.name), signal.SIGKILL)
             line.drain()
     finally:
-        standby.terminate()
-        standby.wait(30)
+        end(standby)
     assert line.outcome() == live
     assert end_offsets(line.kafka, [IDENTITIES]) == published, "a replay that changes nothing publishes nothing"
 

@@ -15,6 +15,7 @@ from matching.stage.lease import Grant, Lease
 from matching.stage.messages import Batch, Position
 from schemas.errors import ConfigurationError, FencedError
 from schemas.settings import PostgresSettings
+from tests.factories.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_the_next_worker_gets_a_released_lease_at_once(tables: PostgresSettings)
         await asyncio.wait({waiting}, timeout=0.2)
         assert not waiting.done()
         await first.release(held)
-        got = await asyncio.wait_for(waiting, 20)
+        got = await asyncio.wait_for(waiting, PATIENCE)
         await first.close()
         await second.close()
         return held, got
@@ -68,7 +69,7 @@ def test_a_standby_that_is_told_to_stop_gives_up_waiting(tables: PostgresSetting
         waiting = asyncio.create_task(second.take(stop))
         await asyncio.wait({waiting}, timeout=0.2)
         stop.set()
-        given = await asyncio.wait_for(waiting, 20)
+        given = await asyncio.wait_for(waiting, PATIENCE)
         await first.close()
         await second.close()
         return given
@@ -81,7 +82,7 @@ def test_an_owner_hears_that_it_lost_the_lease(tables: PostgresSettings) -> None
         first, second = lease(tables, 0.3), lease(tables, 300)
         held = await taken(first)
         await taken(second)  # the first was silent for too long
-        await asyncio.wait_for(first.renew_until_lost(held), 20)
+        await asyncio.wait_for(first.renew_until_lost(held), PATIENCE)
         assert held.lost.is_set()
         await first.close()
         await second.close()
@@ -97,7 +98,7 @@ def test_a_worker_frozen_in_a_transaction_does_not_keep_its_successor_out(
         held = await taken(first)
         frozen = connect(tables, application=f"contactpoint-committer-{first.token}")
         frozen.execute(QUERIES["advance_batch"], {"epoch": held.epoch, "batch": 1})  # and then nothing more
-        got = await asyncio.wait_for(taken(second), 20)
+        got = await asyncio.wait_for(taken(second), PATIENCE)
         with pytest.raises(psycopg.OperationalError):
             frozen.commit()
         frozen.close()

@@ -20,6 +20,7 @@ from contactpoint.stack import StackAddresses
 from schemas.errors import RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.directory_service import Directory, teenager
+from tests.factories.waiting import end
 
 pytestmark = pytest.mark.integration
 
@@ -57,8 +58,7 @@ def _tried(service: str, where: StackAddresses, number: str, folder: Path) -> It
     with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield list(itertools.takewhile(lambda line: "a token lasts" not in line, process.stdout))
-        process.terminate()
-    assert process.returncode == 0
+        end(process)
 
 
 def _paste(request: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from contactpoint.stack.jars import kafka_jars
 from contactpoint.stack.local import discard
 from schemas.errors import ConfigurationError
 from schemas.settings import KafkaSettings, PostgresSettings
+from tests.factories.waiting import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -165,7 +166,7 @@ def test_a_stack_whose_maker_is_killed_is_stopped_and_deleted(config: StackConfi
         servers = [psutil.Process(pid) for pid in pids]
         (guard,) = [child for child in psutil.Process(maker.pid).children() if "guard" in " ".join(child.cmdline())]
         maker.send_signal(signal.SIGKILL)
-    psutil.wait_procs([guard, *servers], timeout=60)
+    psutil.wait_procs([guard, *servers], timeout=PATIENCE)
     assert not any(server.is_running() for server in servers)
     assert list(config.folder.iterdir()) == []
 

@@ -98,7 +98,7 @@ def test_events_go_over_tls_with_a_client_certificate(secured: str, authority: A
     create_topics(kafka)
     producer = EventProducer(kafka, linger_ms=0)
     producer.send(MATCHING_CONTROL, b"test", b"{}", [])
-    producer.flush(20.0)
+    producer.flush()
     producer.close()
     assert sum(end_offsets(kafka, [MATCHING_CONTROL]).values()) == 1
     assert asyncio.run(first_value(kafka)) == b"{}"
