@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import signal
 import socket
@@ -22,6 +23,8 @@ from schemas.settings import Settings
 
 START_TIMEOUT = 180.0
 STOP_TIMEOUT = 30.0
+_FIRST_PORT, _PORTS = 20_000, 12_000
+_asked = itertools.count()
 
 
 class NodeConfig(Settings):
@@ -190,15 +193,17 @@ def brokers_seen(port: int) -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback interface that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Return ports of the loopback interface that nobody listens on now, and that nobody soon will.
+
+    They are below those that Linux gives to connections and to servers that take any port (from 32768 on), so a server
+    may start later, or again, on one. Processes that ask at the same time begin at different places.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = _FIRST_PORT + (16 * os.getpid() + next(_asked)) % _PORTS
+        if is_free(port):
+            found.append(port)
+    return found
 
 
 def is_free(port: int) -> bool:

@@ -102,10 +102,15 @@ class Bench:
         """Look again and again until the condition holds; fail with the workers' logs when it takes too long."""
         return wait_until(condition, what, seconds=self.patience, logs=self._logs)
 
-    def drain(self) -> None:
-        """Wait until everything fed is in the tables and published."""
+    def drain(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Wait until everything fed is in the tables and published; do what is given before each look."""
         ends = end_offsets(self.kafka, MATCHING_TOPICS)
-        self.wait_until(lambda: self._is_drained(ends), "all events matched and published")
+
+        def is_drained() -> bool:
+            meanwhile()
+            return self._is_drained(ends)
+
+        self.wait_until(is_drained, "all events matched and published")
 
     def children(self) -> dict[str, tuple[str, ...]]:
         """Return the members of every child as the tables have it."""

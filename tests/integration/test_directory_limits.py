@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,12 +15,14 @@ from projections.service.limits import Limits
 from schemas.identity import child_number
 from schemas.settings import PostgresSettings
 from tests.factories.directory_service import GENEROUS, Desk, pupil, running
+from tests.factories.waiting import wait_until
 
 BORN = date(2011, 3, 9)
 
 
 @pytest.fixture
 def desk(request: pytest.FixtureRequest, postgres: PostgresSettings) -> Iterator[Desk]:
+    wait_until(lambda: time.time() % 3600 < 3570, "the turn of the hour: limits count by the clock's hours and days")
     with running(Desk(postgres, request.param)) as desk:
         desk.employ("nurse")
         yield desk

@@ -22,7 +22,7 @@ from schemas.decisions import AnyDecisionEvent
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DEAD_LETTERS
 from tests.factories.linkage import SourceEvent, history
-from tests.factories.projecting import running, wait_for_the_end
+from tests.factories.projecting import behind, running
 from tests.factories.waiting import end
 from tests.factories.workers import Bench, Worker, bench
 from tests.integration.test_owner_kills import decisions_about, one_batch, stands_as
@@ -63,6 +63,7 @@ class Mix:
         )
         self.happened[happening.__name__] = self.happened.get(happening.__name__, 0) + 1
         happening()
+        self.start_again()
 
     def kill_owner(self) -> None:
         self.owner.signal(signal.SIGKILL)
@@ -99,6 +100,13 @@ class Mix:
         with EventProducer(self.line.kafka) as producer:
             producer.send("source.yot", f"yot-1:poison{self.poison}".encode(), b"\x00 no event", [])
 
+    def start_again(self) -> None:
+        """Start again what has ended: a stage that starts while its broker is away does, and has a supervisor."""
+        if self.owner.process.poll() is not None:
+            self.owner = self._owner()
+        if self.projection.poll() is not None:
+            self.projection = self._projection()
+
     def _owner(self) -> Worker:
         return self.line.start(lease_seconds=1.0, batch_records=self.rng.choice((20, 50, 200)))
 
@@ -124,9 +132,10 @@ def test_hours_of_everything_at_once_end_where_one_batch_does(line: Bench, stack
                 publish_decisions(line.kafka, decided)
             time.sleep(rng.random() * 2)  # somewhere inside whatever is going on
             mix.one_thing()
-        line.drain()
+        line.drain(mix.start_again)
+        mix.start_again()  # no server is killed any more
         with connect(line.postgres, autocommit=True) as connection:
-            wait_for_the_end(connection, line.kafka, DIRECTORY)
+            line.wait_until(lambda: not behind(connection, line.kafka, DIRECTORY), "all to be folded")
         print(f"{len(told)} events, {len(decided)} decisions, {mix.happened}")
         assert sum(end_offsets(line.kafka, [DEAD_LETTERS]).values()) >= mix.poison
         stands_as(line, one_batch(told, decided), decided)
