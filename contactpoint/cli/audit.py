@@ -143,9 +143,7 @@ def verify_command(
 class Sought:
     """The options that say which entries are sought."""
 
-    child: Annotated[list[str] | None, typer.Option("--child", help="A child number; repeat for all it ever had.")] = (
-        None
-    )
+    child: Annotated[list[str] | None, typer.Option("--child", help="A child number; repeat for more.")] = None
     user: Annotated[str | None, typer.Option(help="An account.", show_default=False)] = None
     since: Annotated[datetime | None, typer.Option(help="From this time on (UTC).", show_default=False)] = None
     until: Annotated[datetime | None, typer.Option(help="Before this time (UTC).", show_default=False)] = None
@@ -174,6 +172,8 @@ def search_command(
 
     with reading() as reader:
         found = reader.search(sought.wanted(), who.person("auditor"), sound_reason(reason), new_request())
+    if len(found) == sought.limit:
+        typer.echo(f"the newest {sought.limit}: there may be more (--limit, or --until an earlier time)", err=True)
     if fhir:
         entries = [{"resource": audit_event(each.leaf, each.secret)} for each in found]
         show(Output.JSON, {"resourceType": "Bundle", "type": "collection", "entry": entries})
@@ -184,7 +184,7 @@ def search_command(
 @app.command("report")
 @grouped
 def report_command(
-    numbers: Annotated[list[str], typer.Argument(help="All numbers that the child ever had.")],
+    numbers: Annotated[list[str], typer.Argument(help="A number of the child; those that it had before are found.")],
     who: Acting,
     *,
     reason: ReasonOption,

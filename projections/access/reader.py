@@ -15,7 +15,6 @@ from projections.access.store import Connection
 from schemas.access import Leaf, Person
 
 POLICY = "audit-1"
-MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,8 @@ class Wanted:
 class TrailReader:
     """Reads with the rights of contactpoint_auditor and the sealing key, on a connection in autocommit mode.
 
-    Of the directory it learns one thing, by a function: whether a report about a child must not name organisations.
+    Of the directory it learns two things, by functions: which numbers a child had when, and whether a report about it
+    must not name organisations.
     """
 
     def __init__(self, connection: Connection, sealing: SealingKey) -> None:
@@ -69,17 +69,18 @@ class TrailReader:
         return found
 
     def report(self, children: Sequence[str], clerk: Person, reason: str, request: str) -> list[ReportLine]:
-        """Return who looked at the child with these numbers, when and why, for the child or a parent (R28).
+        """Return who looked at the child whom these numbers mean, when and why, for the child or a parent (R28).
 
-        Organisations are left out for a child who is shielded or works with a sensitive service.
+        Looks of before a merge or split count, under whatever number the child's records then were. Organisations are
+        left out for a child who is shielded or works with a sensitive service.
         """
         deed = Deed("reported_to_subject", clerk, POLICY, request, purpose="audit", reason=reason)
         with done(self._connection, deed) as shown:
-            found = self.find(Wanted(children=tuple(children), limit=MOST))
+            found = self._opened("find_looks", {"children": list(children)})
             row = self._connection.execute(QUERIES["is_guarded"], {"children": list(children)}).fetchone()
             shown.children.update(children)
             shown.results = len(found)
-        return subject_report([each.leaf for each in reversed(found)], guarded=row is None or bool(row[0]))
+        return subject_report([each.leaf for each in found], guarded=row is None or bool(row[0]))
 
     def find(self, wanted: Wanted) -> list[Found]:
         """Return entries, newest first, without an entry of its own: for rules that run by themselves."""
@@ -91,7 +92,10 @@ class TrailReader:
             "until": wanted.until,
             "limit": wanted.limit,
         }
-        rows = self._connection.execute(QUERIES["find_entries"], parameters).fetchall()
+        return self._opened("find_entries", parameters)
+
+    def _opened(self, query: str, parameters: Mapping[str, Any]) -> list[Found]:
+        rows = self._connection.execute(QUERIES[query], parameters).fetchall()
         return [self._open(Leaf.model_validate_json(body), wrapped) for body, wrapped in rows]
 
     def _open(self, leaf: Leaf, wrapped: bytes | None) -> Found:

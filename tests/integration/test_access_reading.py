@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.types.json import Jsonb
 from typer.testing import CliRunner
 
 from connectors.postgres import act_as, connect
@@ -20,6 +21,7 @@ from projections.access.misuse.facts import Facts, Family, User
 from projections.access.reader import TrailReader, Wanted
 from projections.access.store import erase_keys
 from projections.access.watch import accesses_of, close, keep, look
+from projections.audit_trail.projection import AuditTrailProjection
 from projections.directory.projection import DirectoryProjection
 from projections.service.users import Users
 from schemas.access import Person
@@ -28,7 +30,7 @@ from schemas.settings import PostgresSettings
 from tests.factories.directory_service import Desk, teenager
 from tests.factories.trail import Trail, entry, open_trail
 
-MOSS, REED = "1P363AQQSXXVB", "0000000000000"
+MOSS, REED, OLD = "1P363AQQSXXVB", "0000000000000", "307EG1XN41RN6"
 AUDITOR = Person(user="auditor-1", role="auditor", organisation="LA-BOLTON", acr="AAL3")
 EVER = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -64,6 +66,27 @@ def publish(trail: Trail, child: str, *, guarded: str | None = None) -> None:
     trail.connection.execute(statement.encode(), [orjson.dumps(values).decode()])
     if guarded:
         trail.connection.execute(f"insert into sealed.{guarded} values (%s, '[]')".encode(), [child])  # noqa: S608
+
+
+def happened(trail: Trail, history: Iterable[tuple[str, int, datetime, list[str], list[str], list[str]]]) -> None:
+    """Write identity events: number, version, time, members, the numbers before, successors."""
+    projection = AuditTrailProjection()
+    projection.create(trail.connection, projection.live)
+    trail.connection.execute("reset search_path")
+    for at, (child, version, when, members, before, successors) in enumerate(history):
+        trail.connection.execute(
+            "insert into audit.identity_event (event_id, child_number, event_type, schema_version, version, "
+            "decided_at, members, before, successors, causes, model, evidence) "
+            "values (%s, %s, 'identity.changed', 1, %s, %s, %s, %s, %s, '{}', 'm', '[]')",
+            [str(at), child, version, when, members, Jsonb([{"child_number": each} for each in before]), successors],
+        )
+
+
+def looked(trail: Trail, child: str, minutes: int) -> None:
+    """Enter an opening of this child, so many minutes from now."""
+    trail.record([entry(child=child)])
+    trail.connection.execute("update audit.pending set appended_at = now() + make_interval(mins => %s)", [minutes])
+    trail.sequencer.number()
 
 
 def test_an_auditor_finds_entries_by_child_user_and_request_and_reads_what_was_sealed(
@@ -110,6 +133,35 @@ def test_a_report_about_a_child_that_is_not_published_names_no_organisation(trai
     trail.sequencer.number()
     (line,) = reader.report([MOSS], AUDITOR, "subject access 7", "s-1")
     assert "RXX01" not in line.by
+
+
+def test_a_report_holds_every_look_under_the_number_that_the_child_s_records_then_had(
+    trail: Trail, reader: TrailReader
+) -> None:
+    """MOSS and REED were one for an hour, wrongly; OLD was merged into MOSS for good. LATE looks came at noon."""
+    merged, undone = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-2, -1))
+    history = [
+        (MOSS, 1, EVER, ["a"], [], []), (OLD, 1, EVER, ["o"], [], []), (REED, 1, EVER, ["r"], [], []),
+        (OLD, 2, EVER, [], [], [MOSS]), (MOSS, 2, EVER, ["a", "o"], [OLD, MOSS], []),
+        (REED, 3, merged, [], [], [MOSS]), (MOSS, 3, merged, ["a", "o", "r"], [REED, MOSS], []),
+        (MOSS, 4, undone, ["a", "o"], [MOSS], [REED]), (REED, 4, undone, ["r"], [MOSS], []),
+    ]  # fmt: skip
+    happened(trail, history)
+    publish(trail, MOSS)
+    publish(trail, REED, guarded="sensitive_service")
+    for child, minutes in ((OLD, -180), (REED, -180), (MOSS, -90), (MOSS, 0)):
+        looked(trail, child, minutes)
+    numbers = {child: reader.report([child], AUDITOR, "subject access 7", "s-1") for child in (MOSS, OLD, REED)}
+    assert [line.number for line in numbers[MOSS]] == [line.number for line in numbers[OLD]] == [0, 2, 3]
+    assert [line.number for line in numbers[REED]] == [1, 2]
+    assert "RXX01" not in str(numbers), "what is REED's may have been looked at with MOSS"
+
+
+def test_a_report_is_whole_however_often_somebody_looked(trail: Trail, reader: TrailReader) -> None:
+    trail.record([entry() for _ in range(10_001)])
+    while trail.sequencer.number():
+        pass
+    assert len(reader.report([MOSS], AUDITOR, "subject access 7", "s-1")) == 10_001
 
 
 def test_an_erased_child_cannot_be_found_any_more(trail: Trail, reader: TrailReader) -> None:

@@ -171,6 +171,17 @@ where (%(user)s::text is null or e.user_id = %(user)s or e.mediator_id = %(user)
   and (%(until)s::timestamptz is null or e.at < %(until)s)
 order by e.leaf desc limit %(limit)s;
 
+-- name: find_looks
+-- Every entry about the child whom these numbers mean, the oldest first: also under numbers that it had before.
+with had as materialized (select * from audit.numbers_of(%(children)s)),
+looks as (
+    select distinct e.leaf, k.wrapped
+    from had
+    join vault.audit_key as k using (child_number)
+    join audit.entry as e on e.key_ref = k.key_ref and e.at between had.since and had.until
+)
+select e.body, looks.wrapped from looks join audit.entry as e using (leaf) order by leaf;
+
 -- name: is_guarded
 select audit.guarded(%(children)s);
 

@@ -213,15 +213,74 @@ begin
 end
 $$;
 
--- Whether a report about these children must not name organisations: one is shielded, or works with a sensitive service,
--- or is not published at all. The auditor learns this and nothing else of the directory.
+-- Under which numbers the trail speaks of the child whom these numbers mean, and when: the numbers given, those that they
+-- were merged into, and each other number while it held one of the child's records, or led to it. Times are the linkage's;
+-- the directory follows within a minute. Numbers and times are all that the auditor learns of a child's history.
+create or replace function audit.numbers_of(children text[])
+returns table (child_number text, since timestamptz, until timestamptz, own boolean)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+    return query select given, '-infinity'::timestamptz, 'infinity'::timestamptz, true
+        from unnest(children) as given;
+    if to_regclass('audit.identity_event') is null then
+        return; -- a trail may be kept where no directory is
+    end if;
+    return query
+        with recursive own as (
+            select given collate "C" as child_number from unnest(children) as given
+            union
+            select unnest(newest.successors)
+            from own
+            cross join lateral (
+                select event.members, event.successors from audit.identity_event as event
+                where event.child_number = own.child_number order by event.version desc limit 1
+            ) as newest
+            where newest.members = '{}'
+        ),
+        records as (
+            select coalesce(array_agg(distinct record_key), '{}') as keys
+            from own
+            cross join lateral (
+                select event.members from audit.identity_event as event
+                where event.child_number = own.child_number and event.members <> '{}' order by event.version desc limit 1
+            ) as newest
+            cross join unnest(newest.members) as record_key
+        ),
+        line as (
+            select child_number from own
+            union
+            select formerly ->> 'child_number'
+            from line
+            join audit.identity_event as event using (child_number)
+            cross join json_array_elements(event.before) as formerly
+        ),
+        times as (
+            select event.child_number, event.members, event.successors, event.decided_at as since,
+                lead(event.decided_at) over (partition by event.child_number order by event.version) as until
+            from line join audit.identity_event as event using (child_number)
+        )
+        select times.child_number, times.since, coalesce(times.until + interval '1 minute', 'infinity'),
+            times.child_number in (select child_number from own)
+        from times cross join records
+        where times.members && records.keys
+            or times.members = '{}' and times.successors && (select array_agg(child_number) from own);
+end
+$$;
+
+-- Whether a report about this child must not name organisations: the child is shielded, or works with a sensitive service,
+-- or is not published at all; or a number of then is of such a child now. The auditor learns this and nothing else of the
+-- directory.
 create or replace function audit.guarded(children text[]) returns boolean
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    numbers text[] := array(select child_number from audit.numbers_of(children));
+    own text[] := array(select child_number from audit.numbers_of(children) as known where known.own);
 begin
-    return not exists (select from directory.entry where child_number = any(children))
-        or exists (select from directory.entry where child_number = any(children) and shielded)
-        or exists (select from sealed.shielded_entry where child_number = any(children))
-        or exists (select from sealed.sensitive_service where child_number = any(children));
+    return not exists (select from directory.entry where child_number = any(own))
+        or exists (select from directory.entry where child_number = any(numbers) and shielded)
+        or exists (select from sealed.shielded_entry where child_number = any(numbers))
+        or exists (select from sealed.sensitive_service where child_number = any(numbers));
 end
 $$;
 
@@ -258,4 +317,4 @@ grant execute on function audit.trouble() to contactpoint_authoriser, contactpoi
 grant execute on function audit.suspended(text) to contactpoint_reviewer, contactpoint_shielded_reviewer;
 grant execute on function audit.trouble(), audit.healthy(), audit.suspended(text)
     to contactpoint_reader, contactpoint_exporter, contactpoint_auditor, contactpoint_operator;
-grant execute on function audit.guarded(text[]) to contactpoint_auditor;
+grant execute on function audit.guarded(text[]), audit.numbers_of(text[]) to contactpoint_auditor;
