@@ -127,6 +127,7 @@ def changes(batch: Batch, state: DirectoryState) -> Changes:
     touched = _touched({*records, *decided.concerns}, identities, stored, state)
     due = state.due(clock, DUE_AT_ONCE) if clock and around.dues else ()
     touched.update(state.identities([child for child in due if child not in touched]))
+    _add_sharers(touched, {membership.record_key for membership in left}, decided, state)
     made = _outcomes(touched, records, decided, state, clock)
     fresh = identities.keys() - stored.keys()
     return Changes(
@@ -218,6 +219,17 @@ def _touched(
     if unread:
         touched.update(state.identities(unread))
     return touched
+
+
+def _add_sharers(
+    touched: dict[str, IdentityVersion], left: Collection[str], decided: Overlay, state: DirectoryState
+) -> None:
+    """Add the children that share decisions with these: who has a decision depends on who else has its records."""
+    keys = {key for identity in touched.values() for key in identity.members} | set(left)
+    while more := [child for child in state.children_of(decided.shared(keys)) if child not in touched]:
+        found = state.identities(more)
+        touched.update(found)
+        keys = {key for identity in found.values() for key in identity.members}
 
 
 def _outcomes(

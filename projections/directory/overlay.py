@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
-from projections.directory.rulings import SEVERED, Revocation, Ruling, Standing, standing
+from projections.directory.rulings import OF_ONE, SEVERED, Revocation, Ruling, Standing, standing
 from projections.directory.state import Batch, DirectoryState, IdentityVersion, Surroundings
 
 
@@ -41,14 +42,23 @@ class Overlay:
         found += [ruling for ruling in self.fresh.values() if any(key in record_keys for key in ruling.about)]
         return standing(found, self)
 
+    def shared(self, record_keys: Collection[str]) -> set[str]:
+        """Return every record of the decisions that name any of these and hold for one child alone."""
+        if not record_keys or (not self._around.rulings and not self.fresh):
+            return set()
+        return {key for each in self.about(record_keys) if each.ruling.kind in OF_ONE for key in each.ruling.records}
+
     def of_children(self, children: Iterable[IdentityVersion]) -> Mapping[str, list[Standing]]:
-        """Return the decisions about the members of each of these children, by child number; most have none."""
+        """Return the decisions about the members of each of these children, by child number; most have none.
+
+        `children` has to hold every child of the records that `shared` names.
+        """
         if not self._around.rulings and not self.fresh:
             return {}
         children_of = _children_by_member(children)
         found: dict[str, list[Standing]] = {}
         for each in self.about(children_of.keys()) if children_of else ():
-            for child in {child for key in each.ruling.about for child in children_of.get(key, ())}:
+            for child in _whose(each.ruling, children_of):
                 found.setdefault(child, []).append(each)
         return found
 
@@ -125,6 +135,18 @@ class Overlay:
             else:
                 self.dropped.append(ruling.event_id)
         return found
+
+
+def _whose(ruling: Ruling, children_of: Mapping[str, Sequence[str]]) -> Collection[str]:
+    """Return the children that a decision is about; one that shows something has the child with most of its records.
+
+    Where a wrong merge was undone, the other child must not get what was said of the first.
+    """
+    held = [(key, child) for key in ruling.about for child in children_of.get(key, ())]
+    if ruling.kind not in OF_ONE:
+        return {child for _, child in held}
+    living, counts = len({key for key, _ in held}), Counter(child for _, child in held)
+    return [child for child, count in counts.items() if 2 * count > living]
 
 
 def _children_by_member(children: Iterable[IdentityVersion]) -> Mapping[str, list[str]]:

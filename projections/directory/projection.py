@@ -27,7 +27,7 @@ class DirectoryProjection:
     """One entry a child, from the source topics, the identities and the decisions."""
 
     name = "directory"
-    version = 5
+    version = 6
     topics = (*SOURCE_TOPICS, IDENTITIES, DECISIONS)
     # A shield is older than what it hides: without this a replay would show it until it comes to the decision.
     first_topics = (DECISIONS,)

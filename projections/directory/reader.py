@@ -124,7 +124,9 @@ class DirectoryReader:
             if identity is None:
                 raise RejectedError("child_unknown", "this number was never given to a child here")
             live = [each for each in state.versions(identity.members).values() if each.person is not None]
-            standings = Overlay(Batch(), state, around).about(set(identity.members))
+            decided = Overlay(Batch(), state, around)
+            sharers = state.identities(state.children_of(decided.shared(identity.members)))
+            standings = decided.of_children({**sharers, child_number: identity}.values()).get(child_number, [])
         if not behind_shield and any(each.ruling.kind == SHIELD and each.holds for each in standings):
             raise RejectedError("shielded", "this child is shielded: the explanation needs the right to see behind it")
         return explain_field(field, live, standings, around.today)

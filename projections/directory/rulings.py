@@ -25,6 +25,8 @@ WITHDRAWN = "consent.withdrawn"
 RETRACTED = "decision.retracted"
 CLOCK = "clock.advanced"
 STANDING = frozenset({SHIELD, SEVERED, CONSENT, HARM, AUTHORITY, CORRECTION})
+OF_ONE = frozenset({CONSENT, HARM, CORRECTION})
+"""Decisions that show something, so that of several children only one may have them (decision 40)."""
 
 
 class Ruling(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -25,7 +25,8 @@ from schemas.events import RecordObserved, record_event_id
 from schemas.records import CurrentAddress, NameClaim, NoKnownAddress, PersonRecord
 from tests.unit.projections.histories import CHILDREN, deliveries, identity_events, topic_of
 
-CHILD, KEY, HEALTH = CHILDREN[0], "school-1:1", "health-1:1"
+CHILD, OTHER, KEY, HEALTH = *CHILDREN[:2], "school-1:1", "health-1:1"
+SIX = (KEY, HEALTH, "school-1:2", "health-1:2", "school-1:3", "health-1:3")
 WRONG, RIGHT = date(2014, 3, 2), date(2014, 2, 3)
 
 
@@ -50,9 +51,10 @@ def correction(hour: int = 9, **items: Any) -> CorrectionMade:
         "by": "manager-3",
         "reason": "certificate",
     }
+    records = items.pop("records", (KEY,))
     says = CorrectedItems(**(items or {"birth_date": RIGHT}))
     return CorrectionMade(
-        **said, decided_at=datetime(2026, 6, 2, hour, tzinfo=UTC), data=Correction(records=(KEY,), says=says)
+        **said, decided_at=datetime(2026, 6, 2, hour, tzinfo=UTC), data=Correction(records=records, says=says)
     )
 
 
@@ -83,6 +85,10 @@ def shown(state: InMemoryDirectory) -> dict[str, Any]:
     return found
 
 
+def born(state: InMemoryDirectory, child: str) -> date:
+    return date.fromisoformat(json.loads(state.entries[child].document)["birth_date"]["value"]["date"])
+
+
 def child(*members: str) -> list[AnyEvent]:
     return list(identity_events({}, {CHILD: frozenset(members)}, 1))
 
@@ -98,6 +104,21 @@ def test_no_later_delivery_of_any_source_undoes_a_correction() -> None:
     state = fold([stated(1), *child(KEY, HEALTH)], [correction()], [stated(2), stated(1, key=HEALTH)], [stated(3)])
     assert shown(state)["birth_date"]["value"]["date"] == RIGHT.isoformat()
     assert state.entries[CHILD].birth_date == RIGHT
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_after_a_split_only_the_child_with_most_of_the_records_keeps_a_correction(*, cut: bool) -> None:
+    together, apart = {CHILD: frozenset(SIX)}, {CHILD: frozenset(SIX[:3]), OTHER: frozenset(SIX[3:])}
+    made, split = identity_events({}, together, 1), identity_events(together, apart, 2)
+    events = [*(stated(1, key=key) for key in SIX), correction(records=SIX[:5]), *made]
+    state = fold(events, split) if cut else fold([*split, *events])
+    assert {child: born(state, child) for child in apart} == {CHILD: RIGHT, OTHER: WRONG}
+    halves = {CHILD: frozenset(SIX[:2]), OTHER: frozenset(SIX[2:4])}  # of the rest nothing is said any more
+    assert {child: born(fold(events, split, identity_events(apart, halves, 3)), child) for child in halves} == {
+        CHILD: WRONG,
+        OTHER: WRONG,
+    }, "nobody can say whose it is"
+    assert born(fold(events, split, identity_events(apart, together, 3)), CHILD) == RIGHT
 
 
 def test_a_later_correction_replaces_an_earlier_one_of_the_item_and_leaves_the_others() -> None:
