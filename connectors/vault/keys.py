@@ -107,6 +107,10 @@ class KeyVault:
             self._run("note_carried_out", event_id)
         return True
 
+    def carried_out(self) -> frozenset[str]:
+        """Return the erasures that were carried out here."""
+        return frozenset(row[0] for row in self._run("carried_out"))
+
     def destroy(self, names: Collection[str]) -> None:
         """Destroy the keys of these names; nothing is published under them meanwhile."""
         with wrap_errors(), self._connection.transaction():

@@ -22,7 +22,7 @@ from connectors.decisions import publish_decision, read_decisions
 from connectors.postgres import connect, wrap_errors
 from connectors.vault import KeyVault
 from contactpoint.erasing.order import KEEPER, QUERIES
-from contactpoint.erasing.places import Surroundings, prepare, purge
+from contactpoint.erasing.places import Surroundings, enforce, purge
 from contactpoint.erasing.state import has_directory, unfinished
 from projections.access.store import forget_queries
 from projections.directory.retention import add_years
@@ -82,7 +82,10 @@ class Keeper:
             stop.wait(self.settings.standby_seconds)
 
     def _lead(self, connection: Connection[TupleRow], stop: threading.Event) -> None:
-        prepare(self.around)
+        if not stop.is_set():
+            again = enforce(self.around)  # a restored backup may have undone erasures
+            if again:
+                log.warning("erased_again", count=len(again))
         newest = self._newest_day() if not stop.is_set() else None
         kept: date | None = None
         while not stop.is_set():

@@ -72,7 +72,7 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
 
 
 def test_killed_erasures_are_finished_and_a_restored_backup_is_erased_again(line: Line, stack: LocalStack) -> None:
-    """Whatever the backup's form: a dump, or a copy of the server's files."""
+    """Whatever the backup's form, a dump or a copy of the server's files, and whether somebody thinks of it or not."""
     assert stack.postgres is not None
     line.ingest(line.world(16))
     with line.stages():
@@ -88,15 +88,28 @@ def test_killed_erasures_are_finished_and_a_restored_backup_is_erased_again(line
         assert all(row["done"] for row in line.ask("retention", "enforce"))
         assert len(finished(line)) == len(chosen)
         assert found(line, values) == []
-    for bring_back in (partial(restore, line, dumped), partial(restart_with, stack.postgres, copied)):
+    ways = (partial(restore, line, dumped), enforced), (partial(restart_with, stack.postgres, copied), kept)
+    for bring_back, erased_again in ways:
         bring_back()
         assert found(line, values), "the backup brings the child back"
         assert openable(line, chosen[0][1])
         with line.stages():
-            assert [row["done"] for row in line.ask("retention", "enforce")] == [True] * len(chosen)
+            erased_again(line, len(chosen))
             line.drain()
             assert found(line, values) == []
         assert not any(openable(line, members) for _, members in chosen)
+
+
+def enforced(line: Line, count: int) -> None:
+    """Carry the orders out again as a person would."""
+    assert [row["done"] for row in line.ask("retention", "enforce")] == [True] * count
+
+
+def kept(line: Line, count: int) -> None:
+    """Let the keeper find that they are not done."""
+    keeper = line.start("retention", "run", **QUICK)
+    wait_until(lambda: len(finished(line)) == count, "the keeper erases them again")
+    kill(keeper)
 
 
 def take_back(line: Line, members: Iterable[str]) -> None:

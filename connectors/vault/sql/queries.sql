@@ -66,5 +66,8 @@ select pg_advisory_xact_lock(hashtext('contactpoint.vault'));
 -- name: is_carried_out
 select exists (select from vault.erasure where event_id = %s);
 
+-- name: carried_out
+select event_id from vault.erasure;
+
 -- name: note_carried_out
 insert into vault.erasure (event_id) values (%s) on conflict do nothing;
