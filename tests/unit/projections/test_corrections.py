@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -64,7 +65,7 @@ def retraction(of: str) -> DecisionRetracted:
     return DecisionRetracted(**said, decided_at=moment, data=Retraction(decision=of))
 
 
-def fold(*batches: list[AnyEvent]) -> InMemoryDirectory:
+def fold(*batches: Sequence[AnyEvent]) -> InMemoryDirectory:
     state = InMemoryDirectory()
     for events in batches:
         batch = Batch()
