@@ -133,7 +133,8 @@ def person_values(data: DataView) -> tuple[str, ...]:
             uln = _and(uln, _number(identifier)) if uln else _number(identifier)
     if data.whereabouts is not None and (address := data.whereabouts.address) is not None:
         postcode = _POSTCODE(address.postcode) if address.postcode else ""
-        place = _ADDRESS(f"{' '.join(address.lines)} {address.town or ''}")
+        if address.lines:  # a town alone is no address
+            place = _ADDRESS(f"{' '.join(address.lines)} {address.town or ''}")
     return (
         given,
         surname,

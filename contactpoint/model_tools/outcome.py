@@ -93,22 +93,26 @@ def workload(before: Mapping[str, ConflictState], after: Mapping[str, ConflictSt
 
 
 def told(before: Outcome, after: Outcome, hides: Callable[[frozenset[str]], bool]) -> Row:
-    """Return the differences as plain values, without what `hides` says of some records: nor how many these are."""
+    """Return the differences as plain values, without what `hides` says of some records: nor how many these are.
+
+    A child is told to be held only with the question that holds it: that names the shielded one as well.
+    """
     changes = [each for each in child_changes(before.memberships, after.memberships) if not hides(each.records)]
     seen = [
         {name: state for name, state in each.conflicts.items() if not hides(frozenset(state.records))}
         for each in (before, after)
     ]
     opened, closed = conflict_changes(*seen)
-    visible = [{n for n in each.held if not hides(frozenset(each.memberships.get(n, ())))} for each in (before, after)]
+    held = [{state.held for state in states.values() if state.held} for states in seen]
+    children = len(before.memberships)
     return {
-        "children": {"now": len(before.memberships), "then": len(after.memberships)},
+        "children": {"now": children, "then": children + sum(len(c.after) - len(c.before) for c in changes)},
         "children whose membership would change": sum(len(each.before.keys() | each.after.keys()) for each in changes),
         "changes": [each.as_row() for each in changes],
         "new conflicts": [_conflict(name, state) for name, state in sorted(opened.items())],
         "closed conflicts": [_conflict(name, state) for name, state in sorted(closed.items())],
         "workload": workload(*seen),
-        "held": {"new": sorted(visible[1] - visible[0]), "released": sorted(visible[0] - visible[1])},
+        "held": {"new": sorted(held[1] - held[0]), "released": sorted(held[0] - held[1])},
     }
 
 

@@ -192,8 +192,22 @@ def levels_of(pairs: RowPairs, comparison: Comparison, model: LinkageModel) -> L
     if kind.swapped is not None and len(fields) == 2:
         other_left, other_right = pairs.hashes(fields[1])
         exchanged = (left == other_right) & (right == other_left) & ~missing
+        exchanged[unequal] |= _exchanged_alternates(pairs, fields, unequal)
         levels[exchanged] = np.maximum(levels[exchanged], np.int8(kind.swapped))
     return levels
+
+
+def _exchanged_alternates(pairs: RowPairs, fields: tuple[int, ...], which: Indices) -> npt.NDArray[np.bool_]:
+    """Tell which of these pairs, having alternates, have two names of one side exchanged on the other."""
+    left, right = pairs.left[which], pairs.right[which]
+    flags = pairs.flags[left] | pairs.flags[right]
+    exchanged = with_alternates(flags, fields[0]) | with_alternates(flags, fields[1])
+    at = np.flatnonzero(exchanged)
+    if len(at):
+        texts = (pairs.texts(rows[at], field) for rows in (left, right) for field in fields)
+        names = zip(*([{*text.split(ALTERNATE)} - {""} for text in column] for column in texts), strict=True)
+        exchanged[at] = [bool(a & d and b & c) for a, b, c, d in names]
+    return exchanged
 
 
 def _closest(

@@ -34,29 +34,41 @@ _NOT_LETTERS: Final = re.compile(r"[\W\d_]+")
 _NOT_ALNUM: Final = re.compile(r"[\W_]+")
 
 _NOBODY: Final = (
-    r"UNKNOWN|UNK|NOT KNOWN|NOT GIVEN|NOT STATED|NOT RECORDED|NO NAME|NO SURNAME|NONE|NULL|NIL|NK|N K|NA|N A|TBC|X+|Z+"
+    r"(?:UNKNOWN|UNK|NOT KNOWN|NK|N K|ANON|ANONYMOUS|FNU|LNU)(?: (?:UNKNOWN|UNK|NOT KNOWN|NK|N K|LNU))*"
+    r"|(?:NOT|NO|NOT YET) (?:KNOWN|GIVEN|STATED|RECORDED|NAMED|NAME|SURNAME|FORENAME|FIRST NAME|LAST NAME|APPLICABLE)"
+    r"|(?:SURNAME|FORENAME|NAME) (?:UNKNOWN|NOT KNOWN|NOT GIVEN)|TO BE (?:CONFIRMED|ADVISED|NAMED|REGISTERED)"
+    r"|NONAME|NAMELESS|NONE|NULL|NIL|NA|N A|TBC|TBA|X+|Z+"
 )
-_UNNAMED: Final = r"BABY|BABE|INFANT|NEWBORN|TWIN|TRIPLET|UNNAMED|MALE|FEMALE|BOY|GIRL"
+_UNNAMED: Final = (
+    r"BABY|BABYBOY|BABYGIRL|BABE|INFANT|NEWBORN|NEW BORN|UNBORN|TWIN|TRIPLET|UNNAMED|UN NAMED|CHILD|"
+    r"MALE|FEMALE|BOY|GIRL|UNKNOWN"
+)
 _PLACE_IN_BIRTH: Final = r"ONE|TWO|THREE|FIRST|SECOND|I|II|III|A|B|C"
 _PLACEHOLDER_SURNAME: Final = re.compile(rf"(?:{_NOBODY})")
-_PLACEHOLDER_GIVEN: Final = re.compile(
-    rf"(?:{_NOBODY}|(?:{_UNNAMED})(?: (?:{_UNNAMED}|{_PLACE_IN_BIRTH}))*|(?:BABY|INFANT) OF .+|B O(?: .+)?)"
+_PLACEHOLDER_GIVEN: Final = re.compile(  # digits are gone: the 1ST TWIN is an ST TWIN
+    rf"(?:{_NOBODY}|(?:{_UNNAMED})(?: (?:{_UNNAMED}|{_PLACE_IN_BIRTH}))*"
+    r"|(?:BABY|BABE|INFANT|INF|SON|DAUGHTER) OF(?: .+)?|B O(?: .+)?|BABY (?:BOY|GIRL|MALE|FEMALE) .+"
+    r"|(?:(?:BABY|INFANT|FIRST|SECOND|THIRD|ST|ND|RD) )*(?:TWIN|TRIPLET)(?: .+)?)"
 )
 
 _OF_A_BIRTH: Final = re.compile(
     r"(?:(?:BABY|INFANT|BOY|GIRL|MALE|FEMALE)[ -]+)*(?:TWIN|TRIPLET)(?:[ -]+(?:BOY|GIRL|MALE|FEMALE))?[ -]*"
-    r"(?:(1|ONE|FIRST|I|A)|(2|TWO|SECOND|II|B)|(3|THREE|III|C))"
+    r"(?:(1|ONE|FIRST|I|A)|(2|TWO|SECOND|II|B)|(3|THREE|III|C))(?:\W.*)?"
+    r"|(?:(1ST|FIRST)|(2ND|SECOND)|(3RD|THIRD))[ -]+(?:BABY[ -]+)?(?:TWIN|TRIPLET)(?:\W.*)?"
 )
 
 _PLACEHOLDER_DATES: Final = frozenset(
     "00010101 10000101 11111111 18991230 18991231 19000101 19010101 19111111 99990101 99991231".split()
 )
-_PLACEHOLDER_PLACES: Final = re.compile(
-    r"(?:NFA|NO FIXED (?:ABODE|ADDRESS)|HOMELESS|UNKNOWN|NOT KNOWN|NK|NONE|NULL|ADDRESS UNKNOWN)"
+_PLACEHOLDER_PLACES: Final = re.compile(  # a town may follow
+    r"HOMELESS|NONE|NULL|(?:(?:OF )?(?:NFA|NO FIXED (?:ABODE|ADDRESS))|UNKNOWN(?: ADDRESS)?|NOT KNOWN|NK"
+    r"|ADDRESS (?:UNKNOWN|NOT KNOWN|WITHHELD)|(?:SAME )?AS (?:ABOVE|MOTHER))(?: .+)?"
 )
 # With what letters placeholders begin: a look at the first one spares most values the pattern.
-_NOBODYS_INITIALS: Final = frozenset(word[0] for word in _NOBODY.split("|"))
-_NOWHERES_INITIALS: Final = frozenset("NHUA")
+_NOBODYS_INITIALS: Final = frozenset("AFLNSTUXZ")
+_NOWHERES_INITIALS: Final = frozenset("AHNOSU")
+_ROLES: Final = frozenset("MR MRS MS MISS DR MUM DAD MOTHER FATHER PARENT PARENTS CARER GUARDIAN FOSTER".split())
+_NO_NUMBERS: Final = frozenset("UNKNOWN NOTKNOWN NOTGIVEN NONE NULL NIL NK NA TBC TBA".split())
 _SEX: Final = {"M": "M", "MALE": "M", "1": "M", "BOY": "M", "F": "F", "FEMALE": "F", "2": "F", "GIRL": "F"}
 _CACHE: Final = 1 << 14
 _FEW: Final = 1 << 12  # texts that come again soon or never: those of one household
@@ -95,7 +107,7 @@ def fold_given_name(text: str) -> str:
 def placeholder_birth_order(text: str) -> int:
     """Return the birth order that a baby's placeholder name tells (TWIN 2, TRIPLET C), 0 if it tells none."""
     found = _OF_A_BIRTH.fullmatch(text.strip().upper())
-    return found.lastindex or 0 if found else 0
+    return (found.lastindex - 1) % 3 + 1 if found and found.lastindex else 0
 
 
 @lru_cache(maxsize=_CACHE)
@@ -153,7 +165,7 @@ def fold_address(text: str) -> str:
 def fold_identifier(text: str) -> str:
     """Fold an identifier to capitals and digits; one digit repeated (0000000000, 9999999999) is missing."""
     folded = _NOT_ALNUM.sub("", unicodedata.normalize("NFKC", text).upper())
-    return folded if len(set(folded)) > 1 else ""
+    return folded if len(set(folded)) > 1 and folded not in _NO_NUMBERS else ""
 
 
 @lru_cache(maxsize=_FEW)
@@ -163,8 +175,14 @@ def fold_short_string(text: str) -> str:
 
 
 def fold_full_name(given: str, family: str) -> str:
-    """Fold a forename and a surname as one short text: what `fold_short_string` gives, but each name is folded once."""
-    return _unless_nobody(f"{_fold_word(given)} {_fold_word(family)}".strip(" "))
+    """Fold a forename and a surname as one short text, missing unless both are told: MRS SMITH may be anybody's.
+
+    Half a name would be compared with whole ones, and UNKNOWN SMITH count against JANE SMITH.
+    """
+    first, last = _fold_word(given), _fold_word(family)
+    if not first or not last or first in _ROLES or not (_unless_nobody(first) and _unless_nobody(last)):
+        return ""
+    return _unless_nobody(f"{first} {last}")
 
 
 @lru_cache(maxsize=_CACHE)

@@ -24,8 +24,8 @@ def memberships(draw: st.DrawFn) -> dict[str, tuple[str, ...]]:
     return {child_number(group[0]): group for group in groups}
 
 
-def conflict(kind: ConflictKind, *records: str, authority: str = "E1") -> ConflictState:
-    return ConflictState(kind, records, (), (), (), authority, shielded=False, held="")
+def conflict(kind: ConflictKind, *records: str, authority: str = "E1", held: str = "") -> ConflictState:
+    return ConflictState(kind, records, (), (), (), authority, shielded=False, held=held)
 
 
 @given(memberships(), memberships())
@@ -77,3 +77,12 @@ def test_what_the_asker_may_not_see_is_neither_told_nor_counted() -> None:
     hidden = told(before, after, lambda records: "a" in records)
     assert (hidden["changes"], hidden["closed conflicts"], hidden["workload"]) == ([], [], [])
     assert hidden["held"] == {"new": [], "released": []}
+
+
+def test_neither_a_count_nor_a_held_child_tells_of_a_hidden_one() -> None:
+    doubt = conflict("shield_in_doubt", "a", "b", held="B")
+    before = Outcome({"A": ("a",), "B": ("b",), "C": ("c",), "D": ("d",)})
+    after = Outcome({"A": ("a", "c"), "B": ("b",), "D": ("d",)}, frozenset({"B"}), {"1": doubt})
+    whole, hidden = (told(before, after, hides) for hides in (lambda _: False, lambda records: "a" in records))
+    assert (whole["children"], whole["held"]["new"]) == ({"now": 4, "then": 3}, ["B"])
+    assert (hidden["children"], hidden["held"]["new"]) == ({"now": 4, "then": 4}, [])

@@ -127,7 +127,9 @@ def test_what_identifies_nobody_counts_as_missing(field: str, data: dict[str, An
 @pytest.mark.parametrize(
     ("name", "stated", "order"),
     [("Twin 2", None, 2), ("BABY TWIN B", None, 2), ("Triplet-C", None, 3), ("Twin Girl ONE", None, 1),
-     ("Twin", None, 0), ("Baby 2", None, 0), ("Tawin 2", None, 0), ("Twin 1", 2, 2), ("Ann", 3, 3)],
+     ("1st twin", None, 1), ("Second Twin", None, 2), ("Twin 2 of 2", None, 2), ("TWIN 1 SMITH", None, 1),
+     ("Twin", None, 0), ("Twin Anna", None, 0),
+     ("Baby 2", None, 0), ("Tawin 2", None, 0), ("Twin 1", 2, 2), ("Ann", 3, 3)],
 )  # fmt: skip
 def test_the_birth_order_is_what_is_stated_or_what_a_placeholder_name_tells(
     name: str, stated: int | None, order: int

@@ -73,6 +73,8 @@ def test_forenames(left: str, right: str, expected: int) -> None:
         pytest.param("JONES", "ABAZI JONES", ("", ""), sim.NAME_VARIANT, id="end of a name that begins otherwise"),
         pytest.param("AL QADI", "AL TURK", ("", ""), DIFFERENT, id="a particle is no shared part"),
         pytest.param("SMITH", "ANNA", ("ANNA", "SMITH"), sim.NAME_SWAPPED, id="forename and surname exchanged"),
+        pytest.param("SMITH", "ANNA|LUX", ("ANNA", "JONES|SMITH"), sim.NAME_SWAPPED, id="exchanged with alternates"),
+        pytest.param("SMITH", "ANNA|LUX", ("ANNA", "JONES|OTHER"), DIFFERENT, id="half exchanged with alternates"),
         pytest.param("SMITH", "ANNA", ("ANNA", "OTHER"), DIFFERENT, id="only half exchanged"),
         pytest.param("SMITH", "SMITH", ("SMITH", "SMITH"), sim.NAME_EXACT, id="the same beats exchanged"),
         pytest.param("JONES", "SMITH|JONES", ("", ""), sim.NAME_EXACT, id="former surname"),

@@ -28,6 +28,9 @@ from matching.linkage.nicknames import are_nicknames
         pytest.param("Smith2", "SMITH", id="digit"),
         pytest.param("unknown", "", id="unknown"),
         pytest.param("N/K", "", id="not known"),
+        pytest.param("Unknown Unknown", "", id="unknown twice"),
+        pytest.param("SURNAME NOT KNOWN", "", id="no surname"),
+        pytest.param("LNU", "", id="last name unknown"),
         pytest.param("XXXX", "", id="crosses"),
         pytest.param("Male", "MALE", id="Male is a surname"),
         pytest.param("", "", id="nothing"),
@@ -52,13 +55,29 @@ def test_surnames_fold(text: str, folded: str) -> None:
         "UNKNOWN",
         "Female",
         "-",
+        "1st Twin",
+        "Twin 2 of 2",
+        "TWIN 1 SMITH",
+        "Baby Boy Smith",
+        "Infant of",
+        "Inf. of Ann",
+        "Unborn baby",
+        "Babygirl",
+        "Unknown Unknown",
+        "Unknown male",
+        "Not yet known",
+        "To be confirmed",
+        "TBA",
+        "no forename",
+        "FNU",
+        "Child 1",
     ],
 )
 def test_placeholder_forenames_are_missing(placeholder: str) -> None:
     assert n.fold_given_name(placeholder) == ""
 
 
-@pytest.mark.parametrize("name", ["Twinkle", "Babyjane", "Boyd", "Ida B", "Xena", "Unkar"])
+@pytest.mark.parametrize("name", ["Twinkle", "Babyjane", "Boyd", "Ida B", "Xena", "Unkar", "Na Na", "Annon"])
 def test_forenames_that_resemble_placeholders_stay(name: str) -> None:
     assert n.fold_given_name(name) == name.upper()
 
@@ -107,7 +126,8 @@ def test_postcodes_fold(text: str, folded: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "folded"), [("943 476 5919", "9434765919"), ("a-12/b", "A12B"), ("0000000000", ""), ("9", ""), ("", "")]
+    ("text", "folded"),
+    [("943 476 5919", "9434765919"), ("a-12/b", "A12B"), ("0000000000", ""), ("not known", ""), ("9", ""), ("", "")],
 )
 def test_identifiers_fold(text: str, folded: str) -> None:
     assert n.fold_identifier(text) == folded
@@ -122,7 +142,16 @@ def test_sex_folds(text: str, folded: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "folded"),
-    [("12, High St.", "12 HIGH ST"), ("No fixed abode", ""), ("N.F.A.", ""), ("Flat 3/4", "FLAT 3 4")],
+    [
+        ("12, High St.", "12 HIGH ST"),
+        ("No fixed abode", ""),
+        ("N.F.A.", ""),
+        ("no fixed abode Bolton", ""),
+        ("Address not known Leeds", ""),
+        ("Same as mother", ""),
+        ("Homeless Shelter, 5 Low St", "HOMELESS SHELTER 5 LOW ST"),
+        ("Flat 3/4", "FLAT 3 4"),
+    ],
 )
 def test_addresses_fold(text: str, folded: str) -> None:
     assert n.fold_address(text) == folded
@@ -161,7 +190,16 @@ def test_text_without_accents_is_folded_by_the_same_rule_as_any_other(text: str)
     assert n.fold_address(f"AB {text}") == re.sub(r"[\W_]+", " ", plain).strip()
 
 
-@given(st.text(max_size=12), st.sampled_from(["NOT", "KNOWN", "Zoë", "O'Neil", "x", ""]), st.booleans())
-def test_a_full_name_is_folded_as_one_short_text(one: str, other: str, forward: bool) -> None:
+@given(st.text(max_size=12), st.sampled_from(["KNOWN", "Zoë", "O'Neil", "x", "Ann"]), st.booleans())
+def test_a_full_name_is_folded_as_one_short_text_or_missing(one: str, other: str, forward: bool) -> None:
     names = (one, other) if forward else (other, one)
-    assert n.fold_full_name(*names) == n.fold_short_string(" ".join(names))
+    assert n.fold_full_name(*names) in {n.fold_short_string(" ".join(names)), ""}
+
+
+@pytest.mark.parametrize(
+    ("given", "family", "folded"),
+    [("Jane", "Smith", "JANE SMITH"), ("Unknown", "Unknown", ""), ("Not", "Known", ""), ("Unknown", "Smith", ""),
+     ("Mrs", "Smith", ""), ("", "Smith", ""), ("Mum", "", ""), ("Jane", "N/K", "")],
+)  # fmt: skip
+def test_half_a_name_is_no_full_name(given: str, family: str, folded: str) -> None:
+    assert n.fold_full_name(given, family) == folded
