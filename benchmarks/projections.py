@@ -37,7 +37,7 @@ from schemas.events import (
     IdentityChanged,
     IdentityCreated,
     RecordObserved,
-    identity_event_id,
+    event_id,
     record_event_id,
 )
 from schemas.identity import child_number
@@ -193,7 +193,7 @@ def _identity(child: int, members: list[str], came: list[tuple[str, str]], batch
     kind: type[IdentityChanged | IdentityCreated] = IdentityChanged if before else IdentityCreated
     pairs = [(left, right) for left in before for right, _ in came][:3]
     return kind(
-        event_id=identity_event_id(number, str(kind.model_fields["event_type"].default), batch),
+        event_id=event_id(number, str(kind.model_fields["event_type"].default), batch),
         subject=number,
         correlation_id=f"batch-{batch}",
         decided_at=START + timedelta(seconds=batch),

@@ -198,8 +198,3 @@ def event_id(*parts: str | int) -> str:
 def record_event_id(subject: str, event_type: str, source_version: int, fingerprint: str) -> str:
     """Return the id of a record event: one per record key, type and source version."""
     return event_id(subject, event_type, source_version, fingerprint)
-
-
-def identity_event_id(child_number: str, event_type: str, version: int) -> str:
-    """Return the id of an identity event: one per child number, type and version."""
-    return event_id(child_number, event_type, version)

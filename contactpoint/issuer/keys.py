@@ -83,9 +83,3 @@ def public_jwk(private: ec.EllipticCurvePrivateKey) -> dict[str, str]:
     """Return the public half of a key as a JWK with its required members only."""
     jwk: dict[str, Any] = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
     return {name: jwk[name] for name in ("crv", "kty", "x", "y")}
-
-
-def private_jwk(key: SigningKey) -> dict[str, str]:
-    """Return a whole key as a JWK, for another program that is to sign with it."""
-    jwk: dict[str, Any] = ECAlgorithm.to_jwk(key.private, as_dict=True)
-    return {**jwk, "kid": key.kid, "use": "sig", "alg": ALGORITHM}

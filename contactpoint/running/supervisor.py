@@ -31,7 +31,6 @@ class StageCommand:
 
 
 MATCHING = StageCommand("matching", ("matching", "run"))
-SHARED_MATCHING = StageCommand("matching", ("matching", "run", "--shared"))
 DIRECTORY = StageCommand("directory", ("projections", "run", "directory"))
 AUDIT_TRAIL = StageCommand("audit_trail", ("projections", "run", "audit_trail"))
 REVIEW = StageCommand("review", ("projections", "run", "review"))

@@ -28,7 +28,7 @@ from projections.service.users import Eligibility, Users
 from schemas.catalogue import AnyEvent
 from schemas.codec import encode
 from schemas.decisions import Shield, ShieldSet
-from schemas.events import Identity, IdentityCreated, RecordObserved, event_id, identity_event_id, record_event_id
+from schemas.events import Identity, IdentityCreated, RecordObserved, event_id, record_event_id
 from schemas.identity import child_number
 from schemas.records import (
     Address,
@@ -148,7 +148,7 @@ class Directory:
             numbers.append(number)
             events.append(
                 IdentityCreated(
-                    event_id=identity_event_id(number, "identity.created", 1),
+                    event_id=event_id(number, "identity.created", 1),
                     subject=number,
                     decided_at=WHEN,
                     data=state,

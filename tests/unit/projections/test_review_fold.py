@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projections.review.fold import Batch, QueueRow, add_conflict, add_decision, changes
-from projections.review.memory import InMemoryReview
 from projections.review.views import ConflictView, DecisionView
 from schemas.catalogue import AnyEvent
 from schemas.codec import decode_as, encode
 from schemas.conflicts import ConflictEvent
+from tests.unit.projections.review_memory import InMemoryReview
 from tests.unit.projections.reviews import RECORDS, START, conflict, decision, review_history
 
 A, B, C = RECORDS[:3]

@@ -13,7 +13,7 @@ from schemas.access import AccessEntry, Person
 from schemas.catalogue import CURRENT_VERSIONS, EVENT_TYPES
 from schemas.dead_letter import dead_letter, from_message, to_headers
 from schemas.errors import ConfigurationError, RejectedError
-from schemas.events import identity_event_id, record_event_id
+from schemas.events import event_id, record_event_id
 from schemas.identity import ALPHABET, RecordKey, child_number, is_child_number
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.telemetry import HIDDEN, redact
@@ -63,7 +63,7 @@ def test_event_ids_repeat_with_their_content_and_differ_otherwise() -> None:
         record_event_id("a:1", "record.observed", 2, "ff"),
         record_event_id("a:1", "record.withdrawn", 1, "ff"),
         record_event_id("a:1", "record.observed", 1, "fe"),
-        identity_event_id("a:1", "identity.created", 1),
+        event_id("a:1", "identity.created", 1),
     }
     assert len(ids) == 5
     assert record_event_id("a:1", "record.observed", 1, "ff") in ids

@@ -8,7 +8,7 @@ from matching.changes import EvidencePair, FormerChild, IdentityChange
 from matching.stage.identity_events import encode_identity
 from matching.stage.messages import Outgoing
 from schemas.codec import decode, encode, with_headers
-from schemas.events import IdentityEvent, identity_event_id
+from schemas.events import IdentityEvent, event_id
 
 keys = st.builds("{}-1:{}".format, st.sampled_from(["school", "health"]), st.integers(0, 99))
 members = st.lists(keys, max_size=4, unique=True).map(lambda found: tuple(sorted(found)))
@@ -37,7 +37,7 @@ def test_an_identity_change_is_written_as_the_contract_says(change: IdentityChan
     assert isinstance(event, IdentityEvent)
     assert event.event_type == f"identity.{change.kind}"
     assert event.subject == change.child_number
-    assert event.event_id == identity_event_id(change.child_number, event.event_type, change.version)
+    assert event.event_id == event_id(change.child_number, event.event_type, change.version)
     assert event.data.members == change.members
     assert event.data.founder == change.founder
     assert [tuple(pair) for pair in change.evidence] == [

@@ -1,4 +1,4 @@
-"""The review queue in memory: the twin of the tables, for tests of the fold and small looks at a log."""
+"""The review queue in memory: the twin of the tables, for tests of the fold."""
 
 from __future__ import annotations
 
