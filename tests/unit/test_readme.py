@@ -1,4 +1,4 @@
-"""The README's examples are real: its feed and its LINK.toml load, and its commands exist."""
+"""The README's examples are real: its feed loads, its LINK.toml links, and its commands exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contactpoint.cli.app import app
-from contactpoint.table_link import load_link_config
+from contactpoint.table_link import Outputs, run_link
 from ingest.settings import load_feed
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -23,10 +23,16 @@ def test_the_example_of_a_feed_is_accepted(tmp_path: Path) -> None:
     assert load_feed(path).name == "yot-700"
 
 
-def test_the_example_of_a_link_configuration_is_accepted(tmp_path: Path) -> None:
-    path = tmp_path / "LINK.toml"
+def test_the_example_of_a_link_configuration_links_a_table(tmp_path: Path) -> None:
+    path, table, out = tmp_path / "LINK.toml", tmp_path / "EXTRACT.csv", tmp_path / "CLUSTERS.csv"
     path.write_text(TOML[1], encoding="utf-8")
-    assert set(load_link_config(path).fields) == {"forename", "birth_date"}
+    people = [f"Ann,,Name{n},AB1 {n % 9}CD,{2010 + n % 5},{1 + n % 12},{1 + n % 28}," for n in range(40)]
+    lines = [f"{source}{n},{source},{person}" for n, person in enumerate(people) for source in "ab"]
+    names = "pupil_id,school,first_name,known_as,last_name,postcode,dob_y,dob_m,dob_d,twin_no"
+    table.write_text("\n".join([names, *lines]), encoding="utf-8")
+    run_link([table], path, Outputs(out), lambda *_: None)
+    clusters = dict(line.replace('"', "").split(",") for line in out.read_text(encoding="utf-8").splitlines()[1:])
+    assert all(clusters[f"b{n}"] == f"a{n}" for n in range(40))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
