@@ -25,7 +25,8 @@ class SourceChange(NamedTuple):
     values in the order of `LinkageModel.fields` ("" = missing, alternates joined by "|"), joined by SEPARATOR, given
     when the kind is observed; `merged_into` is the surviving record's key, given when the kind is merged. `authority`
     is the responsible one that the source names, `verified` the numbers that it has verified (`marks.VERIFIED`):
-    neither is compared. A change of kind "erased" is made of a decision, never of a source event.
+    neither is compared. `prepared` is what `Preparer` made of `row`, if the reader had it done (b"" = not). A change of
+    kind "erased" is made of a decision, never of a source event.
     """
 
     key: str
@@ -39,6 +40,7 @@ class SourceChange(NamedTuple):
     merged_into: str | None = None
     authority: str = ""
     verified: int = 0
+    prepared: bytes = b""
 
     @property
     def values(self) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from matching.linkage.columns import RecordColumns
 from matching.linkage.hashing import MISSING, Hashes, Indices, hash_text
 from matching.linkage.model import BlockingRule, LinkageModel
 from matching.linkage.part_hashes import PARTS, Bools, DerivedHashes, Part, PartHashes, Rule, ValuesOfRows
@@ -32,38 +31,22 @@ class Blocker:
         self._derived: Final = DerivedHashes()
         self._stop_keys: Hashes = np.sort(np.array(model.stop_keys, np.uint64))
 
-    def keys(self, columns: RecordColumns, rids: Indices) -> tuple[Indices, Hashes]:
+    def keys(self, columns: ValuesOfRows, rids: Indices) -> tuple[Indices, Hashes]:
         """Return the blocking keys of rows: for each key the position in `rids` of its record, and the key."""
-        found = [by_rule[:2] for by_rule in self._keys(columns, rids)]
+        found = list(self.keys_by_rule(columns, rids))
         return _joined([owners for owners, _ in found], np.int64), _joined([keys for _, keys in found], np.uint64)
 
-    def keys_by_rule(self, columns: RecordColumns, rids: Indices) -> Iterator[tuple[Indices, Hashes]]:
+    def keys_by_rule(self, columns: ValuesOfRows, rids: Indices) -> Iterator[tuple[Indices, Hashes]]:
         """Yield the keys of each rule in turn, missing and stop keys left out. No record has a key twice."""
-        for owners, keys, _ in self._keys(columns, rids):
-            yield owners, keys
-
-    def reading(self, changed: Bools) -> Bools:
-        """Tell which rules read a changed field, of `changed` fields by row: shape (rows, rules)."""
-        rules = [changed[:, rule.fields].any(axis=1) for rule in self.rules]
-        return np.stack(rules, axis=1) if rules else np.zeros((len(changed), 0), dtype=bool)
-
-    def marked_keys(self, columns: ValuesOfRows, rids: Indices, marks: Bools) -> tuple[Indices, Hashes, Bools]:
-        """Return the keys as `keys` does, and for each the mark of its row and rule, of shape (rows, rules)."""
-        found = list(self._keys(columns, rids))
-        marked = [marks[owners, rule] for owners, _, rule in found]
-        owners, keys = [owners for owners, _, _ in found], [keys for _, keys, _ in found]
-        return _joined(owners, np.int64), _joined(keys, np.uint64), _joined(marked, np.bool_)
-
-    def _keys(self, columns: ValuesOfRows, rids: Indices) -> Iterator[tuple[Indices, Hashes, int]]:
         parts = PartHashes(columns, rids, self._derived)
-        for number, rule in enumerate(self.rules):
+        for rule in self.rules:
             several = parts.several(rule)
             owners, keys = np.flatnonzero(~several), parts.single_keys(rule)[~several]
             if several.any():
                 more_owners, more_keys = parts.alternate_keys(rule, np.flatnonzero(several))
                 owners, keys = np.concatenate([owners, more_owners]), np.concatenate([keys, more_keys])
             chosen = (keys != MISSING) & ~self._is_stopped(keys)
-            yield owners[chosen], keys[chosen], number
+            yield owners[chosen], keys[chosen]
 
     def _is_stopped(self, keys: Hashes) -> Bools:
         if not len(self._stop_keys):

@@ -89,19 +89,21 @@ class RecordColumns:
 
     def append(self, rows: Sequence[str], sources: Sequence[str]) -> Indices:
         """Add rows (values joined by SEPARATOR) with the source of each; return their numbers."""
-        first, last = len(self._rows), len(self._rows) + len(rows)
+        return self.append_filled(self.fill(rows), sources)
+
+    def append_filled(self, filled: Filled, sources: Sequence[str]) -> Indices:
+        """Add rows that `fill` made ready, with the source of each; return their numbers."""
+        first, last = len(self._rows), len(self._rows) + len(sources)
         self._reserve(last)
         codes = self._source_codes
         self._sources[first:last] = [codes.setdefault(source, len(codes)) for source in sources]
-        filled = self.fill(rows)
         self._hashes[first:last], self._flags[first:last] = filled.hashes, filled.flags
         self._rows.append(filled.block, filled.sizes)
         self._spread = None
         return np.arange(first, last, dtype=np.int64)
 
-    def overwrite(self, rids: Indices, rows: Sequence[str]) -> None:
-        """Replace the values of existing rows; their sources stay."""
-        filled = self.fill(rows)
+    def overwrite(self, rids: Indices, filled: Filled) -> None:
+        """Replace the values of existing rows by those that `fill` made ready; their sources stay."""
         self._hashes[rids], self._flags[rids] = filled.hashes, filled.flags
         self._rows.overwrite(rids, filled.block, filled.sizes)
         self._spread = None

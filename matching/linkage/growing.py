@@ -1,4 +1,4 @@
-"""Arrays that grow: by a quarter at least, so that growing costs little a record however many come."""
+"""Arrays that grow: twofold at least, so that growing costs little a record however many come."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _Item = TypeVar("_Item", bound=np.generic)
 def grown(array: npt.NDArray[_Item], n: int) -> npt.NDArray[_Item]:
     """Return the array if it has room for `n` rows, else a larger copy in which the new rows are zero.
 
-    Not np.concatenate: rows that nobody has written yet take neither memory nor the time to clear it.
+    Not np.concatenate: rows that nobody has written yet take neither memory nor the time to clear it, however many.
     """
     if n <= len(array):
         return array
-    room = np.zeros((max(n, len(array) + len(array) // 4), *array.shape[1:]), array.dtype)
+    room = np.zeros((max(n, 2 * len(array)), *array.shape[1:]), array.dtype)
     room[: len(array)] = array
     return room

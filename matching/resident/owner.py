@@ -35,7 +35,8 @@ from matching.resident.edges import EdgeTable
 from matching.resident.flags import Flags
 from matching.resident.identities import Regrouping, Severed, identity_changes, numbers_of
 from matching.resident.index import BlockIndex
-from matching.resident.keys import Former, KeyIndex, RowsAtHand
+from matching.resident.keys import KeyIndex
+from matching.resident.prepared import Preparer, RowsAtHand
 from matching.resident.questions import QuestionBook, Renewed
 from matching.resident.records import NO_CLUSTER, RecordTable
 from matching.resident.regroup import Clusters, Region, collect_evidence
@@ -77,8 +78,8 @@ class ResidentOwner:
         self._edges = EdgeTable()
         self._statements = Statements(self.records)
         self._questions = QuestionBook(self.records, self.clusters, model)
-        self._blocker: Final = Blocker(model)
-        self._keys = KeyIndex(self._blocker, BlockIndex())
+        self._preparer: Final = Preparer(model)
+        self._keys = KeyIndex(BlockIndex())
         self._tag: Final = model_tag(model)
         self._rules = SourceRules(model, [])
 
@@ -116,7 +117,7 @@ class ResidentOwner:
         """
         ordered = without_gaps(sorted(rows, key=attrgetter("rid")))
         load_records(ordered, self.records)
-        self._keys = KeyIndex(self._blocker, load_index(self.records, self._blocker))
+        self._keys = KeyIndex(load_index(self.records, Blocker(self.model)))
         self._edges = load_edges(ordered, self.records, self._tag)
         load_clusters(ordered, self.clusters)
         self._statements.restore(decisions)
@@ -178,16 +179,22 @@ class ResidentOwner:
         records, columns = self.records, self.records.columns
         gone, ended = np.array(fold.replaced + fold.ended, np.int64), np.array(fold.ended, np.int64)
         compared, rewritten = np.array(fold.compared, np.int64), np.array(fold.rewritten, np.int64)
+        inserted = np.array(fold.inserted, np.int64)
         self._questions.asker.shields.forget(gone)
-        rows = dict(zip(fold.compared, fold.rows, strict=True))
         before = RowsAtHand(columns.hashes(rewritten), columns.flags(rewritten), fold.former_rows)
-        columns.overwrite(rewritten, [rows.get(rid, records.blank) for rid in fold.rewritten])
-        columns.append([rows.get(rid, records.blank) for rid in fold.inserted], fold.sources)
+        rows, blank = dict(zip(fold.compared, fold.rows, strict=True)), (records.blank, b"")
+        again = self._preparer.read([rows.get(rid, blank) for rid in fold.rewritten])
+        fresh = self._preparer.read([rows.get(rid, blank) for rid in fold.inserted])
+        columns.overwrite(rewritten, again.filled)
+        columns.append_filled(fresh.filled, fold.sources)
         self._edges.reserve(len(records))
         self._edges.drop(gone, records.content_versions)
         records.content_versions[compared] += 1
         records.content_versions[ended] += 1
-        return self._keys.exchange(columns, compared, fold.rows, Former(rewritten, before))
+        owners, former = self._preparer.keys(before)
+        return self._keys.exchange(
+            (rewritten[owners], former), (rewritten[again.owners], again.keys), (inserted[fresh.owners], fresh.keys)
+        )
 
     def _compare(self, firsts: Indices, others: Indices) -> _Found:
         """Compare pairs of records; add edges for what reaches the review floor."""

@@ -61,10 +61,13 @@ class RecordTable:
 
     def append(self, keys: Sequence[str], fingerprints: Sequence[str]) -> None:
         """Add records with nothing known of them yet but this. Their values are appended to `columns` by the caller."""
+        first, last = len(self), len(self) + len(keys)
         self.keys.extend(keys)
         self.fingerprints.extend(fingerprints)
-        self.authorities.reserve(len(self))
-        self._reserve(len(self))
+        self.authorities.reserve(last)
+        self._reserve(last)
+        self.founders[first:last] = NO_CLUSTER
+        self.following[first:last] = np.arange(first, last)
 
     def fold(self, changes: Sequence[SourceChange]) -> Fold:
         """Apply the newest-version rule to a batch. Versions, liveness and merges are updated; `columns` are not."""
@@ -96,7 +99,7 @@ class RecordTable:
         """Add unknown records by the newest change of each; `several` has those of which there was more than one."""
         if not fresh:
             return
-        keys, sources, kinds, versions, fingerprints, ingested, events, *_, authorities, verified = zip(
+        keys, sources, kinds, versions, fingerprints, ingested, events, rows, _, authorities, verified, prepared = zip(
             *fresh, strict=True
         )
         first = len(self)
@@ -110,7 +113,7 @@ class RecordTable:
         self.authorities.put(new, [text if is_live else "" for text, is_live in zip(authorities, live, strict=True)])
         fold.events.update(zip(rids, zip(events, strict=True), strict=True))
         fold.compared.extend(compress(rids, live))
-        fold.rows.extend([change.row or "" for change in compress(fresh, live)])
+        fold.rows.extend(compress(zip(rows, prepared, strict=True), live))
         if several or "merged" in kinds:
             for rid, change in zip(rids, fresh, strict=True):
                 if change.key in several or change.kind == "merged":
@@ -139,13 +142,13 @@ class RecordTable:
         if (row, change.authority, change.verified) == (stored.row, stored.authority, stored.verified):
             fold.relabelled.append(stored.rid)
         else:
-            fold.compare_again(stored, row)
+            fold.compare_again(stored, row, change.prepared)
 
     def _take_newest(self, changes: list[tuple[int, SourceChange]]) -> None:
         """Take the version of each record's change, and what is kept with it."""
         rids, newest = zip(*changes, strict=True)
         at = np.array(rids, np.int64)
-        _, _, _, versions, fingerprints, *_, authorities, verified = zip(*newest, strict=True)
+        _, _, _, versions, fingerprints, *_, authorities, verified, _ = zip(*newest, strict=True)
         self.versions[at], self.verified[at] = versions, verified
         self.fingerprints.put(at, fingerprints)
         self.authorities.put(at, authorities)
@@ -181,7 +184,7 @@ class RecordTable:
             return
         fold.events[rid] = tuple(dict.fromkeys(events))
         if live and (merged or erasure or not was_live or not same):
-            fold.compare_again(stored, row)
+            fold.compare_again(stored, row, change.prepared if change.row == row else b"")
         elif was_live and not live:
             fold.ended.append(rid)
             fold.rewrite(stored)
@@ -196,13 +199,10 @@ class RecordTable:
         return np.array(sorted(rids.tolist(), key=keys.__getitem__), np.int64)
 
     def _reserve(self, n: int) -> None:
-        before = len(self.live)
-        if n <= before:
+        if n <= len(self.live):
             return
         self.versions, self.ingested = grown(self.versions, n), grown(self.ingested, n)
         self.content_versions, self.verified = grown(self.content_versions, n), grown(self.verified, n)
         self.live, self.concerned = grown(self.live, n), grown(self.concerned, n)
         self.shielded, self.questioned = grown(self.shielded, n), grown(self.questioned, n)
         self.founders, self.following = grown(self.founders, n), grown(self.following, n)
-        self.founders[before:] = NO_CLUSTER
-        self.following[before:] = np.arange(before, len(self.following))

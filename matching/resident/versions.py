@@ -26,17 +26,18 @@ class Fold:
     """What a batch of changes does to records: lists of record numbers.
 
     `inserted` were unknown, with `sources` theirs. `ended` were live and are not. `compared` are live and have new
-    content, with `rows` their values; `replaced` are those of them that had other content before. `relabelled` have a
-    new version or first `ingested_at` but nothing that comparison sees; `refounded` are those of any kind that are live
-    and were first ingested earlier than was known. `rewritten` are known records of which the whole row changes,
-    `former_rows` the values that they had. `events` are the ids of the source events that changed each record.
+    content, with `rows` their values and what `Preparer` made of these (b"" = not asked yet); `replaced` are those of
+    them that had other content before. `relabelled` have a new version or first `ingested_at` but nothing that
+    comparison sees; `refounded` are those of any kind that are live and were first ingested earlier than was known.
+    `rewritten` are known records of which the whole row changes, `former_rows` the values that they had. `events` are
+    the ids of the source events that changed each record.
     """
 
     inserted: list[int] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
     compared: list[int] = field(default_factory=list)
-    rows: list[str] = field(default_factory=list)
+    rows: list[tuple[str, bytes]] = field(default_factory=list)
     replaced: list[int] = field(default_factory=list)
     rewritten: list[int] = field(default_factory=list)
     former_rows: list[str] = field(default_factory=list)
@@ -50,13 +51,13 @@ class Fold:
         self.rewritten.append(stored.rid)
         self.former_rows.append(stored.row)
 
-    def compare_again(self, stored: Stored, row: str) -> None:
+    def compare_again(self, stored: Stored, row: str, prepared: bytes) -> None:
         """Note that a known record is live with these values now.
 
         What is not compared can change the durable row as well, whose edges are not in memory: compare again.
         """
         self.compared.append(stored.rid)
-        self.rows.append(row)
+        self.rows.append((row, prepared))
         self.rewrite(stored)
         if stored.live:
             self.replaced.append(stored.rid)

@@ -37,7 +37,7 @@ def test_rows_are_kept_as_they_were_last_written(
     expected = first + second
     again = data.draw(st.lists(st.sampled_from(range(len(expected))), unique=True) if expected else st.just([]))
     new = ("X|Y", "", "20010101", "", "")
-    columns.overwrite(np.array(again, np.int64), [SEPARATOR.join(new)] * len(again))
+    columns.overwrite(np.array(again, np.int64), columns.fill([SEPARATOR.join(new)] * len(again)))
     for rid in again:
         expected[rid] = new
     every = np.arange(len(expected))

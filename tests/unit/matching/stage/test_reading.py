@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from matching.features import ChangeReader
+from matching.resident.prepared import Preparer
 from matching.stage.intake import Messages, read_batch
 from matching.stage.reading import ReadAhead
 from schemas.codec import encode
@@ -38,15 +39,18 @@ def batches() -> list[Messages]:
     ]
 
 
-def test_what_is_read_ahead_is_what_the_owner_would_have_read(ahead: ReadAhead) -> None:
-    reader = ChangeReader(MODEL)
+def test_what_is_read_ahead_is_what_the_owner_would_have_read_with_rows_prepared(ahead: ReadAhead) -> None:
+    reader, preparer = ChangeReader(MODEL), Preparer(MODEL)
     for batch in batches():
         ahead.send(batch)
     assert ahead.waiting == len(batches())
     for batch in batches():
         messages, answers = ahead.receive()
         assert messages == batch
-        assert read_batch(answers, messages) == read_batch(reader, batch)
+        changes, *others = read_batch(reader, batch)
+        made = [b"" if change.row is None else preparer.words([change.row])[0] for change in changes]
+        prepared = [change._replace(prepared=words) for change, words in zip(changes, made, strict=True)]
+        assert read_batch(answers, messages) == (prepared, *others)
     assert ahead.waiting == 0
 
 
