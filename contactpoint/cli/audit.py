@@ -199,7 +199,7 @@ def report_command(
 
 @app.command("restore")
 def restore_command() -> None:
-    """Make the trail's tables again from the topic `access`, after the database was lost. They must be empty."""
+    """Make the trail's tables again from the topic `access`, after the database was lost or an older one restored."""
     from projections.access.keys import read_verifier
     from projections.access.log import create_tables
     from projections.access.relay import read_published

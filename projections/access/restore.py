@@ -1,7 +1,8 @@
 """Making the trail's tables again from the topic `access`: the log is the truth, and gives the same root.
 
-Keys are not on the topic: what was sealed can be read again as far as `vault.audit_key` is still there. Entries that
-were never published are lost with the database; the witness tells, for it has then seen more than the topic holds.
+The tables may hold a beginning of it, as those of a restored backup do. Keys are not on the topic: what was sealed can
+be read again as far as `vault.audit_key` is still there. Entries that were never published are lost with the database;
+the witness tells, for it has then seen more than the topic holds.
 """
 
 from __future__ import annotations
@@ -17,26 +18,37 @@ from projections.access.merkle import Frontier, leaf_hash
 from projections.access.note import Verifier, open_note
 from projections.access.relay import PublishedTrail
 from projections.access.sql import QUERIES
-from projections.access.store import Connection, add_leaves, read_pending, read_tree
+from projections.access.store import Connection, add_leaves, read_tree
 from schemas.access import Leaf, RecordedLeaf, SignedCheckpoint
-from schemas.errors import ConfigurationError, FatalError
+from schemas.errors import FatalError, RejectedError
+
+_DIFFERS = (
+    "the {} entries here are no beginning of those that were published: some were numbered after the restore, or "
+    "changed; export the trail, and restore the backup again"
+)
 
 
 def restore(connection: Connection, published: PublishedTrail, log: Verifier, witness: Verifier) -> int:
-    """Write what the topic holds into empty tables, in one transaction; return the number of entries.
+    """Write what the topic holds and the tables lack, in one transaction; return the number of entries.
 
-    Raises ConfigurationError when the tables are not empty, FatalError when a checkpoint does not cover the entries.
+    Entries that wait for a number get receipts that nobody has, unless they were published with theirs. Raises
+    RejectedError when the tables hold another trail, FatalError when a checkpoint does not cover the entries.
     """
     _check(published, log)
-    rows = [_row(leaf) for leaf in published.leaves]
-    frontier, nodes = Frontier().grow(row.leaf_hash for row in rows)
     with wrap_errors(), connection.transaction():
-        if read_tree(connection, lock=True).size or read_pending(connection, 1):
-            raise ConfigurationError("the audit trail's tables are not empty: drop the database schema `audit` first")
+        held = read_tree(connection, lock=True)
+        before = Frontier().grow(leaf_hash(leaf.body.encode()) for leaf in published.leaves[: held.size])[0]
+        if before != held:
+            raise RejectedError("trail_differs", _DIFFERS.format(held.size))
+        rows = [_row(leaf) for leaf in published.leaves[held.size :]]
+        frontier, nodes = held.grow(row.leaf_hash for row in rows)
         add_leaves(connection, rows, frontier, nodes)
         for checkpoint in published.checkpoints:
             _add_checkpoint(connection, checkpoint, log, witness)
-        connection.execute(QUERIES["continue_receipts"], [max((row.entry_id for row in rows), default=0) + 1])
+        numbered = [row.entry_id for row in rows]
+        connection.execute(QUERIES["drop_numbered"], [numbered, [row.at for row in rows]])
+        connection.execute(QUERIES["continue_receipts"])
+        connection.execute(QUERIES["renumber_pending"], [numbered])
         newest = published.checkpoints[-1].size + 1 if published.checkpoints else 0
         connection.execute(QUERIES["move_relay"], [frontier.size, newest])
     return len(rows)

@@ -22,13 +22,15 @@ from connectors.postgres import connect
 from contactpoint.stack.kafka import free_ports
 from projections.access.export import export_trail, newest_checkpoint
 from projections.access.keys import read_log_keys
-from projections.access.log import create_tables
+from projections.access.log import append, create_tables
 from projections.access.note import checkpoint_of
 from projections.access.relay import PublishedTrail, read_published, relay
 from projections.access.restore import restore
+from projections.access.sequencer import Sequencer
 from projections.access.store import read_tree
+from projections.access.witness_server import HttpWitness
 from schemas.access import Leaf
-from schemas.errors import ConfigurationError
+from schemas.errors import RejectedError
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.trail import entry, make_keys, open_trail, run_verifier
 from tests.factories.waiting import PATIENCE, wait_until
@@ -151,7 +153,12 @@ def check_restores_alike(postgres: PostgresSettings, published: PublishedTrail, 
         keys = read_log_keys(folder / "log")
         assert restore(connection, published, keys.signer.verifier, keys.witness) == len(published.leaves)
         export_trail(connection, folder / "again")
-        with pytest.raises(ConfigurationError, match="not empty"):
+        assert restore(connection, published, keys.signer.verifier, keys.witness) == 0
+        connection.execute("drop schema audit cascade")
+        create_tables(postgres)
+        append(connection, [entry(request="another")])
+        Sequencer(connection, keys, HttpWitness("http://127.0.0.1:9")).number()
+        with pytest.raises(RejectedError, match="no beginning"):
             restore(connection, published, keys.signer.verifier, keys.witness)
     for name in ("trail.jsonl", "checkpoints.jsonl"):
         assert (folder / "again" / name).read_bytes() == (folder / "export" / name).read_bytes()

@@ -197,5 +197,17 @@ where closed_at is null order by found_at, finding;
 update audit.review set closed_at = clock_timestamp(), closed_by = %s, outcome = %s, suspended = %s
 where finding = %s and closed_at is null returning user_id;
 
+-- name: drop_numbered
+-- What waited for its number when the backup was made was published with it since.
+delete from audit.pending as waiting
+using unnest(%s::bigint[], %s::timestamptz[]) as numbered (entry_id, at)
+where waiting.entry_id = numbered.entry_id and waiting.appended_at = numbered.at;
+
 -- name: continue_receipts
-select setval(pg_get_serial_sequence('audit.pending', 'entry_id'), %s, false);
+select setval(pg_get_serial_sequence('audit.pending', 'entry_id'),
+              1 + greatest((select max(entry_id) from audit.entry), (select max(entry_id) from audit.pending), 0), false);
+
+-- name: renumber_pending
+-- What was entered after the restore has receipts that were given out before.
+with taken as (delete from audit.pending where entry_id = any(%s) returning entry_id, entry, appended_at)
+insert into audit.pending (entry, appended_at) select entry, appended_at from taken order by entry_id;
