@@ -144,14 +144,18 @@ def _ends(facts: Facts, consents: Iterable[Standing]) -> list[tuple[date, Cause,
 
 
 def _last_birthday(birth: date, consents: Iterable[Standing]) -> date:
-    """Return the day on which age ends a record: the 18th birthday, or as long after it as consent held."""
+    """Return the day on which age ends a record: the 18th birthday, or as long after it as consent held.
+
+    Consent to a time that was over when it was given says nothing.
+    """
     last = add_years(birth, years("age"))
     for consent in consents:
         ruling = consent.ruling
         if ruling.kind != CONSENT or ruling.scope != "participation" or ruling.until_age is None:
             continue
         agreed = add_years(birth, min(ruling.until_age, years("participation")))
-        last = max(last, agreed if consent.ended is None else min(agreed, consent.ended.date()))
+        if ruling.decided_at.date() < agreed:
+            last = max(last, agreed if consent.ended is None else min(agreed, consent.ended.date()))
     return last
 
 

@@ -89,6 +89,11 @@ def test_consent_to_stay_moves_the_end_by_age_as_far_as_it_reaches_and_held(
     assert life(Facts(birth=BORN), consents, None).due == end
 
 
+def test_consent_to_a_time_that_is_over_keeps_nothing_longer() -> None:
+    for born, end in ((date(2005, 3, 2), date(2026, 3, 2)), (date(2005, 3, 1), date(2023, 3, 1))):
+        assert life(Facts(birth=born), [consent(21)], None).due == end  # given on 1 March 2026
+
+
 _days = st.dates(date(2000, 1, 1), date(2040, 1, 1))
 _facts = st.builds(
     Facts,
