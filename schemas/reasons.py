@@ -53,6 +53,7 @@ REASONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "subject_asked": "the child or a parent asked, and it was checked",
             "source_wrong": "a source is wrong and does not correct it",
             "ordered": "a court or an authority ordered it",
+            "statement": "a body that works with the child states it",
         },
         "consent.given": {
             "asked_child": "the child was asked and understands",

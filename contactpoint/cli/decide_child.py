@@ -46,6 +46,7 @@ Child = Annotated[str, typer.Argument(help="A child number, or a record key sour
 def register(group: typer.Typer) -> None:
     """Add the commands to `contactpoint decide`."""
     group.command("correct")(correct_command)
+    group.command("left-england")(left_command)
     group.command("consent")(consent_command)
     group.command("withdraw-consent")(withdraw_command)
     group.command("harm")(harm_command)
@@ -67,6 +68,25 @@ def correct_command(
     """
     says = read_toml(file, CorrectedItems)
     _about(child, said, (CorrectionMade, Correction), {"says": says}, {"items": sorted(says.model_fields_set)})
+
+
+@grouped
+def left_command(
+    child: Child,
+    said: SaidWithRight,
+    *,
+    since: Annotated[datetime, typer.Option(help="The day on which the child left.", formats=["%Y-%m-%d"])],
+    intends_return: Annotated[str, typer.Option(help="To return within three years: yes, no or unknown.")],
+) -> None:
+    """State that a child left England: after three years the record goes to the archive (Schedule 1 para. 2(d)).
+
+    It gives way to a source that says later where the child lives. Travel is no such statement, either way.
+    """
+    day = since.date()
+    if day > datetime.now(UTC).date():
+        raise RejectedError("not_left_yet", f"{day} is still to come: state it when the child has left")
+    where = {"status": "left_england", "intends_return": intends_return, "since": day}
+    _about(child, said, (CorrectionMade, Correction), {"says": {"whereabouts": where}}, {"left England": day})
 
 
 @grouped

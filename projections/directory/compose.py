@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from schemas.moments import day_of, micros
 # What readers see of the kind of source: the kinds that would tell of a youth offending team or of travel are one.
 _SHOWN_KIND = {"schools": "education", "health": "health", "decision": "decision"}
 _OTHER_KIND = "other"
+_LIVES_HERE = frozenset({"current", "withheld"})
 
 
 class Composed(NamedTuple):
@@ -35,7 +36,8 @@ def compose(
     child_number: str, live: Sequence[RecordVersion], standings: Sequence[Standing], today: date | None
 ) -> Composed:
     """Fold the live records of one child into its entry as of `today`, under the decisions about them."""
-    claims = statements(live) | corrections(standings)
+    said = statements(live)
+    claims = said | corrections(standings, said)
     if standings and _has_new_identity(live, standings):
         claims["names"] = [claim for claim in claims["names"] if claim.kind != "former"]
     sources = _Sources()
@@ -66,8 +68,11 @@ def compose(
     )
 
 
-def corrections(standings: Sequence[Standing]) -> dict[str, list[Claim]]:
-    """Return what corrections say of each field that they name; a later one replaces an earlier one of the field."""
+def corrections(standings: Sequence[Standing], stated: Mapping[str, Sequence[Claim]]) -> dict[str, list[Claim]]:
+    """Return what corrections say of each field that they name; a later one replaces an earlier one of the field.
+
+    That a child left England gives way to what sources have `stated` since of where it lives: it came back.
+    """
     found: dict[str, list[Claim]] = {}
     for each in standings:
         if each.ruling.kind == CORRECTION and each.holds and each.ruling.says is not None:
@@ -75,7 +80,17 @@ def corrections(standings: Sequence[Standing]) -> dict[str, list[Claim]]:
             found.update({field: claims for field, claims in said.items() if claims})
             if each.ruling.says.alive:
                 found["death_date"] = []
+    if _came_back(found.get("whereabouts", ()), stated["whereabouts"]):
+        del found["whereabouts"]
     return found
+
+
+def _came_back(decided: Sequence[Claim], stated: Sequence[Claim]) -> bool:
+    """Tell whether somebody decided that the child left England, and a source said later that it lives here."""
+    if not decided or decided[0].kind != "left_england":
+        return False
+    since = decided[0].record.recorded_at or 0
+    return any(claim.kind in _LIVES_HERE and (claim.record.recorded_at or 0) > since for claim in stated)
 
 
 def _as_record(ruling: Ruling, says: Person) -> RecordVersion:

@@ -49,8 +49,9 @@ def explain_field(
     rule = RULES.get(field)
     if rule is None:
         raise RejectedError("field_unknown", f"no such field; known: {', '.join(RULES)}")
-    corrected = corrections(standings).get(field)
-    claims = [*(corrected or ()), *ordered(field, statements(live)[field])]
+    stated = statements(live)
+    corrected = corrections(standings, stated).get(field)
+    claims = [*(corrected or ()), *ordered(field, stated[field])]
     authorities: tuple[Authority, ...] = ()
     overruled = False
     if field == "responsible_authority":

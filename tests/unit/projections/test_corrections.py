@@ -23,10 +23,21 @@ from schemas.codec import decode_as, encode
 from schemas.decisions import DecisionRetracted, Retraction, Shield, ShieldSet
 from schemas.directory_decisions import CorrectedItems, Correction, CorrectionMade
 from schemas.events import RecordObserved, record_event_id
-from schemas.records import CurrentAddress, NameClaim, NoKnownAddress, PersonRecord
+from schemas.records import (
+    Address,
+    CurrentAddress,
+    LastKnownAddress,
+    LeftEngland,
+    NameClaim,
+    NoKnownAddress,
+    PersonRecord,
+    Whereabouts,
+    WithheldAddress,
+)
 from tests.unit.projections.histories import CHILDREN, deliveries, identity_events, topic_of
 
 CHILD, OTHER, KEY, HEALTH = *CHILDREN[:2], "school-1:1", "health-1:1"
+HOME = CurrentAddress(address=Address(lines=("1 Mill Lane",), postcode="ZZ99 3CZ"))
 SIX = (KEY, HEALTH, "school-1:2", "health-1:2", "school-1:3", "health-1:3")
 WRONG, RIGHT = date(2014, 3, 2), date(2014, 2, 3)
 
@@ -105,6 +116,26 @@ def test_no_later_delivery_of_any_source_undoes_a_correction() -> None:
     state = fold([stated(1), *child(KEY, HEALTH)], [correction()], [stated(2), stated(1, key=HEALTH)], [stated(3)])
     assert shown(state)["birth_date"]["value"]["date"] == RIGHT.isoformat()
     assert state.entries[CHILD].birth_date == RIGHT
+
+
+@pytest.mark.parametrize(
+    ("where", "day", "status"),
+    [
+        (HOME, 2, "left_england"),
+        (HOME, 4, "current"),
+        (WithheldAddress(), 4, "withheld"),
+        (LastKnownAddress(address=HOME.address), 4, "left_england"),
+    ],
+)
+def test_that_a_child_left_england_gives_way_only_to_who_says_later_that_it_lives_here(
+    where: Whereabouts, day: int, status: str
+) -> None:
+    left = correction(whereabouts=LeftEngland(intends_return="unknown", since=date(2026, 6, 1)))  # said on 2 June
+    said = stated(1).model_copy(
+        update={"data": PersonRecord(whereabouts=where), "source_time": datetime(2026, 6, day, tzinfo=UTC)}
+    )
+    assert shown(fold([said, left, *child(KEY)]))["whereabouts"]["value"]["status"] == status
+    assert shown(fold([said, *child(KEY)], [left]))["whereabouts"]["value"]["status"] == status
 
 
 @pytest.mark.parametrize("cut", [True, False])
