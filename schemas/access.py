@@ -27,6 +27,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:/_.@|-]{1,100}$")]
 ChildNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*~$=/_.-]{1,40}$")]
 """A child number, check symbol included (`schemas.identity`), or what somebody took for one."""
 Term = Annotated[str, StringConstraints(max_length=200)]
+KeyRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
 
 class Person(Contract):
@@ -44,7 +45,7 @@ class AccessEntry(Contract):
 
     `mediator` is the second person of a mediated access. `refusal` is the reason's code, and is there exactly when the
     decision is "refused". `fields` are names of permitted items, never values. `query` and `reason` may be about a
-    child: they are kept sealed, and never get into a log.
+    child: they are kept sealed, and never get into a log. `keys` names the trail's own keys that were destroyed.
     """
 
     action: AccessAction
@@ -58,6 +59,7 @@ class AccessEntry(Contract):
     query: dict[Code, Term] | None = Field(default=None, max_length=20)
     results: int | None = Field(default=None, ge=0, le=1_000_000)
     refusal: Code | None = None
+    keys: Annotated[tuple[KeyRef, ...], Field(max_length=200)] | None = None
     policy: Code
     request: Code
 
@@ -91,6 +93,7 @@ class Leaf(Contract):
     fields: tuple[Code, ...] = ()
     results: int | None = None
     refusal: Code | None = None
+    keys: tuple[KeyRef, ...] | None = None
     policy: Code
     request: Code
     sealed: Sealed | None = None

@@ -22,10 +22,12 @@ from connectors.decisions import publish_decision, read_decisions
 from connectors.postgres import connect, wrap_errors
 from connectors.vault import KeyVault
 from contactpoint.erasing.order import KEEPER, QUERIES
-from contactpoint.erasing.places import Surroundings, enforce, purge
+from contactpoint.erasing.places import POLICY, ROLE, Surroundings, enforce, purge
 from contactpoint.erasing.state import has_directory, unfinished
-from projections.access.store import forget_queries
+from projections.access.deed import Deed, done
+from projections.access.store import forget_queries, has_queries
 from projections.directory.retention import add_years
+from schemas.access import Person
 from schemas.decisions import Clock, ClockAdvanced
 from schemas.errors import RetriableError
 from schemas.events import event_id
@@ -123,10 +125,19 @@ class Keeper:
         before = datetime.combine(today, time(), UTC) - timedelta(days=self.settings.letter_days)
         with KeyVault(self.around.vault_settings()) as vault:
             letters = vault.destroy_letters(before)
-        with connect(self.around.postgres, autocommit=True) as connection:
-            months = forget_queries(connection, add_years(today, -self.settings.query_years))
+        months = self._forget_queries(add_years(today, -self.settings.query_years))
         if letters or months:
             log.info("keys_destroyed", count=letters + months)
+
+    def _forget_queries(self, before: date) -> int:
+        who = Person(user=KEEPER, role=ROLE, organisation=self.around.organisation)
+        deed = Deed("destroyed_keys", who, POLICY, f"queries-before-{before:%Y-%m}")
+        with connect(self.around.postgres, autocommit=True) as connection:
+            if not has_queries(connection, before):
+                return 0
+            with done(connection, deed) as shown:
+                shown.keys = forget_queries(connection, before)
+        return len(shown.keys)
 
 
 def day_begun(today: date, by: str, approved_by: str | None = None) -> ClockAdvanced:

@@ -251,8 +251,8 @@ class _Work:
     def _destroy_trail_keys(self, event: ErasureOrdered) -> None:
         numbers = list(event.data.child_numbers)
         who = Person(user=event.by, role=ROLE, organisation=self.around.organisation)
-        with done(self.connection, Deed("destroyed_keys", who, POLICY, f"erasure-{event.event_id}")):
-            erase_keys(self.connection, self.around.sealing, numbers)
+        with done(self.connection, Deed("destroyed_keys", who, POLICY, f"erasure-{event.event_id}")) as shown:
+            shown.keys = erase_keys(self.connection, self.around.sealing, numbers)
             self._note(event, "access_trail")
 
     def _forget_in_exports(self, event: ErasureOrdered) -> None:

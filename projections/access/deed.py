@@ -26,12 +26,14 @@ _AT_ONCE: Final = 1_000  # entries in one statement
 class Shown:
     """What a deed shows: the children, found while it is done, and how many results there are if none is a child.
 
-    `request` names the deed where its id comes about while it is done, such as a decision's.
+    `request` names the deed where its id comes about while it is done, such as a decision's. `keys` are those of the
+    trail that it destroyed.
     """
 
     children: set[str] = field(default_factory=set)
     results: int | None = None
     request: str | None = None
+    keys: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,13 @@ class Deed:
     reason: str | None = None
     query: Mapping[str, str] | None = None
 
-    def entry(self, child: str | None = None, results: int | None = None, refusal: str | None = None) -> AccessEntry:
+    def entry(
+        self,
+        child: str | None = None,
+        results: int | None = None,
+        refusal: str | None = None,
+        keys: Sequence[str] = (),
+    ) -> AccessEntry:
         """Return the deed's entry about a child, or that of its refusal; raise RejectedError for what none can hold."""
         try:
             return AccessEntry(
@@ -62,6 +70,7 @@ class Deed:
                 query=dict(self.query) if self.query else None,
                 results=results,
                 refusal=refusal,
+                keys=tuple(keys) or None,
                 policy=self.policy,
                 request=self.request,
             )
@@ -83,7 +92,7 @@ def done(connection: psycopg.Connection[TupleRow], deed: Deed, *, urgent: bool =
             require_healthy(connection)
         yield shown
         made = replace(deed, request=shown.request or deed.request)
-        entries = [made.entry(child, shown.results) for child in sorted(shown.children) or (None,)]
+        entries = [made.entry(child, shown.results, keys=shown.keys) for child in sorted(shown.children) or (None,)]
         for first in range(0, len(entries), _AT_ONCE):
             append(connection, entries[first : first + _AT_ONCE])
 

@@ -28,8 +28,9 @@ class EntryProof:
 
 
 def export_trail(connection: Connection, folder: Path) -> int:
-    """Write `trail.jsonl`, `checkpoints.jsonl` and `stamps/` of one moment; return the number of entries.
+    """Write `trail.jsonl`, `checkpoints.jsonl`, `keys.txt` and `stamps/` of one moment; return the number of entries.
 
+    `keys.txt` names the keys that seal entries and are there, or whose end is an entry without a number yet.
     A stamp is two files, for `openssl ts -verify -data SIZE.note -in SIZE.tsr -CAfile ROOT`.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,6 +43,8 @@ def export_trail(connection: Connection, folder: Path) -> int:
                 line = {"leaf": leaf, "body": body, "signature": base64.b64encode(signature).decode()}
                 file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
                 count += 1
+        with connection.cursor(name="keys") as cursor, (folder / "keys.txt").open("w", encoding="ascii") as file:
+            file.writelines(f"{ref}\n" for (ref,) in cursor.execute(QUERIES["export_keys"]))
         with (folder / "checkpoints.jsonl").open("wb") as file:
             for size, note in connection.execute(QUERIES["export_checkpoints"]):
                 file.write(orjson.dumps({"size": size, "note": note}, option=orjson.OPT_APPEND_NEWLINE))
@@ -62,7 +65,7 @@ def misindexed(connection: Connection) -> int | None:
 def miskeyed(connection: Connection, sealing: SealingKey) -> int | None:
     """Return the first leaf that the table of keys gives to another child than its sealed part does; None if none.
 
-    A search or report by child goes by that table. A key that is gone is not told from one that an erasure destroyed.
+    A search or report by child goes by that table.
     """
     with wrap_errors():
         rows = connection.execute(QUERIES["first_of_each_key"]).fetchall()

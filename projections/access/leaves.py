@@ -14,7 +14,9 @@ from projections.access.note import LEAF_CONTEXT, Signer
 from projections.access.sealing import seal
 
 SECRET = ("child", "query", "reason")
-_OPEN = ("action", "decision", "who", "mediator", "purpose", "fields", "results", "refusal", "policy", "request")
+_OPEN = (
+    "action", "decision", "who", "mediator", "purpose", "fields", "results", "refusal", "keys", "policy", "request",
+)  # fmt: skip
 
 
 class Pending(NamedTuple):

@@ -117,15 +117,24 @@ def _month_key(connection: Connection, sealing: SealingKey, month: date) -> Chil
     return ChildKey(row[0], sealing.unwrap(bytes(row[1])))
 
 
-def forget_queries(connection: Connection, before: date) -> int:
-    """Destroy the keys of months that ended before this day: what searches that found no child asked in them."""
-    return connection.execute(QUERIES["forget_months"], [before.replace(day=1)]).rowcount
+def has_queries(connection: Connection, before: date) -> bool:
+    """Tell whether there are keys of months that ended before this day."""
+    row = connection.execute(QUERIES["has_months"], [before.replace(day=1)]).fetchone()
+    return bool(row and row[0])
 
 
-def erase_keys(connection: Connection, sealing: SealingKey, children: Sequence[str]) -> int:
-    """Destroy the keys of these children in the caller's transaction; return how many there were.
+def forget_queries(connection: Connection, before: date) -> list[str]:
+    """Destroy the keys of months that ended before this day: what searches that found no child asked in them.
+
+    Returns which they were, for the entry that has to say so in the same transaction.
+    """
+    return [row[0] for row in connection.execute(QUERIES["forget_months"], [before.replace(day=1)])]
+
+
+def erase_keys(connection: Connection, sealing: SealingKey, children: Sequence[str]) -> list[str]:
+    """Destroy the keys of these children in the caller's transaction; return which, for the entry that has to say so.
 
     What the trail says about them is unreadable from then on, and later entries about them are not sealed but left out.
     """
     connection.execute(QUERIES["remember_erased"], [[sealing.tag(child) for child in children]])
-    return connection.execute(QUERIES["erase_keys"], [list(children)]).rowcount
+    return [row[0] for row in connection.execute(QUERIES["erase_keys"], [list(children)])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -15,10 +15,12 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from connectors.postgres import connect
+from projections.access.deed import Deed, Shown, done
 from projections.access.export import export_trail
 from projections.access.keys import LogKeys, make_log_keys, make_witness_key, read_log_keys, read_signer, trust_witness
 from projections.access.log import append, create_tables
 from projections.access.sequencer import Sequencer
+from projections.access.store import erase_keys
 from projections.access.witness import Answer, Conflict, Witness, begin
 from schemas.access import AccessEntry, Person
 from schemas.errors import RejectedError
@@ -66,6 +68,11 @@ class Trail:
         with self.connection.transaction():
             return append(self.connection, entries)
 
+    def erase(self, *children: str) -> None:
+        """Destroy the keys of these children, with the entry that says so."""
+        with destroying(self.connection) as shown:
+            shown.keys = erase_keys(self.connection, self.keys.sealing, children)
+
     def checkpoint(self, *, witnessed: bool = True) -> None:
         """Number all that is there, and sign it."""
         while self.sequencer.number():
@@ -81,6 +88,12 @@ class Trail:
             (self.folder / "seen.note").write_text(self.witness.latest(), encoding="utf-8")
             options = (*options, "--seen", str(self.folder / "seen.note"))
         return run_verifier(self.folder, "trail", str(self.folder / "export"), *options)
+
+
+def destroying(connection: psycopg.Connection[TupleRow]) -> AbstractContextManager[Shown]:
+    """Do what destroys keys, as an erasure does it."""
+    keeper = Person(user="retention-run", role="management_team", organisation="contactpoint")
+    return done(connection, Deed("destroyed_keys", keeper, "retention-1", "erasure-1"))
 
 
 def run_verifier(folder: Path, *arguments: str) -> str:

@@ -19,7 +19,6 @@ from contactpoint.cli.app import app
 from projections.access.known import WATCHER, home_of
 from projections.access.misuse.facts import Facts, Family, User
 from projections.access.reader import TrailReader, Wanted
-from projections.access.store import erase_keys
 from projections.access.watch import accesses_of, close, keep, look
 from projections.audit_trail.projection import AuditTrailProjection
 from projections.directory.projection import DirectoryProjection
@@ -167,7 +166,7 @@ def test_a_report_is_whole_however_often_somebody_looked(trail: Trail, reader: T
 def test_an_erased_child_cannot_be_found_any_more(trail: Trail, reader: TrailReader) -> None:
     trail.record([entry()])
     trail.sequencer.number()
-    erase_keys(trail.connection, trail.keys.sealing, [MOSS])
+    trail.erase(MOSS)
     assert not reader.find(Wanted(children=(MOSS,)))
     assert [each.secret for each in reader.find(Wanted())] == [None]
 

@@ -21,7 +21,7 @@ from projections.access.note import Checkpoint, sign_checkpoint
 from projections.access.sealing import unseal
 from projections.access.sequencer import Sequencer
 from projections.access.settings import AuditSettings
-from projections.access.store import add_leaves, erase_keys, read_tree
+from projections.access.store import add_leaves, read_tree
 from schemas.access import Leaf
 from schemas.errors import FatalError, RejectedError, RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
@@ -93,17 +93,19 @@ def test_erasing_a_child_leaves_every_proof_valid_and_nothing_readable(trail: Tr
     receipts = trail.record([entry(), entry(child=REED)])
     trail.checkpoint()
     trail.record([entry()])  # about the child, not yet numbered
-    with trail.connection.transaction():
-        assert erase_keys(trail.connection, trail.keys.sealing, [MOSS]) == 1
+    trail.erase(MOSS)
+    assert "2 entries hold" in trail.verify()  # the erasure's own entry has no number yet
     trail.checkpoint()
-    assert "3 entries hold" in trail.verify()
-    first, second, third = bodies(trail)
+    assert "4 entries hold" in trail.verify()
+    first, second, third, fourth = bodies(trail)
+    assert first.sealed is not None
+    assert fourth.keys == (first.sealed.key,)
     assert read_secret(trail, second) == {"child": REED}
     assert third.sealed is None
     with pytest.raises(AssertionError):
         read_secret(trail, first)
     proof = prove_entry(trail.connection, receipts[0])
-    assert prove(trail, proof.proof, proof.body).startswith("the entry is leaf 0 of the 3")
+    assert prove(trail, proof.proof, proof.body).startswith("the entry is leaf 0 of the 4")
 
 
 def prove(trail: Trail, proof: str, body: str) -> str:
@@ -206,6 +208,23 @@ def fill(trail: Trail) -> None:
     for number in range(0, SIZE, 5):
         trail.record([entry(request=f"r-{number + more}") for more in range(5)])
         trail.checkpoint()
+
+
+def test_a_key_that_is_gone_without_an_entry_is_missed_and_one_that_an_entry_destroyed_is_not(trail: Trail) -> None:
+    trail.record([entry(child=REED), entry(), entry(action="searched", child=None, query={"family": "Moss"})])
+    trail.erase(REED)
+    trail.checkpoint()
+    assert trail.verify().startswith("4 entries hold")
+    kept = trail.connection.execute("select * from vault.audit_key where child_number is not null").fetchone()
+    trail.erase(MOSS)
+    trail.checkpoint()
+    assert trail.verify().startswith("5 entries hold")
+    trail.connection.execute("insert into vault.audit_key values (%s, %s, %s, %s)", kept)
+    assert trail.verify().startswith("FIRST BAD LEAF 4: key kept")
+    trail.connection.execute("delete from vault.audit_key where child_number is not null")
+    assert trail.verify().startswith("5 entries hold")
+    trail.connection.execute("delete from vault.audit_key")
+    assert trail.verify().startswith("FIRST BAD LEAF 2: key gone")
 
 
 def test_a_trail_that_was_rolled_back_as_a_whole_is_found_by_what_the_witness_saw(trail: Trail) -> None:

@@ -47,6 +47,7 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
         line.drain()
         assert line.run("child", gone, "--archived").returncode == 65, "the archive is for whoever has the right"
         assert line.ask("child", gone, "--archived", "--with-right", "shielded")["cause"] == "withdrawn"
+        asked = key_of_what_a_search_asked(line)
         assert line.run("retention", "advance", FAR).returncode == 65, "a day to come would erase a nation"
         assert line.run("retention", "advance", FAR, "--by", "a", "--approved-by", "b").returncode == 0
         for steps in (1, 8, 15):
@@ -60,6 +61,7 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
         line.drain()
         before = line.outcome()
     assert before.memberships == {}
+    assert [asked] in [each.get("keys") for each in line.entries() if each["action"] == "destroyed_keys"]
     assert {tuple(row["done"]) for row in finished(line)} == {tuple(PLACES)}
     orders = {each.event_id: each for each in read_decisions(line.kafka) if isinstance(each, ErasureOrdered)}
     assert {each.by for each in orders.values()} == {"retention-run"}
@@ -69,6 +71,13 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
     with line.stages():
         line.drain()
         assert line.outcome().settled == before.settled
+
+
+def key_of_what_a_search_asked(line: Line) -> str:
+    """Make a key as a search makes one that found no child; return its name."""
+    with connect(line.postgres, autocommit=True) as connection:
+        made = "insert into vault.audit_key (month, wrapped) values ('2026-01-01', '') returning key_ref::text"
+        return str(connection.execute(made).fetchall()[0][0])
 
 
 def test_killed_erasures_are_finished_and_a_restored_backup_is_erased_again(line: Line, stack: LocalStack) -> None:

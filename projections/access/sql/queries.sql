@@ -104,10 +104,13 @@ where not exists (select from audit.cosignature where size = %(size)s and witnes
 insert into audit.stamp (size, authority, response, at) values (%s, %s, %s, clock_timestamp()) on conflict do nothing;
 
 -- name: erase_keys
-delete from vault.audit_key where child_number = any(%s);
+delete from vault.audit_key where child_number = any(%s) returning key_ref::text;
+
+-- name: has_months
+select exists (select from vault.audit_key where month < %s);
 
 -- name: forget_months
-delete from vault.audit_key where month < %s;
+delete from vault.audit_key where month < %s returning key_ref::text;
 
 -- name: remember_erased
 insert into vault.audit_erased (tag) select unnest(%s::bytea[]) on conflict do nothing;
@@ -131,6 +134,9 @@ update audit.relay set next_leaf = greatest(next_leaf, %s), next_checkpoint = gr
 
 -- name: export_entries
 select leaf, body, signature from audit.entry order by leaf;
+
+-- name: export_keys
+select key_ref::text from vault.audit_key union all select audit.ending_keys();
 
 -- name: export_checkpoints
 select c.size, c.note || coalesce(string_agg(s.line, '' order by s.at), '')

@@ -17,7 +17,7 @@ begin
     return coalesce(
         jsonb_typeof(entry) = 'object'
         and entry - array['action', 'decision', 'who', 'mediator', 'purpose', 'reason', 'child', 'fields', 'query',
-                          'results', 'refusal', 'policy', 'request'] = '{}'::jsonb
+                          'results', 'refusal', 'keys', 'policy', 'request'] = '{}'::jsonb
         and entry ->> 'action' in (
             'searched', 'opened', 'listed_involved', 'read_changes', 'read_lineage', 'overrode_shield', 'unmasked',
             'exported', 'disclosed', 'reported_to_subject', 'corrected', 'viewed_audit', 'logged_in', 'logged_out',
@@ -30,6 +30,7 @@ begin
         and entry ->> 'policy' <> '' and entry ->> 'request' <> ''
         and (entry -> 'child' is null or length(entry ->> 'child') between 1 and 40)
         and (entry -> 'fields' is null or jsonb_typeof(entry -> 'fields') = 'array')
+        and (entry -> 'keys' is null or jsonb_typeof(entry -> 'keys') = 'array')
         and (entry -> 'query' is null or jsonb_typeof(entry -> 'query') = 'object')
         and (entry -> 'results' is null or entry ->> 'results' ~ '^[0-9]{1,7}$')
         and length(coalesce(entry ->> 'reason', '')) <= 500
@@ -284,6 +285,15 @@ begin
 end
 $$;
 
+-- Keys that are destroyed by entries which have no number yet: these are in the trail within moments.
+create or replace function audit.ending_keys() returns setof text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    return query
+        select jsonb_array_elements_text(entry -> 'keys') from audit.pending where entry ->> 'action' = 'destroyed_keys';
+end
+$$;
+
 -- Rights. Functions run with the rights of their owners, which are no more than the tables that they need.
 grant usage on schema audit to
     contactpoint_audit_writer, contactpoint_sequencer, contactpoint_auditor, contactpoint_reader, contactpoint_operator,
@@ -317,4 +327,4 @@ grant execute on function audit.trouble() to contactpoint_authoriser, contactpoi
 grant execute on function audit.suspended(text) to contactpoint_reviewer, contactpoint_shielded_reviewer;
 grant execute on function audit.trouble(), audit.healthy(), audit.suspended(text)
     to contactpoint_reader, contactpoint_exporter, contactpoint_auditor, contactpoint_operator;
-grant execute on function audit.guarded(text[]), audit.numbers_of(text[]) to contactpoint_auditor;
+grant execute on function audit.guarded(text[]), audit.numbers_of(text[]), audit.ending_keys() to contactpoint_auditor;
