@@ -8,7 +8,9 @@ must come from somewhere else than the export: the witness's from the witness. N
 witness gives it (its `GET /`): without it a trail that was rolled back as a whole cannot be told from a younger one.
 TRAIL.jsonl is an older export or another copy: with it a fork is found to the leaf.
 
-FOLDER holds `trail.jsonl` (one object a leaf: `leaf`, `body`, `signature`) and `checkpoints.jsonl` (`size`, `note`).
+FOLDER holds `trail.jsonl` (one object a leaf: `leaf`, `body`, `signature`), `checkpoints.jsonl` (`size`, `note`), and
+`keys.txt`, which names the keys that open what is sealed: of one that is gone an entry must say that it was destroyed,
+and such a one must be gone.
 A leaf is SHA-256(0x00 || body); the tree is RFC 9162's; checkpoints and cosignatures are C2SP's; a leaf's signature is
 Ed25519 over "contactpoint/leaf/v1\n" || leaf hash. Exit status: 0 it holds, 1 it does not, 2 it cannot be read.
 """
@@ -204,8 +206,28 @@ def verify_trail(folder: Path, log: Key, witness: Key, seen: Checkpoint | None, 
         raise late
     if seen is not None:
         _compare_with_witness(trail, tree.size, roots, witnessed, seen, copy)
+    _check_keys(trail, folder / "keys.txt")
     sizes = f"{tree.size} entries hold: {witnessed.size} covered by a checkpoint that the witness cosigned"
     return f"{sizes}, {tree.size - witnessed.size} newer ones by the log's signatures alone"
+
+
+def _check_keys(trail: Path, keys: Path) -> None:
+    there = {bytes.fromhex(line.replace("-", "")) for line in keys.read_text(encoding="ascii").split()}
+    gone: dict[str, int] = {}
+    destroyed: dict[str, int] = {}
+    for row in rows(trail):
+        said = json.loads(row["body"])
+        key = said.get("sealed", {}).get("key")
+        if key is not None and bytes.fromhex(key.replace("-", "")) not in there:
+            gone.setdefault(key, row["leaf"])
+        for each in said.get("keys", ()) if said["action"] == "destroyed_keys" else ():
+            destroyed.setdefault(each, row["leaf"])
+    for key, leaf in gone.items():
+        if key not in destroyed:
+            raise BadTrailError("key gone", leaf, "no entry says that the key of what it keeps sealed was destroyed")
+    for key, leaf in destroyed.items():
+        if bytes.fromhex(key.replace("-", "")) in there:
+            raise BadTrailError("key kept", leaf, "a key is there that this entry says was destroyed")
 
 
 def _explain(trail: Path, bad: Checkpoint, good: int, size: int, log: Key) -> BadTrailError:
@@ -239,6 +261,20 @@ def _compare_with_witness(
         raise BadTrailError("forked", first, detail)
 
 
+def includes(root: bytes, size: int, leaf: int, hashed: bytes, path: list[bytes]) -> bool:
+    """Tell whether the path leads from the leaf's hash to the root (RFC 9162 §2.1.3.2)."""
+    position, last, current = leaf, size - 1, hashed
+    for sibling in path:
+        if position & 1 or position == last:
+            current = hash_node(sibling, current)
+            while not position & 1 and position:
+                position, last = position >> 1, last >> 1
+        else:
+            current = hash_node(current, sibling)
+        position, last = position >> 1, last >> 1
+    return 0 <= leaf < size and last == 0 and current == root
+
+
 def verify_proof(text: str, body: str, log: Key, witness: Key) -> str:
     """Verify a c2sp.org/tlog-proof of one entry; return what it shows, or raise BadTrailError."""
     head, _, note = text.partition("\n\n")
@@ -248,17 +284,8 @@ def verify_proof(text: str, body: str, log: Key, witness: Key) -> str:
         raise ValueError("this is no proof of the kind c2sp.org/tlog-proof@v1")
     if not (checkpoint.signed(log) and checkpoint.signed(witness)):
         raise BadTrailError("forked", leaf, "the checkpoint is not signed by the log and the witness")
-    position, last, current = leaf, checkpoint.size - 1, hash_leaf(body)
-    for line in lines:
-        sibling = base64.b64decode(line, validate=True)
-        if position & 1 or position == last:
-            current = hash_node(sibling, current)
-            while not position & 1 and position:
-                position, last = position >> 1, last >> 1
-        else:
-            current = hash_node(current, sibling)
-        position, last = position >> 1, last >> 1
-    if last != 0 or current != checkpoint.root or not 0 <= leaf < checkpoint.size:
+    path = [base64.b64decode(line, validate=True) for line in lines]
+    if not includes(checkpoint.root, checkpoint.size, leaf, hash_leaf(body), path):
         raise BadTrailError("edited", leaf, "this entry is not in the tree that was signed")
     return f"the entry is leaf {leaf} of the {checkpoint.size} that the log signed and the witness cosigned"
 

@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 9162 §2.1 (SHA-256): growing, roots, inclusion and consistency proofs, and their verification.
+"""The Merkle tree of RFC 9162 §2.1 (SHA-256): growing, roots, proofs of inclusion and consistency; verifies the latter.
 
 Pure. A tree is grown through its frontier: the roots of the perfect subtrees that the leaves so far make up, largest
 first. Proofs are made from a `Fetch`: the hash of the perfect subtree at (level, index), which covers the leaves from
@@ -128,24 +128,6 @@ def consistency_proof(fetch: Fetch, old: int, new: int) -> list[bytes]:
             path.append(range_root(fetch, start, split))
             start, whole = split, False
     return path[::-1] if whole else [range_root(fetch, start, end), *path[::-1]]
-
-
-def verify_inclusion(root: bytes, size: int, leaf: int, hashed: bytes, path: Sequence[bytes]) -> bool:
-    """Tell whether the path leads from the leaf's hash to the root (RFC 9162 §2.1.3.2)."""
-    if not 0 <= leaf < size:
-        return False
-    position, last, current = leaf, size - 1, hashed
-    for sibling in path:
-        if last == 0:
-            return False
-        if position & 1 or position == last:
-            current = node_hash(sibling, current)
-            while not position & 1 and position != 0:
-                position, last = position >> 1, last >> 1
-        else:
-            current = node_hash(current, sibling)
-        position, last = position >> 1, last >> 1
-    return last == 0 and current == root
 
 
 def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from projections.service.purposes import HOLDERS, OVERRIDERS, PURPOSES_OF, Category, Ground, Purpose, Right
+from projections.service.purposes import HOLDERS, PURPOSES_OF, Category, Ground, Purpose, Right
 
 POLICY_VERSION = "2026-11-28"
 ACR_REQUIRED = "AAL3"
@@ -254,8 +254,7 @@ def _pace(request: Request) -> Iterator[Outcome]:
 
 
 def _override(request: Request) -> Iterator[Outcome]:
-    person = request.user.person
-    if person is None or Right.OVERRIDE_SHIELD not in person.rights or person.category not in OVERRIDERS:
+    if not _holds(request.user.person, Right.OVERRIDE_SHIELD):
         yield Outcome.OVERRIDE_NOT_PERMITTED
     if request.ground not in _GROUNDS:
         yield Outcome.GROUND_NOT_GIVEN
@@ -264,11 +263,15 @@ def _override(request: Request) -> Iterator[Outcome]:
 
 
 def _deed(request: Request, right: Right) -> Iterator[Outcome]:
-    person = request.user.person
-    if person is None or right not in person.rights or person.category not in HOLDERS[right]:
+    if not _holds(request.user.person, right):
         yield Outcome.DEED_NOT_PERMITTED
     if not _fresh(request.user.session, request.now, STEP_UP_SECONDS):
         yield Outcome.STEP_UP_REQUIRED
+
+
+def _holds(person: Person | None, right: Right) -> bool:
+    """Tell whether a person was given a right by name, and is of those who may hold it."""
+    return person is not None and right in person.rights and person.category in HOLDERS[right]
 
 
 def _current(until: int | None, now: int) -> bool:

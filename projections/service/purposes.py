@@ -68,15 +68,12 @@ PURPOSES_OF: dict[Category, frozenset[Purpose]] = dict.fromkeys(Category, _EVERY
     Category.MANAGEMENT_TEAM: frozenset(Purpose),
 }
 
-# Who may hold the right to override a shield: those with child protection duties.
-OVERRIDERS = frozenset({Category.SOCIAL_CARE, Category.POLICE, Category.MANAGEMENT_TEAM})
-
 # Rights by which things leave the directory; its management teams decide.
 LETTING_OUT = (Right.AUTHORISE_DISCLOSURE, Right.DISCLOSE, Right.MANAGE_RELEASES, Right.APPROVE_RELEASE)
 
-# Whose staff may hold a right.
+# Whose staff may hold a right; to override a shield, those with child protection duties.
 HOLDERS: dict[Right, frozenset[Category]] = {
     Right.MEDIATE: frozenset(Category),
-    Right.OVERRIDE_SHIELD: OVERRIDERS,
+    Right.OVERRIDE_SHIELD: frozenset({Category.SOCIAL_CARE, Category.POLICE, Category.MANAGEMENT_TEAM}),
     **dict.fromkeys(LETTING_OUT, frozenset({Category.MANAGEMENT_TEAM})),
 }

@@ -23,9 +23,7 @@ _FIRST = "yield Outcome.PURPOSE_NOT_PERMITTED"
 _MEDIATOR = "mediator = request.mediator"
 _RIGHT = "granted = mediator is not None and mediator.person is not None and Right.MEDIATE in mediator.person.rights"
 _ALL = "mediator is not None and mediator.person is not None and ..."
-_OVERRIDER = "if person is None or Right.OVERRIDE_SHIELD not in person.rights or person.category not in OVERRIDERS:"
-_HOLDER = "person is None or right not in person.rights or person.ca..."
-_WHO = "person is None or Right.OVERRIDE_SHIELD not in person.rig..."
+_HOLDER = "person is not None and right in person.rights and (person..."
 
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
@@ -55,11 +53,10 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     (_GUARD, _FIRST, "yield Outcome.PURPOSE_NOT_PERMITTED  =>  pass"): _UNLISTED,
     (_FIRST, "return", "return  =>  pass"): _UNLISTED,
     (
-        _PERSON,
-        "if person is None or right not in person.rights or person.category not in HOLDERS[right]:",
-        f"{_HOLDER}  =>  right not in person.rights or person.category not in HOLD...",
+        '"""Tell whether a person was given a right by name, and is of those who may hold it."""',
+        "return person is not None and right in person.rights and person.category in HOLDERS[right]",
+        f"{_HOLDER}  =>  right in person.rights and person.category in HOLDERS[right]",
     ): _UNKNOWN,
-    (_PERSON, _OVERRIDER, f"{_WHO}  =>  Right.OVERRIDE_SHIELD not in person.rights or person.cate..."): _UNKNOWN,
     (
         "seen |= group",
         "apart = [(a, b) for a in group for b in decisions.cannot.others(a) if b in group and a < b]",

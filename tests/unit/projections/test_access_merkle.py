@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.verify_audit import includes
 from projections.access.merkle import (
     EMPTY_ROOT,
     Fetch,
@@ -20,7 +21,6 @@ from projections.access.merkle import (
     leaf_hash,
     range_root,
     verify_consistency,
-    verify_inclusion,
 )
 
 MANY = 700  # more than two stored nodes of level 8
@@ -75,20 +75,20 @@ def test_it_does_not_matter_in_how_many_steps_a_tree_grew(steps: list[int]) -> N
 def test_every_leaf_can_be_proved(size: int, data: st.DataObject) -> None:
     leaf = data.draw(st.integers(0, size - 1))
     path = inclusion_proof(FETCH, leaf, size)
-    assert verify_inclusion(ROOTS[size], size, leaf, HASHES[leaf], path)
+    assert includes(ROOTS[size], size, leaf, HASHES[leaf], path)
 
 
 @given(sizes, st.data())
 def test_no_other_leaf_root_size_or_path_is_proved(size: int, data: st.DataObject) -> None:
     leaf, other = data.draw(st.integers(0, size - 1)), data.draw(st.integers(0, size - 1))
     path = inclusion_proof(FETCH, leaf, size)
-    assert verify_inclusion(ROOTS[size], size, other, HASHES[leaf], path) == (other == leaf)
-    assert not verify_inclusion(ROOTS[size - 1], size, leaf, HASHES[leaf], path)
-    assert not verify_inclusion(ROOTS[size], size, leaf, HASHES[leaf], [*path, HASHES[0]])
+    assert includes(ROOTS[size], size, other, HASHES[leaf], path) == (other == leaf)
+    assert not includes(ROOTS[size - 1], size, leaf, HASHES[leaf], path)
+    assert not includes(ROOTS[size], size, leaf, HASHES[leaf], [*path, HASHES[0]])
     if path:
         broken = [sha256(path[0]).digest(), *path[1:]]
-        assert not verify_inclusion(ROOTS[size], size, leaf, HASHES[leaf], broken)
-        assert not verify_inclusion(ROOTS[size], size, leaf, HASHES[leaf], path[:-1])
+        assert not includes(ROOTS[size], size, leaf, HASHES[leaf], broken)
+        assert not includes(ROOTS[size], size, leaf, HASHES[leaf], path[:-1])
 
 
 @given(st.integers(0, MANY), st.data())
@@ -111,7 +111,7 @@ def test_no_tree_that_is_not_a_prefix_is_proved(new: int, data: st.DataObject) -
 @given(st.integers(1, 40), st.integers(0, 40), st.lists(st.sampled_from(HASHES[:4]), max_size=7))
 def test_no_path_out_of_thin_air_is_taken_for_a_proof(old: int, more: int, path: list[bytes]) -> None:
     assert not verify_consistency(old, leaf_hash(b"x"), old + more + 1, leaf_hash(b"y"), path)
-    assert not verify_inclusion(leaf_hash(b"y"), old + more, old - 1, HASHES[0], path)
+    assert not includes(leaf_hash(b"y"), old + more, old - 1, HASHES[0], path)
 
 
 def test_what_is_not_in_the_tree_has_no_proof() -> None:
