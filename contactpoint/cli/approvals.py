@@ -63,7 +63,9 @@ def try_command(
                 lambda: [
                     service.curl("/v1/disclosures/authorise", asked, FIRST_MANAGER),
                     "# the other manager makes it, with the reference that comes, in the next five minutes:",
-                    service.curl("/v1/disclosures/make", {"disclosure": "D..."}, SECOND_MANAGER),
+                    service.curl(
+                        "/v1/disclosures/make", {"disclosure": "D...", "requested_by": "clerk-9"}, SECOND_MANAGER
+                    ),
                 ]
             )
 

@@ -97,7 +97,9 @@ def _add_disclosures(api: FastAPI, service: Service) -> None:
         """Tell the authorised items of the child, once; a reviewer is told of it. Not for the one who authorised it."""
 
         def _do(by: Doing) -> Disclosed:
-            return Disclosed(**DisclosureDesk(by.connection).disclose(body.disclosure, by.who, by.now))
+            return Disclosed(
+                **DisclosureDesk(by.connection).disclose(body.disclosure, body.requested_by, by.who, by.now)
+            )
 
         return await service.answer(request, _do)
 

@@ -35,7 +35,7 @@ class AuthoriseBody(Body):
     recipient: Code = Field(description="Who is to get it: an organisation's code.")
     items: tuple[Word, ...] = Field(min_length=1, max_length=len(ITEMS), description=_one_of(ITEMS))
     proportionality: Word = Field(description=_one_of(PROPORTIONALITY))
-    requested_by: Name = Field(description="The account of the person who asked for it: never the one who authorises.")
+    requested_by: Name = Field(description="Who asked for it: never the one who authorises.")
     views_sought: bool = Field(default=False, description="Whether the child's or a parent's views were sought.")
     days: int = Field(default=7, ge=1, le=LONGEST.days, description="For how many days it may be used, once.")
 
@@ -46,9 +46,10 @@ class AuthoriseBody(Body):
 
 
 class DisclosureBody(Body):
-    """A disclosure that was authorised."""
+    """A disclosure that was authorised, and who asked for it as the one who makes it knows."""
 
     disclosure: Annotated[str, StringConstraints(pattern=r"^D[0-9a-f]{12}$")]
+    requested_by: Name = Field(description="The same as whoever authorised it was told.")
 
 
 class ProjectBody(Body):

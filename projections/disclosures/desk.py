@@ -44,7 +44,8 @@ class DisclosureDesk:
         """Note that a second person authorises one disclosure; return its reference."""
         reference = f"D{secrets.token_hex(6)}"
         child = ask.child_number if is_child_number(ask.child_number) else None
-        with done(self._connection, Deed("authorised_disclosure", who, _POLICY, reference, child)):
+        said = {"gateway": ask.gateway, "recipient": ask.recipient, "requested_by": ask.requested_by}
+        with done(self._connection, Deed("authorised_disclosure", who, _POLICY, reference, child, query=said)):
             check(ask)
             if same_person(who.user, ask.requested_by):
                 raise RejectedError("own_request", "whoever asks for a disclosure cannot authorise it")
@@ -62,15 +63,16 @@ class DisclosureDesk:
             )
         return reference
 
-    def disclose(self, reference: str, who: Person, now: datetime) -> dict[str, Any]:
+    def disclose(self, reference: str, requested_by: str, who: Person, now: datetime) -> dict[str, Any]:
         """Return the authorised items of the child, once. Everything is durable before the caller sees a byte.
 
-        Raises RejectedError when the reference is unknown, used or expired, `who` authorised it, or the child has no
-        published entry.
+        Raises RejectedError when the reference is unknown, used or expired, `who` authorised it or names another person
+        who asked for it, or the child has no published entry.
         """
         child, items = self._authorised(reference)
-        with done(self._connection, Deed("disclosed", who, _POLICY, reference, child, fields=items)):
-            told = self._use(reference, who, now)
+        said = {"requested_by": requested_by}
+        with done(self._connection, Deed("disclosed", who, _POLICY, reference, child, fields=items, query=said)):
+            told = self._use(reference, requested_by, who, now)
         return {"disclosure": reference, "child_number": child, **orjson.loads(told)}
 
     def _authorised(self, reference: str) -> tuple[str | None, list[str]]:
@@ -78,14 +80,16 @@ class DisclosureDesk:
             found = self._connection.execute(_SQL["authorised"], (reference,)).fetchone()
         return (None, []) if found is None else (found[0], found[1])
 
-    def _use(self, reference: str, who: Person, now: datetime) -> str:
+    def _use(self, reference: str, requested_by: str, who: Person, now: datetime) -> str:
         """Mark an authorisation as used, tell a reviewer, and return its items of the child, as JSON."""
         found = self._connection.execute(_SQL["lock"], (reference,)).fetchone()
         if found is None:
             raise RejectedError("not_authorised", "nobody authorised a disclosure with this reference")
-        expires, used, authorised_by = found
+        expires, used, authorised_by, requester = found
         if same_person(who.user, authorised_by):
             raise RejectedError("own_authorisation", "whoever authorised a disclosure cannot make it")
+        if not same_person(requested_by, requester):
+            raise RejectedError("another_requester", "whoever authorised it was told that somebody else asked for it")
         if used is not None:
             raise RejectedError("disclosed_before", "this authorisation has been used: ask for another one")
         if now >= expires:

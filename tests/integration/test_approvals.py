@@ -47,7 +47,7 @@ def deeds(desk: ApprovalsDesk, number: str) -> dict[str, tuple[APIRoute, dict[st
     """Return each route with a body that can be read; the disclosure and the release that they name do not exist."""
     bodies = {"authorise": disclosure_of(number), "open": PROJECT, "end": {"project": "p1"}, "request": SPEC}
     bodies |= {"approve": {"release": NOWHERE["release"]}, "/v1/releases/make": {"release": NOWHERE["release"]}}
-    bodies |= {"/v1/disclosures/make": {"disclosure": NOWHERE["disclosure"]}}
+    bodies |= {"/v1/disclosures/make": {"disclosure": NOWHERE["disclosure"], "requested_by": "officer-9"}}
     routes = [each for each in desk.app.api.routes if isinstance(each, APIRoute) and each.path != "/health"]
     return {each.path: (each, bodies.get(each.path) or bodies[each.path.rpartition("/")[2]]) for each in routes}
 
@@ -87,7 +87,9 @@ def test_one_child_is_disclosed_once_by_two_people_of_whom_each_has_just_logged_
     own = desk.ask("/v1/disclosures/authorise", first, disclosure_of(number, requested_by="Manager-1"))
     assert (own.status_code, own.json()["error"]["code"]) == (409, "own_request")
     authorised = desk.ask("/v1/disclosures/authorise", first, disclosure_of(number))
-    body = {"disclosure": authorised.json()["disclosure"]}
+    body = {"disclosure": authorised.json()["disclosure"], "requested_by": "officer-9"}
+    said = {"gateway": "section_47", "recipient": "borough-700", "requested_by": "officer-9"}
+    assert desk.entries()[-1]["query"] == said
     assert desk.ask("/v1/disclosures/make", first, body).json()["error"]["code"] == "own_authorisation"
     old = desk.ask("/v1/disclosures/make", second, body, auth_time=int(time.time()) - 301)
     assert (old.status_code, "Hargreaves" in old.text) == (401, False)
@@ -177,7 +179,8 @@ def test_the_service_does_not_start_as_an_account_that_may_read_the_directory(de
 def test_while_the_trail_is_not_kept_nothing_leaves_and_nothing_is_used_up(desk: ApprovalsDesk) -> None:
     (number,) = desk.directory.add(teenager())
     first, second = desk.manager("manager-1"), desk.manager("manager-2")
-    body = {"disclosure": desk.ask("/v1/disclosures/authorise", first, disclosure_of(number)).json()["disclosure"]}
+    authorised = desk.ask("/v1/disclosures/authorise", first, disclosure_of(number)).json()
+    body = {"disclosure": authorised["disclosure"], "requested_by": "officer-9"}
     desk.sql("update audit.pulse set witness_limit = '0 seconds'")
     stopped = desk.ask("/v1/disclosures/make", second, body)
     assert (stopped.status_code, desk.entries()[-1]["refusal"]) == (503, "audit_unavailable")

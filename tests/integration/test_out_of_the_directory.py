@@ -247,11 +247,12 @@ def test_one_child_is_disclosed_once_to_the_items_that_somebody_else_authorised(
         with pytest.raises(errors.InsufficientPrivilege):
             database.execute(statement.encode())
     act_as(database, DISCLOSER)
-    assert refused(lambda: desk.disclose(reference, BEN, NOW + timedelta(hours=1))) == "own_authorisation"
-    told = desk.disclose(reference, ANA, NOW + timedelta(hours=1))
+    assert refused(lambda: desk.disclose(reference, "ana", BEN, NOW + timedelta(hours=1))) == "own_authorisation"
+    assert refused(lambda: desk.disclose(reference, "cleo", ANA, NOW + timedelta(hours=1))) == "another_requester"
+    told = desk.disclose(reference, "Ana", ANA, NOW + timedelta(hours=1))
     assert told["names"][0]["value"]["family"] == "Famly1"
     assert set(told) <= {"disclosure", "child_number", "names", "whereabouts"}
-    assert refused(lambda: desk.disclose(reference, ANA, NOW + timedelta(hours=1))) == "disclosed_before"
+    assert refused(lambda: desk.disclose(reference, "ana", ANA, NOW + timedelta(hours=1))) == "disclosed_before"
     for statement in ("select * from directory.entry", "insert into disclosure.authorisation (id) values ('x')"):
         with pytest.raises(errors.InsufficientPrivilege):
             database.execute(statement.encode())
@@ -265,6 +266,7 @@ def test_one_child_is_disclosed_once_to_the_items_that_somebody_else_authorised(
     assert entries(database) == [
         ("authorised_disclosure", "permitted", "ben"),
         ("disclosed", "own_authorisation", "ben"),
+        ("disclosed", "another_requester", "ana"),
         ("disclosed", "permitted", "ana"),
         ("disclosed", "disclosed_before", "ana"),
         ("reviewed_disclosure", "permitted", "cleo"),
@@ -279,12 +281,12 @@ def test_who_uses_an_authorisation_while_another_does_is_refused_and_that_is_ent
 
     def use_too() -> str:
         with connect(postgres, autocommit=True) as other:
-            return refused(lambda: DisclosureDesk(other).disclose(reference, ANA, NOW))
+            return refused(lambda: DisclosureDesk(other).disclose(reference, "ana", ANA, NOW))
 
     waits = "select 1 from pg_locks where not granted"
     with ThreadPoolExecutor(1) as pool:
         with database.transaction():
-            desk.disclose(reference, ANA, NOW)
+            desk.disclose(reference, "ana", ANA, NOW)
             second = pool.submit(use_too)
             wait_until(lambda: second.done() or database.execute(waits).fetchone(), "the second to wait for the first")
         assert second.result() == "disclosed_before"
@@ -320,8 +322,8 @@ def test_an_authorisation_that_has_expired_or_was_never_given_discloses_nothing(
 ) -> None:
     desk = DisclosureDesk(database)
     reference = desk.authorise(ask(child_number("school-1:1")), BEN, NOW, NOW + timedelta(days=7))
-    assert refused(lambda: desk.disclose(reference, ANA, NOW + timedelta(days=7))) == "authorisation_expired"
-    assert refused(lambda: desk.disclose("D0", ANA, NOW)) == "not_authorised"
+    assert refused(lambda: desk.disclose(reference, "ana", ANA, NOW + timedelta(days=7))) == "authorisation_expired"
+    assert refused(lambda: desk.disclose("D0", "ana", ANA, NOW)) == "not_authorised"
     late = NOW + timedelta(days=90)
     assert refused(lambda: desk.authorise(ask(child_number("a:1")), BEN, NOW, late)) == "expiry_not_allowed"
 

@@ -10,7 +10,7 @@ values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 select child_number, items from disclosure.authorisation where id = %s
 
 -- name: lock
-select expires_at, used_at, authorised_by from disclosure.authorisation where id = %s for update
+select expires_at, used_at, authorised_by, requested_by from disclosure.authorisation where id = %s for update
 
 -- name: use
 update disclosure.authorisation set used_at = %s, used_by = %s where id = %s and used_at is null

@@ -54,7 +54,7 @@ revoke all on all functions in schema disclosure from public;
 grant usage on schema disclosure to contactpoint_authoriser, contactpoint_discloser, contactpoint_disclosure_reviewer;
 grant insert on disclosure.authorisation to contactpoint_authoriser;
 grant execute on function disclosure.is_published(text) to contactpoint_authoriser;
-grant select (id, child_number, items, authorised_by, expires_at, used_at), update (used_at, used_by)
+grant select (id, child_number, items, requested_by, authorised_by, expires_at, used_at), update (used_at, used_by)
     on disclosure.authorisation to contactpoint_discloser;
 grant insert on disclosure.notice to contactpoint_discloser;
 grant execute on function disclosure.items_of(text) to contactpoint_discloser;
