@@ -16,8 +16,11 @@ from contactpoint.cli.asking import Asking, asked
 from contactpoint.cli.decide import Desk, Made, Said, SaidWithRight, decided, records_of_all
 from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, show
-from contactpoint.reviewing.deciding import decide_about_child
+from contactpoint.reviewing.deciding import children_of, decide_about_child, handovers
+from projections.directory.authority import responsibility
 from projections.directory.reader import DirectoryReader
+from projections.directory.rulings import Standing, ruling_of, view_of
+from schemas.codec import encode
 from schemas.decisions import ShieldSet
 from schemas.directory_decisions import (
     AnyDirectoryDecision,
@@ -146,6 +149,30 @@ def authority_command(
     _about(child, said, (AuthorityAssumed, Assumption), assumed, {"responsible": responsible, "since": day})
 
 
+def _check_handover(desk: Desk, event: AuthorityAssumed) -> None:
+    """Raise RejectedError for a handover that the directory would not follow, or from whom no source names."""
+    earlier = handovers(desk.decisions, event.data.records)
+    made = [Standing(ruling_of(view_of(encode(each).value)), None) for each in (*earlier, event)]
+    found = responsibility(None, made)
+    if found is not None and made[-1] in found.ignored:
+        now = found.authority
+        message = f"authority {now.code} has the child since {now.since}: name it as --previous, and no day before that"
+        raise RejectedError("not_responsible", message)
+    if not earlier and event.data.previous is not None:
+        numbers = {*filter(None, children_of(desk.connection, event.data.records).values())}
+        stated = {authority for number in numbers for authority in _stated(desk, number)}
+        if event.data.previous not in stated:
+            named = ", ".join(sorted(stated)) or "no authority"
+            message = f"the child's sources name {named}: leave --previous out, or name that"
+            raise RejectedError("not_responsible", message)
+
+
+def _stated(desk: Desk, number: str) -> list[str]:
+    """Return the authority that the sources of a child name, if any does."""
+    found = DirectoryReader(desk.connection).explain(number, "responsible_authority", behind_shield=True)
+    return [each.value for each in found.statements if each.shown]
+
+
 def _about(
     child: str,
     said: Said,
@@ -162,7 +189,10 @@ def _about(
             data = kind[1].model_validate({"records": tuple(records), **states})
         except ValidationError as error:
             raise RejectedError("decision_invalid", explain_validation(error, "decision")) from None
-        yield decide_about_child(kind[0], data, desk.people, records[0], near_shield=near_shield), told
+        event = decide_about_child(kind[0], data, desk.people, records[0], near_shield=near_shield)
+        if isinstance(event, AuthorityAssumed):
+            _check_handover(desk, event)
+        yield event, told
 
     decided(said, _made)
 

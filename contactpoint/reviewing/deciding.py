@@ -200,6 +200,20 @@ def records_of(event: DecisionEvent) -> tuple[str, ...]:
             return ()
 
 
+def handovers(decisions: Iterable[DecisionEvent], records: Iterable[str]) -> list[AuthorityAssumed]:
+    """Return, oldest first, the handovers in force of the child with these records; none of before it was erased."""
+    held, named = in_force(decisions).values(), set(records)
+    erased = {
+        each.key: event.decided_at for event in held if isinstance(event, ErasureOrdered) for each in event.data.records
+    }
+    return [
+        event
+        for event in held
+        if isinstance(event, AuthorityAssumed)
+        and any(key in named and (key not in erased or event.decided_at > erased[key]) for key in event.data.records)
+    ]
+
+
 def evidence_seen(connection: Connection[TupleRow], model: LinkageModel, left: str, right: str) -> EvidenceSeen | None:
     """Return what `explain` shows of two records, to be kept with the decision; None when one is not live."""
     try:

@@ -94,7 +94,16 @@ def _every_other_decision_about_a_child_is_taken(line: Line, number: str) -> Non
     consent = ask(line, "decide", "consent", number, "sensitive_services", "--given-by", "child", *who, "asked_child")
     ask(line, "decide", "withdraw-consent", consent["decision"], *who, "child_asked")
     ask(line, "decide", "harm", number, *who, "significant_harm")
-    ask(line, "decide", "authority", number, "E08000001", *who, "allocated", "--wait")
+    agreed = ("--approved-by", "bob", "--by", "ann", "--reason", "moved")
+    unsaid = run(line, "decide", "authority", number, "E08000001", "--previous", "nowhere", *agreed)
+    assert "the child's sources name" in str(unsaid.exception)
+    ask(line, "decide", "authority", number, "E08000001", *who, "allocated")
+    for wrong in (["--previous", "E08000009"], [], ["--previous", "E08000001", "--since", "2020-01-01"]):
+        refused = run(line, "decide", "authority", number, "E08000002", *wrong, *agreed)
+        assert "authority E08000001 has the child since" in str(refused.exception)
+    ask(line, "decide", "authority", number, "E08000002", "--previous", "E08000001", *agreed, "--wait")
+    shown = ask(line, "field", number, "responsible_authority")["authorities"]
+    assert [each["authority"] for each in shown] == ["E08000001", "E08000002"]
 
 
 def _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(
