@@ -75,7 +75,7 @@ def tell(connection: psycopg.Connection[TupleRow], mail: MailSettings) -> int:
         try:
             _send(mail, each)
         except (OSError, smtplib.SMTPException) as error:
-            log.warning("manager_not_told", error_type=type(error).__name__)
+            log.warning("manager_not_told", error_type=type(error).__name__, reason=_why(error))
             continue
         with wrap_errors():
             connection.execute(_SQL["told"], [each.reference])
@@ -108,6 +108,13 @@ def _send(mail: MailSettings, due: _Due) -> None:
         if mail.user and mail.password:
             server.login(mail.user, mail.password.get_secret_value())
         server.send_message(message)
+
+
+def _why(error: Exception) -> str | None:
+    """Return what is wrong with the mail server, where that is its own and says nothing of whom it is for."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the mail server's certificate does not hold: {error.verify_message}"
+    return "the mail server offers no TLS" if isinstance(error, smtplib.SMTPNotSupportedError) else None
 
 
 def _is_here(host: str) -> bool:

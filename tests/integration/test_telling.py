@@ -7,11 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from connectors.postgres import connect
+from contactpoint.issuer.certificates import Authority
 from projections.service.telling import MailSettings, tell
 from projections.service.users import Users
 from schemas.errors import ConfigurationError, RejectedError
@@ -52,9 +55,9 @@ def addresses(desk: Desk, **managers: str) -> None:
             Users(connection, "lea").manager("*" if organisation == "others" else organisation, address)
 
 
-def told(desk: Desk, mailbox: Mailbox) -> int:
+def told(desk: Desk, mailbox: Mailbox, host: str = "127.0.0.1") -> int:
     """Tell what is due; return how many messages were taken."""
-    mail = MailSettings.from_env(mailbox.env)
+    mail = MailSettings.from_env(mailbox.env_by(host))
     assert mail is not None
     with connect(desk.postgres, autocommit=True) as connection:
         return tell(connection, mail)
@@ -92,6 +95,31 @@ def test_a_message_that_the_server_did_not_take_for_certain_is_sent_again_as_the
     assert [told(desk, mailbox) for _ in range(4)] == [0, 0, 1, 0]
     first, second = [message["message-id"] for _, message in mailbox.taken]
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("host", "offers", "trusted", "reason"),
+    [
+        ("LOCALHOST", True, False, "certificate does not hold: "),
+        ("127.1", True, True, "certificate does not hold: Hostname mismatch"),
+        ("LOCALHOST", False, True, "offers no TLS"),
+    ],
+)  # both names lead here, and neither is one that goes without TLS
+def test_mail_beyond_this_machine_goes_over_tls_to_the_server_that_was_meant_or_waits(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, offers: bool, trusted: bool, reason: str
+) -> None:
+    addresses(desk, others="all@example.org")
+    desk.sql("insert into audit.review values ('finding-1', 'somebody', 'volume', '{}', now(), true)")
+    own, other = Authority(tmp_path / "own"), Authority(tmp_path / "other")
+    monkeypatch.setenv("SSL_CERT_FILE", str((own if trusted else other).certificate))
+    with mail_server(own.server() if offers else None) as mailbox, capture_logs() as logs:
+        assert told(desk, mailbox, host) == 0
+    assert reason in logs[0]["reason"]
+    assert not {b"MAIL", b"RCPT", b"DATA"} & {*mailbox.plain}
+    monkeypatch.setenv("SSL_CERT_FILE", str(own.certificate))
+    with mail_server(own.server()) as mailbox:
+        assert told(desk, mailbox, "LOCALHOST") == 1  # it was not lost
+    assert (len(mailbox.taken), mailbox.plain) == (1, [b"EHLO", b"STAR"])
 
 
 def test_an_account_that_the_rules_suspended_is_told_to_whoever_is_told_of_all_others(
