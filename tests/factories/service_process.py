@@ -1,4 +1,4 @@
-"""The directory service as its users run it: `contactpoint directory serve` in a process, over TLS."""
+"""A service as its users run it: `contactpoint directory serve`, or the approvals service, in a process, over TLS."""
 
 from __future__ import annotations
 
@@ -53,8 +53,13 @@ class Server:
 
 
 @contextmanager
-def serving(postgres: PostgresSettings, folder: Path, *, url_of_clients: str | None = None) -> Iterator[Server]:
-    """Run the service on a free port while the block runs."""
+def serving(
+    postgres: PostgresSettings,
+    folder: Path,
+    *command: str,
+    url_of_clients: str | None = None,
+) -> Iterator[Server]:
+    """Run the service on a free port while the block runs; `command` starts it, `directory serve` if not given."""
     authority = Authority(folder / "certificates")
     server, client = authority.server(), authority.client("case-management")
     audience = url_of_clients or "https://localhost"
@@ -70,7 +75,7 @@ def serving(postgres: PostgresSettings, folder: Path, *, url_of_clients: str | N
             "client-authority": authority.certificate,
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-        process = start(postgres, folder, *arguments)
+        process = start(postgres, folder, *(command or ("directory", "serve")), *arguments)
         try:
             yield Server(process, _address(process, folder), issuer, authority, client)
         finally:
@@ -80,12 +85,12 @@ def serving(postgres: PostgresSettings, folder: Path, *, url_of_clients: str | N
 
 
 def start(postgres: PostgresSettings, folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start `contactpoint directory serve`; what it says goes to `serve.log`."""
+    """Start a command; what it says goes to `serve.log`."""
     dsn = postgres.dsn.get_secret_value()
     env = {**os.environ, "CONTACTPOINT_POSTGRES_DSN": dsn, "CONTACTPOINT_KAFKA": "127.0.0.1:1"}
     with (folder / "serve.log").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "contactpoint", "directory", "serve", *arguments],
+            [sys.executable, "-m", "contactpoint", *arguments],
             env=env,
             stdout=log,
             stderr=log,
