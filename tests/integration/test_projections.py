@@ -10,17 +10,20 @@ from datetime import UTC, date, datetime
 from itertools import count
 from random import Random
 
+import psycopg
 import pytest
 from psycopg import Connection
 from psycopg.rows import TupleRow
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from connectors.kafka import EventProducer, end_offsets, read_to_end
+from connectors.kafka import EventProducer, ReadMessage, end_offsets, read_to_end
 from connectors.postgres import connect
+from contactpoint.stack.kafka import free_ports
 from projections.audit_trail.changes import changes
 from projections.audit_trail.projection import AuditTrailProjection
 from projections.audit_trail.reader import AuditReader
-from projections.base import Projection
+from projections.base import Projection, Refused
 from projections.digest import ProjectionDigest, digest
 from projections.directory.projection import DirectoryProjection
 from projections.directory.reader import DirectoryReader
@@ -185,6 +188,52 @@ def test_poison_goes_to_the_dead_letters_and_the_feed_goes_on(
     assert not [word for word in ("Doe", "Test", "2014") if word in str((logs, [letter.reason for letter in letters]))]
     rows = {table.table: table.rows for table in digest_of(projection, connection).tables}
     assert rows["record_version" if projection is DIRECTORY else "source_event"] == 1
+
+
+class Waits(threading.Event):
+    """A stop that is given after so many waits, and lets none of them take time."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most, self.asked = most, list[float]()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Note how long somebody would have waited."""
+        self.asked.append(timeout or 0.0)
+        if len(self.asked) >= self.most:
+            self.set()
+        return self.is_set()
+
+
+def test_poison_is_a_matter_of_its_own_batch_and_costs_no_wait_and_at_most_two_more_folds_of_it(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    """R38's second, by what could take one: no retry, no pause, and twice the batch's work again (`fold` halves)."""
+    size, at = 512, Random().randrange(512)
+    folded: list[int] = []
+
+    class Refusing(DirectoryProjection):
+        def apply(self, connection: Connection[TupleRow], messages: Sequence[ReadMessage]) -> list[Refused]:
+            folded.append(len(messages))
+            if any(message.offset == at for message in messages):
+                raise psycopg.DataError
+            return []
+
+    with Worker(Refusing(), kafka, postgres, DIRECTORY.live) as worker:
+        worker.commit([ReadMessage("source.schools", 0, offset, b"k", b"{}") for offset in range(size)])
+        assert worker.positions["source.schools", 0] == size
+    assert sum(folded) < 3 * size
+    assert [letter.place for letter in dead_letters(kafka)] == [f"0/{at}"]
+    assert connection.execute("select commits from projection.checkpoint").fetchone() == (1,)
+
+
+def test_a_projection_whose_database_is_away_tries_again_at_least_every_ten_seconds(kafka: KafkaSettings) -> None:
+    """What R40's minute leaves for catching up: fifty seconds. The waits are counted and not waited for."""
+    stop = Waits(12)
+    away = PostgresSettings(dsn=SecretStr(f"host=127.0.0.1 port={free_ports(1)[0]} dbname=away"))
+    Runner(DIRECTORY, kafka, away).run(stop)
+    assert stop.asked[:3] == [0.25, 0.5, 1.0]
+    assert max(stop.asked) == 10.0
 
 
 def test_escaped_backslashes_before_u0000_are_no_nul_character(
