@@ -57,7 +57,16 @@ WHICH_CASE = {
     "until",
     "limit",
 }
-WHICH_CASE |= {"ground", "investigation_acknowledged", "cursor", "model_file", "from_log", "disclosure", "release"}
+WHICH_CASE |= {
+    "ground",
+    "investigation_acknowledged",
+    "cursor",
+    "model_file",
+    "from_log",
+    "disclosure",
+    "release",
+    "requested_by",
+}
 OF_QUESTIONS = {"authority", "kind", "state"}  # whose questions about records, not whose children
 HOW_TOLD = {"archived", "at", "split", "join", "svg", "field", "fhir"}
 # Who works on a question, a sample or a request has it for a reason.
