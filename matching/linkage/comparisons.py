@@ -190,8 +190,7 @@ def levels_of(pairs: RowPairs, comparison: Comparison, model: LinkageModel) -> L
     if len(unequal):
         levels[unequal] = _closest(pairs, kind, fields[0], unequal, (left[unequal], right[unequal]))
     if kind.swapped is not None and len(fields) == 2:
-        other_left, other_right = pairs.hashes(fields[1])
-        exchanged = (left == other_right) & (right == other_left) & ~missing
+        exchanged = _exchanged(pairs, fields, (left, right)) & ~missing
         exchanged[unequal] |= _exchanged_alternates(pairs, fields, unequal)
         levels[exchanged] = np.maximum(levels[exchanged], np.int8(kind.swapped))
     return levels
@@ -207,6 +206,21 @@ def _exchanged_alternates(pairs: RowPairs, fields: tuple[int, ...], which: Indic
         texts = (pairs.texts(rows[at], field) for rows in (left, right) for field in fields)
         names = zip(*([{*text.split(ALTERNATE)} - {""} for text in column] for column in texts), strict=True)
         exchanged[at] = [bool(a & d and b & c) for a, b, c, d in names]
+    return exchanged
+
+
+def _exchanged(pairs: RowPairs, fields: tuple[int, ...], hashes: tuple[Numbers, Numbers]) -> npt.NDArray[np.bool_]:
+    """Tell which pairs have two names that changed places: one is the same, and the other alike or not there."""
+    one, other = hashes
+    other_one, other_other = pairs.hashes(fields[1])
+    forth, back = one == other_other, other == other_one
+    exchanged: npt.NDArray[np.bool_] = forth & back
+    half = np.flatnonzero((forth ^ back) & (np.minimum(one, other) != MISSING))
+    if len(half):
+        first, second = pairs.left[half], pairs.right[half]
+        turned = forth[half]  # then what remains to be compared is the second's own value and the first's other one
+        rows = np.where(turned, second, first), np.where(turned, first, second)
+        exchanged[half] = sim.names_alike(pairs.texts(rows[0], fields[0]), pairs.texts(rows[1], fields[1]))
     return exchanged
 
 
