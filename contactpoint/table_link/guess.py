@@ -15,6 +15,7 @@ from contactpoint.table_link import headings
 from contactpoint.table_link.config import LinkConfig
 from contactpoint.table_link.dates import is_date
 from contactpoint.table_link.reading import Table, texts
+from contactpoint.table_link.telling import most_telling
 from contactpoint.table_link.whole_names import names_of_persons
 from matching.linkage.normalise import fold_date, fold_sex, fold_years
 from schemas.errors import ConfigurationError
@@ -72,9 +73,10 @@ def guess_config(table: Table, record_id: str) -> Guess:
     able = [c for c in columns if c.name not in left_out and c.name != source]
     able.sort(key=lambda column: "middle" in column.name.lower())  # the first forename is what families are told by
     found = _fields(able)
-    fields = dict(list(found.items())[:MOST_FIELDS])
-    more = [field["column"] for name, field in found.items() if name not in fields]
-    left_out |= dict.fromkeys(more, f"only {MOST_FIELDS} columns are compared")
+    kept = most_telling(table, found, MOST_FIELDS) if len(found) > MOST_FIELDS else list(found)
+    fields = {name: found[name] for name in kept}
+    more = [field.get("column", name) for name, field in found.items() if name not in fields]
+    left_out |= dict.fromkeys(more, f"the {MOST_FIELDS} columns that tell most are compared")
     if not fields:
         message = "no column can be linked on: each is empty, always the same (as in a single row), or numbers the rows"
         raise ConfigurationError(message)
