@@ -57,7 +57,7 @@ def _bits(codes: Codes, kinds: Sequence[str]) -> list[float]:
     enough = np.log2(codes.shape[1]) + _SURE
     told_by = personal if np.log2(_M / u[personal]).sum() >= enough else np.ones(len(u), dtype=bool)
     total = np.zeros(len(left))
-    for i in np.flatnonzero(told_by):
+    for i in np.flatnonzero(told_by).tolist():
         total += _weights(codes[i], u[i], left, right)
     bits = []
     for i, own in enumerate(codes):
@@ -79,7 +79,8 @@ def _compared(codes: Codes, left: Codes, right: Codes) -> tuple[npt.NDArray[np.b
 def _weights(codes: Codes, u: float, left: Codes, right: Codes) -> npt.NDArray[np.float64]:
     """Return what one field says of each pair, in bits."""
     there, agree = _compared(codes, left, right)
-    return np.where(agree, np.log2(_M / u), np.log2((1.0 - _M) / (1.0 - u))) * there
+    bits: npt.NDArray[np.float64] = agree * np.log2(_M / u) + (there & ~agree) * np.log2((1.0 - _M) / (1.0 - u))
+    return bits
 
 
 def _most_distinct(kinds: Sequence[str], u: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

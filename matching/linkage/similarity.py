@@ -55,7 +55,8 @@ def names_alike(left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.boo
     ordered = [(min(pair), max(pair)) for pair in zip(left, right, strict=True)]
     first, second = [a for a, _ in ordered], [b for _, b in ordered]
     alike: npt.NDArray[np.bool_] = jaro_winkler_steps(first, second) >= _ALIKE
-    return alike | np.array([not a for a in first], dtype=bool)
+    alike |= np.array([not a for a in first], dtype=bool)
+    return alike
 
 
 def one_edit_apart(left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.bool_]:
