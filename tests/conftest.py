@@ -7,8 +7,10 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Two profiles: quick while working, thorough in CI. Deadlines are off: a shared machine's clock proves nothing.
-settings.register_profile("work", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+# Quick while working, thorough in CI, and both the same each time: a rare failure is to be found by whoever looks for
+# one (`pytest --hypothesis-profile fresh`). Deadlines are off: a shared machine's clock proves nothing.
+settings.register_profile("fresh", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("work", settings.get_profile("fresh"), derandomize=True)
 settings.register_profile("ci", deadline=None, max_examples=100, print_blob=True, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "work")
 
