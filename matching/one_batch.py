@@ -19,7 +19,7 @@ from matching.linkage.batch import cluster_pairs, score_pairs
 from matching.linkage.blocking import Blocker
 from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.comparisons import compare
-from matching.linkage.conflicts import Crossing, Question, authority_of, contradicts, questions, worth_asking
+from matching.linkage.conflicts import Crossing, Question, authority_of, contradicts, cut_apart, questions, worth_asking
 from matching.linkage.constraints import SourceRules, constrain
 from matching.linkage.decisions import DecisionBook, connected
 from matching.linkage.hashing import Indices
@@ -117,7 +117,8 @@ class _Judge:
 
     def _questions(self) -> list[Question]:
         left, right = np.concatenate([[self.pairs.left, self.pairs.right], self._loose()], axis=1)
-        apart = self.cluster[left] != self.cluster[right]
+        doubt = self.shielded[self.cluster[left]] != self.shielded[self.cluster[right]]
+        apart = (self.cluster[left] != self.cluster[right]) & (doubt | ~cut_apart(left, right, self.oversize))
         left, right = left[apart], right[apart]
         weights = score(self.columns, left, right, self.model)
         sources = self.columns.sources

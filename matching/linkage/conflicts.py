@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from matching.linkage.hashing import Indices
 from matching.linkage.marks import Bools
 from matching.linkage.model import CENTIBITS, LinkageModel
@@ -75,6 +77,17 @@ def worth_asking(crossing: Crossing, shielded: Bools, model: LinkageModel) -> Bo
     doubt = shielded[crossing.left_cluster] != shielded[crossing.right_cluster]
     wanted: Bools = (crossing.weights >= model.lowest_possible_link) | crossing.shared | doubt
     return wanted
+
+
+def cut_apart(left: Indices, right: Indices, oversize: Iterable[Indices]) -> Bools:
+    """Tell which pairs of records were in one oversize component: the question about that stands for all of them.
+
+    One generic value among n records would otherwise be n (n - 1) / 2 questions.
+    """
+    apart = np.zeros(len(left), dtype=bool)
+    for records in oversize:
+        apart |= np.isin(left, records) & np.isin(right, records)
+    return apart
 
 
 def questions(

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from matching.linkage.conflicts import NOBODY, Crossing, Question, contradicts, questions, worth_asking
+from matching.linkage.conflicts import NOBODY, Crossing, Question, contradicts, cut_apart, questions, worth_asking
 from matching.linkage.constraints import SourceRules
 from matching.linkage.hashing import Indices
 from matching.linkage.marks import VERIFIED_BITS, VerifiedNumbers
@@ -56,6 +56,8 @@ class Asker:
         doubt = records.shielded[of_owners] != records.shielded[of_others]
         wanted = (weights >= model.lowest_possible_link) | marked
         wanted[len(region.owners) :] = False  # loose pairs can only raise doubts
+        if touched.resolution.oversize:
+            wanted &= ~cut_apart(owners, others, (region.nodes[each] for each in touched.resolution.oversize))
         at = np.flatnonzero(across & (wanted | doubt))
         if not len(at):
             return []

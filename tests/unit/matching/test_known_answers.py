@@ -220,3 +220,13 @@ def test_twins_are_asked_about_only_where_all_else_says_one_child() -> None:
     assert len(story.children) == 2
     story = Story().then(observed("a:1", stronger, verified=1), observed("b:1", (*ONE[:4], BEN[4]), verified=1))
     assert story.asked == {("constraint_broken", ("a:1", "b:1"))}
+
+
+def test_one_generic_value_is_one_question_and_not_one_for_each_two_records() -> None:
+    equal = [observed(f"{letter}:1", ANNA) for letter in "abcdef"]
+    story = Story(model(policies=(), component_cap=5, shield_rules=LOOSE)).then(*equal)
+    assert (len(story.children), story.asked) == (6, {("oversize", ("a:1",))})
+    assert story.then(shield("a:1")).asked >= {("shield_in_doubt", ("a:1", "b:1")), ("oversize", ("a:1",))}
+    assert len(story.then(Decision("not", "retracted", 2, target="shield")).asked) == 1
+    gone = equal[5]._replace(kind="withdrawn", version=2, row=None)
+    assert (len(story.then(gone).children), story.asked) == (1, set())
