@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,51 +14,11 @@ from tests.unit.matching.worlds import (
     ANNA,
     BEN,
     PLAIN,
-    WORLDS,
     DurableRows,
-    batch_edges,
     logs,
     model,
     observed,
-    one_batch,
 )
-
-
-def run(
-    log: Sequence[SourceChange], world: LinkageModel, cuts: Sequence[int], restarts: Sequence[bool]
-) -> tuple[ResidentOwner, DurableRows]:
-    """Apply a log in batches of the given sizes, the state thrown away and taken back from the rows where told."""
-    owner, rows = ResidentOwner(world), DurableRows()
-    start, batch = 0, 0
-    while start < len(log):
-        size = cuts[batch % len(cuts)]
-        rows.commit(owner.apply(log[start : start + size], batch + 1))
-        if restarts[batch % len(restarts)]:
-            owner = ResidentOwner(world)
-            owner.load(rows.rows.values(), rows.decisions, rows.conflicts.items())
-        start, batch = start + size, batch + 1
-    return owner, rows
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    logs(),
-    st.randoms(use_true_random=False),
-    st.lists(st.integers(1, 9), min_size=1, max_size=4),
-    st.lists(st.booleans(), min_size=1, max_size=4),
-    st.sampled_from(WORLDS),
-)
-def test_any_order_and_any_batches_end_where_one_batch_does(
-    log: list[SourceChange], rng: random.Random, cuts: list[int], restarts: list[bool], world: LinkageModel
-) -> None:
-    expected = one_batch(log, world)
-    shuffled = log + rng.sample(log, len(log) // 3)
-    rng.shuffle(shuffled)
-    owner, rows = run(shuffled, world, cuts, restarts)
-    assert owner.memberships() == expected
-    assert rows.memberships == expected
-    assert {number: members for number, members in rows.identities.items() if members} == expected
-    assert rows.edges == batch_edges(log, world)
 
 
 @pytest.mark.parametrize("size", [1, 1000])
