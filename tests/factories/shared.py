@@ -26,7 +26,7 @@ from matching.sql import QUERIES
 from matching.stage import store
 from matching.stage.messages import Batch, Outgoing
 from schemas.settings import PostgresSettings
-from tests.unit.matching.worlds import DurableRows
+from tests.unit.matching.durable import DurableRows
 
 Event = SourceChange | Decision
 

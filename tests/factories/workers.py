@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,15 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from connectors.kafka import EventProducer, end_offsets
+from connectors.postgres import connect
+from matching.changes import ConflictState
 from matching.features import ChangeReader
 from matching.linkage.model_json import dump_model
 from matching.resident.owner import ResidentOwner
 from matching.shared.tables import APPLICATION
 from matching.sql import QUERIES
-from matching.stage import replay
+from matching.stage import replay, store
+from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
 from schemas.codec import encode
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import MATCHING_TOPICS
@@ -121,6 +125,17 @@ class Bench:
         """Return the members of every child as the newest identity events have it."""
         newest = replay.read_published(self.kafka)
         return {number: child.members for number, child in newest.items() if child.members}
+
+    def stands_as(
+        self, children: Mapping[str, tuple[str, ...]], held: AbstractSet[str], conflicts: Mapping[str, ConflictState]
+    ) -> None:
+        """Assert that tables and topics hold these children, held ones and open conflicts."""
+        assert self.children() == self.published() == children
+        newest = replay.read_published(self.kafka)
+        assert {number for number, child in newest.items() if child.held and child.members} == held
+        with connect(self.postgres) as connection:
+            assert dict(store.read_conflicts(connection)) == conflicts
+        assert conflict_differences(read_published_conflicts(self.kafka), conflicts, 1) == []
 
     def query(self, statement: str) -> list[tuple[object, ...]]:
         """Run one statement; an empty list while the tables are not there."""

@@ -19,7 +19,6 @@ from matching.linkage.model import LinkageModel
 from matching.linkage.model_json import dump_model
 from matching.resident.owner import ResidentOwner
 from matching.stage import replay
-from matching.stage.replay_conflicts import conflict_differences, read_published_conflicts
 from schemas.codec import encode
 from schemas.decisions import AnyDecisionEvent
 from schemas.settings import KafkaSettings, PostgresSettings
@@ -48,13 +47,7 @@ def judged(
 
 def stands_as(line: Bench, owner: ResidentOwner) -> None:
     """Assert that tables and topics say what this owner says."""
-    newest = replay.read_published(line.kafka)
-    assert line.children() == line.published() == owner.memberships()
-    assert {number for number, child in newest.items() if child.held and child.members} == set(owner.holds())
-    assert line.query("select distinct holds from matching.conflict where holds is not null order by 1") == [
-        (number,) for number in sorted(owner.holds())
-    ]
-    assert conflict_differences(read_published_conflicts(line.kafka), owner.conflicts(), 1) == []
+    line.stands_as(owner.memberships(), owner.holds().keys(), owner.conflicts())
 
 
 FORMS = [pytest.param((), id="owner"), pytest.param(("--shared",), id="shared")]

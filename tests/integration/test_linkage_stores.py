@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -18,13 +18,12 @@ from hypothesis import strategies as st
 from matching.changes import ConflictState, SourceChange
 from matching.linkage.decisions import Decision
 from matching.linkage.model import LinkageModel
-from matching.resident.owner import ResidentOwner
 from schemas.settings import PostgresSettings
 from tests.factories.shared import SharedStore
+from tests.unit.matching.durable import Event, cut, run_resident
 from tests.unit.matching.worlds import (
     JUDGED_WORLDS,
     WORLDS,
-    DurableRows,
     batch_edges,
     decision_logs,
     judged,
@@ -37,7 +36,6 @@ from tests.unit.matching.worlds import (
 EXAMPLES = int(os.environ.get("EXAMPLES", "25"))
 REPEATABLE = "EXAMPLES" not in os.environ
 
-Event = SourceChange | Decision
 Memberships = dict[str, tuple[str, ...]]
 
 
@@ -56,13 +54,7 @@ Store = Callable[[LinkageModel, list[list[Event]], random.Random], Outcome]
 
 def resident(world: LinkageModel, batches: list[list[Event]], rng: random.Random) -> Outcome:
     """Run a resident owner, its state thrown away and taken back from the rows now and then."""
-    owner, rows = ResidentOwner(world), DurableRows()
-    for number, batch in enumerate(batches, 1):
-        changes = [each for each in batch if isinstance(each, SourceChange)]
-        rows.commit(owner.apply(changes, number, [each for each in batch if isinstance(each, Decision)]))
-        if rng.random() < 0.3:
-            owner = ResidentOwner(world)
-            owner.load(rows.rows.values(), rows.decisions, rows.conflicts.items())
+    owner, rows = run_resident(world, batches, lambda: rng.random() < 0.3)
     assert owner.memberships() == rows.memberships
     published = {number: members for number, members in rows.identities.items() if members}
     return Outcome(rows.memberships, published, rows.edges, rows.held, rows.conflicts)
@@ -87,16 +79,6 @@ def store(request: pytest.FixtureRequest) -> Store:
         return Outcome(rows.memberships, children, rows.edges, held, shared.conflicts())
 
     return run
-
-
-def cut(log: Sequence[Event], sizes: Sequence[int]) -> list[list[Event]]:
-    batches: list[list[Event]] = []
-    start = 0
-    while start < len(log):
-        size = sizes[len(batches) % len(sizes)]
-        batches.append(list(log[start : start + size]))
-        start += size
-    return batches
 
 
 @settings(

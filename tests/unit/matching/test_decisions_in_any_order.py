@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from functools import partial
+from itertools import cycle
 from typing import get_args
 
 import pytest
@@ -11,35 +12,15 @@ from hypothesis import strategies as st
 from matching.changes import SourceChange
 from matching.linkage.decisions import Decision
 from matching.linkage.model import LinkageModel
-from matching.resident.owner import ResidentOwner
 from schemas.conflicts import ConflictKind
+from tests.unit.matching.durable import Event, cut, run_resident
 from tests.unit.matching.random_worlds import random_decisions, random_log
 from tests.unit.matching.worlds import (
     JUDGED_WORLDS,
-    DurableRows,
     decision_logs,
     judged,
     marked_logs,
 )
-
-Event = SourceChange | Decision
-
-
-def run(
-    events: Sequence[Event], world: LinkageModel, cuts: Sequence[int], restarts: Sequence[bool]
-) -> tuple[ResidentOwner, DurableRows]:
-    """Apply events in batches of the given sizes, the state thrown away and taken back from the rows where told."""
-    owner, rows = ResidentOwner(world), DurableRows()
-    start, batch = 0, 0
-    while start < len(events):
-        part = events[start : start + cuts[batch % len(cuts)]]
-        changes = [each for each in part if isinstance(each, SourceChange)]
-        rows.commit(owner.apply(changes, batch + 1, [each for each in part if isinstance(each, Decision)]))
-        if restarts[batch % len(restarts)]:
-            owner = ResidentOwner(world)
-            owner.load(rows.rows.values(), rows.decisions, rows.conflicts.items())
-        start, batch = start + len(part), batch + 1
-    return owner, rows
 
 
 def check(
@@ -54,7 +35,7 @@ def check(
     events: list[Event] = [*log, *decisions]
     events += rng.sample(events, len(events) // 3)
     rng.shuffle(events)
-    owner, rows = run(events, world, cuts, restarts)
+    owner, rows = run_resident(world, cut(events, cuts), partial(next, cycle(restarts)))
     assert owner.memberships() == expected.memberships == rows.memberships
     assert {number: members for number, members in rows.identities.items() if members} == expected.memberships
     assert set(owner.holds()) == rows.held == expected.held

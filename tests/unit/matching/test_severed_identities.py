@@ -15,9 +15,10 @@ from matching.linkage.lives import NO_LIVES, Lives
 from matching.resident.owner import ResidentOwner
 from schemas.errors import ConfigurationError
 from schemas.identity import child_number, number_basis
+from tests.unit.matching.durable import DurableRows
 from tests.unit.matching.random_worlds import random_decisions, random_log
 from tests.unit.matching.test_known_answers import WORLD, A, B, C, Story, cannot, must, observed, retract
-from tests.unit.matching.worlds import ANNA, BEN, DurableRows, model
+from tests.unit.matching.worlds import ANNA, BEN, model
 
 TOGETHER = (observed("a:1", ANNA, verified=1), observed("b:1", ANNA, verified=1))
 

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from matching.changes import ChangeKind, ConflictState, Delta, RecordRow, SourceChange
+from matching.changes import ChangeKind, SourceChange
 from matching.linkage.batch import link_all, score_pairs
 from matching.linkage.columns import SEPARATOR, columns_of
 from matching.linkage.comparisons import untrained_comparison
 from matching.linkage.constraints import Constraints
 from matching.linkage.decisions import Decision, DecisionBook, DecisionKind
-from matching.linkage.edges import read_edges
 from matching.linkage.model import BlockingRule, Field, LinkageModel, Sign, SourcePolicy, TwinRule
 from matching.one_batch import Judgement, LiveRecord, judge
 from schemas.identity import child_number
@@ -253,59 +252,3 @@ def _merged_pairs(changes: Iterable[SourceChange], live: dict[str, SourceChange]
         for key in joined:
             group[key] = joined
     return [(a, b) for a in group for b in group[a] if a < b and a in live and b in live]
-
-
-class DurableRows:
-    """What a database would hold after the deltas it was given."""
-
-    def __init__(self) -> None:
-        self.rows: dict[int, RecordRow] = {}
-        self.decisions: list[Decision] = []
-        self.conflicts: dict[str, ConflictState] = {}
-        self.held: set[str] = set()
-        self.identities: dict[str, tuple[str, ...]] = {}
-
-    def commit(self, delta: Delta) -> None:
-        """Write a delta as the committer would."""
-        assert not {row.rid for row in delta.inserted} & self.rows.keys()
-        self.rows.update((row.rid, row) for row in delta.inserted)
-        assert {row.rid for row in delta.rewritten} <= self.rows.keys()
-        self.rows.update((row.rid, row) for row in delta.rewritten)
-        for label in delta.relabelled:
-            self.rows[label.rid] = self.rows[label.rid]._replace(
-                version=label.version,
-                fingerprint=label.fingerprint,
-                ingested_at=label.ingested_at,
-                child_number=label.child_number,
-            )
-        self.identities.update((change.child_number, change.members) for change in delta.identities)
-        for change in delta.identities:
-            (self.held.add if change.held else self.held.discard)(change.child_number)
-        self.decisions += delta.decisions
-        for conflict in delta.conflicts:
-            assert (conflict.step == "opened") == (conflict.conflict_id not in self.conflicts)
-            self.conflicts[conflict.conflict_id] = conflict.state
-            if conflict.step == "closed":
-                del self.conflicts[conflict.conflict_id]
-
-    @property
-    def edges(self) -> dict[tuple[str, str], int]:
-        """The weights of the edges that still hold, by pair of record keys."""
-        held = {}
-        for row in self.rows.values():
-            for edge in read_edges(row.edges) if row.live else ():
-                other = self.rows[int(edge["rid"])]
-                if other.content_version == edge["content_version"]:
-                    first, second = sorted((row.key, other.key))
-                    assert (first, second) not in held
-                    held[first, second] = int(edge["weight"])
-        return held
-
-    @property
-    def memberships(self) -> dict[str, tuple[str, ...]]:
-        """The memberships that the rows state."""
-        members: dict[str, list[str]] = {}
-        for row in self.rows.values():
-            if row.child_number is not None:
-                members.setdefault(row.child_number, []).append(row.key)
-        return {number: tuple(sorted(keys)) for number, keys in members.items()}

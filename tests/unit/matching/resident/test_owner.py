@@ -10,11 +10,11 @@ from matching.linkage.model import LinkageModel
 from matching.resident.owner import ResidentOwner
 from schemas.errors import ConfigurationError, FatalError
 from schemas.identity import child_number
+from tests.unit.matching.durable import DurableRows
 from tests.unit.matching.worlds import (
     ANNA,
     BEN,
     PLAIN,
-    DurableRows,
     logs,
     model,
     observed,
