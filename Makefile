@@ -50,7 +50,7 @@ status: install ## Say what runs and where
 	@$(STACK) status
 
 ##@ Tests
-.PHONY: test test-unit test-integration soak mutation
+.PHONY: test test-unit test-integration test-oldest soak mutation
 test: install ## Every test but the soak: unit, contract, then integration on a stack of its own
 	@$(PYTEST) $(TOGETHER) -m 'not soak and not bench'
 
@@ -59,6 +59,10 @@ test-unit: install ## Unit and contract tests only: no servers
 
 test-integration: install ## Tests on a real Kafka and PostgreSQL, which they start
 	@$(PYTEST) $(TOGETHER) -m 'integration and not soak and not bench'
+
+test-oldest: install ## Those that use the database once more, on the oldest PostgreSQL supported (OLDEST=its binaries)
+	@CONTACTPOINT_PG_BIN="$(or $(OLDEST),/usr/lib/postgresql/15/bin)" \
+	  $(PYTEST) -n 2 --dist loadfile -m 'postgres and not soak and not bench'
 
 soak: install ## The long tests
 	@$(PYTEST) -m soak --timeout 0
