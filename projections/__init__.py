@@ -1,1 +1,1 @@
-"""Read models folded from Kafka into PostgreSQL: the directory and the audit trail."""
+"""Read models folded from Kafka into PostgreSQL: the directory, the audit trail and the review queue."""
