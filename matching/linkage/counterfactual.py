@@ -19,6 +19,9 @@ from matching.linkage.comparisons import KINDS
 from matching.linkage.evidence import RULES, Bools, Evidence, group
 from matching.linkage.merge_tree import merge_tree
 
+MOST_EDGES: Final = 120
+"""Edges of one child up to which each step of the piece-by-piece search looks at all of them (some 16 records)."""
+
 MOST_TRIES: Final = 4_000
 """Sets that are tried before the search goes on piece by piece; each is one clustering of the records (~0.1 ms)."""
 
@@ -65,7 +68,11 @@ def what_would_split(evidence: Evidence, most_tries: int = MOST_TRIES) -> Counte
     ]
     decisions = [Piece("decision", name) for name in sorted({each.decision for each in evidence.must})]
     search = _Search(lambda pieces: without(evidence, pieces), _is_split, most_tries)
-    return search.run([*decisions, *edges], _towards_a_split)
+    if len(edges) <= MOST_EDGES:
+        return search.run([*decisions, *edges], _towards_a_split)
+    loosest = _loosest(evidence)
+    around = [each for each in edges if each.pair is not None and loosest in each.pair]
+    return search.run([*decisions, *around], lambda _, piece: _weight(evidence, piece), among_all=False)
 
 
 def what_would_join(
@@ -129,15 +136,20 @@ class _Search:
     ) -> None:
         self._change, self._goal, self._most, self._tried = change, goal, most_tries, 0
 
-    def run(self, pieces: Sequence[Piece], distance: Callable[[Evidence, Piece], float]) -> Counterfactual:
-        """Try all sets by size while the bound allows, then piece by piece, always the one of least `distance`."""
+    def run(
+        self, pieces: Sequence[Piece], distance: Callable[[Evidence, Piece], float], *, among_all: bool = True
+    ) -> Counterfactual:
+        """Try all sets by size while the bound allows, then piece by piece, always the one of least `distance`.
+
+        Where the pieces are not all that there are, only sets of one are tried, and what is found is not called exact.
+        """
         for size in range(len(pieces) + 1):
-            if self._tried + comb(len(pieces), size) > self._most:
+            if self._tried + comb(len(pieces), size) > self._most or (size > 1 and not among_all):
                 return self._greedy(pieces, distance)
             for chosen in combinations(pieces, size):
                 if self._reaches(chosen):
                     return self._found(chosen, exact=True)
-        return self._found((), exact=True)
+        return self._found((), exact=among_all)
 
     def _greedy(self, pieces: Sequence[Piece], distance: Callable[[Evidence, Piece], float]) -> Counterfactual:
         chosen: list[Piece] = []
@@ -180,6 +192,21 @@ def _towards_a_split(evidence: Evidence, piece: Piece) -> float:
         return -np.inf
     tree = merge_tree(evidence)
     return min((each.mean for each in tree.joins), default=-np.inf) if len(tree.groups) == 1 else -np.inf
+
+
+def _loosest(evidence: Evidence) -> int:
+    """Return the record that is held by the least evidence, by the number of its links that no piece can take away."""
+    fast = evidence.found & (evidence.weights >= evidence.model.link_threshold) & (evidence.weights <= evidence.neutral)
+    sums = np.zeros((2, len(evidence.keys)), np.int64)
+    for side in (evidence.left, evidence.right):
+        np.add.at(sums[0], side, fast)
+        np.add.at(sums[1], side, evidence.weights)
+    return int(np.lexsort((sums[1], sums[0]))[0])
+
+
+def _weight(evidence: Evidence, piece: Piece) -> float:
+    """Return how little an edge weighs, the strongest first; a decision comes before all edges."""
+    return -np.inf if piece.pair is None else -float(evidence.weights[evidence.pair(*piece.pair)])
 
 
 def _between(evidence: Evidence, left: Sequence[int], right: Sequence[int]) -> Bools:

@@ -45,6 +45,14 @@ def test_beyond_its_bound_the_search_still_splits_and_leaves_out_what_is_not_nee
         assert groups(without(evidence, fewer)) == 1
 
 
+def test_a_child_of_sixty_records_splits_at_its_loosest_record_without_a_look_at_each_set_of_edges() -> None:
+    weights = dict.fromkeys(combinations(range(60), 2), 900) | {(7, i): 600 for i in range(8, 60)}
+    found = what_would_split(weighing(60, weights))
+    assert (found.holds, found.exact, found.tried < 1000) == (True, False, True)
+    assert all(piece.pair is not None and 7 in piece.pair for piece in found.pieces)
+    assert sorted(map(len, found.groups)) == [1, 59]
+
+
 @pytest.mark.parametrize(
     ("weights", "must", "expected"),
     [
