@@ -51,7 +51,10 @@ def add_record(batch: Batch, view: RecordView, source_kind: str) -> None:
 
 
 def add_identity(batch: Batch, view: IdentityView) -> None:
-    """Keep this version of a child number if it is the newest in the batch, and its lineage step in any case."""
+    """Keep this version of a child number if it is the newest in the batch, and its lineage step in any case.
+
+    After a restored backup matching tells a step again, with a later time: the first counts, as in the tables.
+    """
     data, retired = view.data, view.event_type == RETIRED
     own = tuple(key for former in data.before if former.child_number == view.subject for key in former.members)
     known = batch.identities.get(view.subject)
@@ -60,7 +63,7 @@ def add_identity(batch: Batch, view: IdentityView) -> None:
             view.subject, data.version, view.event_type, data.members, data.held, own if retired else ()
         )
     if view.event_type in LINEAGE_KINDS:
-        batch.lineage[view.event_id] = LineageStep(
+        step = LineageStep(
             view.event_id,
             view.subject,
             view.event_type.removeprefix("identity."),
@@ -70,6 +73,7 @@ def add_identity(batch: Batch, view: IdentityView) -> None:
             view.decided_at,
             tuple(sorted({*own, *data.members})),
         )
+        batch.lineage.setdefault(view.event_id, step)
 
 
 def add_decision(batch: Batch, view: DecisionView) -> None:

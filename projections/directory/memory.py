@@ -119,8 +119,17 @@ class InMemoryDirectory:
             self.children[identity.child_number] = identity
         self.memberships.difference_update(changes.left)
         self.memberships.update(changes.joined)
-        self.lineage.update((shown.step.event_id, shown) for shown in changes.lineage)
+        self.lineage.update((shown.step.event_id, self._first_told(shown)) for shown in changes.lineage)
         self._save_entries(changes)
+
+    def _first_told(self, shown: ShownStep) -> ShownStep:
+        """Return a step with the time at which it was first told."""
+        known = self.lineage.get(shown.step.event_id)
+        if known is None:
+            return shown
+        at = known.step.decided_at
+        again = shown.shown and shown.shown._replace(decided_at=at)
+        return ShownStep(shown.step._replace(decided_at=at), again)
 
     def _save_decisions(self, changes: Changes) -> None:
         self.today = changes.today or self.today

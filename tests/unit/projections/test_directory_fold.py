@@ -90,6 +90,13 @@ def version_of(event: RecordObserved) -> RecordVersion:
     return record_version(decode_as(encode(event).value, RecordView), kind_of(event.subject))
 
 
+def test_a_step_that_is_told_again_after_a_restore_keeps_its_first_time_whatever_the_batches() -> None:
+    before, after = {CHILD: frozenset({"school-1:1"})}, {CHILDREN[1]: frozenset({"school-1:1"})}
+    told = [*identity_events({}, before, 1), *identity_events(before, after, 2)]
+    again = [event.model_copy(update={"decided_at": datetime(2027, 1, 1, tzinfo=UTC)}) for event in told]
+    assert fold([[*told, *again]]).lineage == fold([told, again]).lineage == fold([told]).lineage != {}
+
+
 def document(*events: RecordObserved) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(entry_of(*events).document)
     return found
