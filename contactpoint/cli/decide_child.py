@@ -39,6 +39,7 @@ from schemas.directory_decisions import (
 from schemas.errors import RejectedError
 from schemas.events import Contract
 from schemas.in_force import in_force
+from schemas.records import LeftEngland
 from schemas.settings import explain_validation
 
 _LOOK_AGAIN = timedelta(days=183)
@@ -86,8 +87,6 @@ def left_command(
     It gives way to a source that says later where the child lives. Travel is no such statement, either way.
     """
     day = since.date()
-    if day > datetime.now(UTC).date():
-        raise RejectedError("not_left_yet", f"{day} is still to come: state it when the child has left")
     where = {"status": "left_england", "intends_return": intends_return, "since": day}
     _about(child, said, (CorrectionMade, Correction), {"says": {"whereabouts": where}}, {"left England": day})
 
@@ -189,12 +188,23 @@ def _about(
             data = kind[1].model_validate({"records": tuple(records), **states})
         except ValidationError as error:
             raise RejectedError("decision_invalid", explain_validation(error, "decision")) from None
+        if isinstance(data, Correction):
+            _refuse_days_to_come(data.says)
         event = decide_about_child(kind[0], data, desk.people, records[0], near_shield=near_shield)
         if isinstance(event, AuthorityAssumed):
             _check_handover(desk, event)
         yield event, told
 
     decided(said, _made)
+
+
+def _refuse_days_to_come(says: CorrectedItems) -> None:
+    """Raise RejectedError for a birth, a death or a move that has not happened."""
+    where = says.whereabouts
+    since = where.since if isinstance(where, LeftEngland) else None
+    for name, day in (("birth_date", says.birth_date), ("death_date", says.death_date), ("since", since)):
+        if day is not None and day > datetime.now(UTC).date():
+            raise RejectedError("day_to_come", f"{name}: {day} is still to come")
 
 
 @grouped

@@ -83,6 +83,8 @@ def _a_correction_outlasts_the_feeds_until_it_is_retracted(line: Line, number: s
     items.write_text("birth_date = 2012-02-29")
     who = ("--by", "ann", "--reason", "certificate", "--wait")
     assert "nickname" in str(run(line, "decide", "correct", number, str(wrong), *who).exception)
+    wrong.write_text("birth_date = 2126-02-28")
+    assert "still to come" in str(run(line, "decide", "correct", number, str(wrong), *who).exception)
     told = ask(line, "decide", "correct", number, str(items), *who)
     assert ask(line, "child", number)["entries"][0]["birth_date"]["value"]["date"] == "2012-02-29"
     ask(line, "decide", "retract", told["decision"], "--by", "ann", "--reason", "mistaken", "--wait")
@@ -94,6 +96,10 @@ def _every_other_decision_about_a_child_is_taken(line: Line, number: str) -> Non
     consent = ask(line, "decide", "consent", number, "sensitive_services", "--given-by", "child", *who, "asked_child")
     ask(line, "decide", "withdraw-consent", consent["decision"], *who, "child_asked")
     ask(line, "decide", "harm", number, *who, "significant_harm")
+    gone = ("--since", "2026-02-01", "--intends-return", "unknown")
+    left = ask(line, "decide", "left-england", number, *gone, *who, "statement", "--wait")
+    assert ask(line, "child", number)["entries"][0]["whereabouts"]["value"]["status"] == "left_england"
+    ask(line, "decide", "retract", left["decision"], *who, "mistaken")
     agreed = ("--approved-by", "bob", "--by", "ann", "--reason", "moved")
     unsaid = run(line, "decide", "authority", number, "E08000001", "--previous", "nowhere", *agreed)
     assert "the child's sources name" in str(unsaid.exception)
@@ -185,7 +191,7 @@ def _each_decision_is_entered_once_with_the_children_that_it_rests_on(line: Line
         assert children
         assert len(set(children)) == len(children)
     refused = {each["refusal"] for entered in about.values() for each in entered if each["decision"] == "refused"}
-    assert refused >= {"second_person_needed", "right_needed", "not_shielded"}
+    assert refused >= {"second_person_needed", "right_needed", "not_shielded", "day_to_come"}
 
 
 def _the_queue(line: Line, one: str, other: str) -> None:
