@@ -67,10 +67,13 @@ def judge_by_truth(truth: Indices, unknown: int) -> Judge:
     return judge
 
 
-def choose_threshold(columns: RecordColumns, model: LinkageModel, pairs: PairTable, judge: Judge) -> LinkageModel:
+def choose_threshold(
+    columns: RecordColumns, model: LinkageModel, pairs: PairTable, judge: Judge, *, nobody: bool = False
+) -> LinkageModel:
     """Return the model with the best threshold, and in it all operating points that were tried.
 
-    `pairs` are all candidate pairs that weigh LOWEST or more, and perhaps others.
+    `pairs` are all candidate pairs that weigh LOWEST or more, and perhaps others. `nobody`: no pair is more likely a
+    match than not; then the best of wrong links is none, and the highest threshold is taken.
     """
     tried: dict[int, OperatingPoint] = {}
 
@@ -81,7 +84,7 @@ def choose_threshold(columns: RecordColumns, model: LinkageModel, pairs: PairTab
             tried[threshold] = OperatingPoint(threshold, *judge(clusters))
         return tried[threshold]
 
-    best = _middle(point, _climb(point))
+    best = point(HIGHEST) if nobody else _middle(point, _climb(point))
     for step in _SHOWN:
         point(min(max(best.threshold + step, LOWEST), HIGHEST))
     curve = tuple(tried[threshold] for threshold in sorted(tried))

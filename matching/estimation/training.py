@@ -53,6 +53,9 @@ LEAST_RIDGE: Final = 3.0
 SURE: Final = 0.95
 """Match probability from which a pair leaves no place for others in a source that holds each person once."""
 
+EVEN: Final = 0.5
+"""Match probability that some pair must exceed, or a table is taken for one without a person recorded twice."""
+
 WORTH_CALIBRATING: Final = 0.004
 """How much expected F1 must gain before calibrated weights are taken: they follow the labels, errors and all."""
 
@@ -194,12 +197,13 @@ def _finish(
     ridge = max(LEAST_RIDGE, RIDGE_PER_MATCH * float(counted.labels.sum()))
     fitted = calibrated(groups, of_groups, counted.probabilities, counted.prior, ridge)
     say("choosing the threshold")
+    nobody = judge is None and 0.0 < counted.labels.max(initial=0.0) <= EVEN
     judge = judge or judge_by_pairs(pairs.left, pairs.right, counted.labels)
     matches = float(counted.labels.sum() / pairs.share)
     models = plain, with_probabilities(plain, fitted.probabilities, fitted.prior)
     tables, compared = score_by_each(columns, models, LOWEST - REVIEW_BAND, beside=True)
     as_counted, as_calibrated = (
-        Trained(choose_threshold(columns, each, scored, judge), len(pairs), matches, (scored, compared))
+        Trained(choose_threshold(columns, each, scored, judge, nobody=nobody), len(pairs), matches, (scored, compared))
         for each, scored in zip(models, tables, strict=True)
     )
     better = as_calibrated.expected.value - as_counted.expected.value > WORTH_CALIBRATING
