@@ -88,7 +88,7 @@ class Line:
         addresses = {
             "CONTACTPOINT_KAFKA": self.kafka.bootstrap_servers,
             "CONTACTPOINT_POSTGRES_DSN": self.postgres.dsn.get_secret_value(),
-            "CONTACTPOINT_MATCHING_LEASE_SECONDS": "1.5",
+            "CONTACTPOINT_MATCHING_LEASE_SECONDS": "4",  # two owners under load took it from each other for ever at 1.5
             "CONTACTPOINT_KEK": KEK,
             "CONTACTPOINT_BY": "tester",
             "CONTACTPOINT_ORGANISATION": "bolton",

@@ -127,7 +127,7 @@ def test_hours_of_everything_at_once_end_where_one_batch_does(line: Bench, stack
             part = [event for _, event in zip(range(PER_TURN), events, strict=False)]
             told += part
             line.feed(part)
-            if len(told) == 20 * PER_TURN:
+            if len(told) == 8 * PER_TURN:
                 decided = decisions_about(told, seed, 20)
                 publish_decisions(line.kafka, decided)
             time.sleep(rng.random() * 2)  # somewhere inside whatever is going on
@@ -136,6 +136,7 @@ def test_hours_of_everything_at_once_end_where_one_batch_does(line: Bench, stack
         mix.start_again()  # no server is killed any more
         with connect(line.postgres, autocommit=True) as connection:
             line.wait_until(lambda: not behind(connection, line.kafka, DIRECTORY), "all to be folded")
+        assert decided
         print(f"{len(told)} events, {len(decided)} decisions, {mix.happened}")
         assert sum(end_offsets(line.kafka, [DEAD_LETTERS]).values()) >= mix.poison
         stands_as(line, one_batch(told, decided), decided)
