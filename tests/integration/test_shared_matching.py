@@ -105,6 +105,7 @@ def test_workers_and_owners_go_on_where_the_others_stopped_and_where_the_server_
     workers = [line.start("--shared", batch_records=20) for _ in range(2)]
     line.feed(events[1050:])
     line.drain()
+    assert line.children() == line.published() == undisturbed(events)
     for worker in workers:
         worker.end()
     assert sum(worker.count("index_made") for worker in workers) == 1
@@ -158,6 +159,7 @@ def test_a_worker_that_freezes_amid_a_batch_and_wakes_after_others_took_its_part
     workers[0].signal(signal.SIGCONT)
     line.feed(events[:100])
     line.drain()
+    assert line.children() == line.published() == undisturbed(events)
     for worker in workers:
         worker.end()
 
@@ -178,6 +180,7 @@ def test_what_a_frozen_worker_holds_is_taken_from_it_wherever_it_froze(line: Ben
                 other = _started(line, 50)
                 line.feed(events[200:])
                 line.drain()
+    assert line.children() == line.published() == undisturbed(events)
     worker.end()
     other.end()
 
