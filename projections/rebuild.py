@@ -9,7 +9,7 @@ ones and never none.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -159,6 +159,14 @@ def _alone(connection: Rows, projection: Projection) -> Iterator[None]:
     finally:
         if not connection.closed:
             connection.execute(_SQL["unlock"], (name,))
+
+
+def clear_remains(connection: Rows, projections: Iterable[Projection]) -> None:
+    """Drop what killed rebuilds of these left: it knows nothing of later erasures. RetriableError while one runs."""
+    with wrap_errors():
+        for projection in projections:
+            with _alone(connection, projection):
+                _drop(connection, beside(projection))
 
 
 @contextmanager

@@ -37,6 +37,8 @@ from projections.access.deed import Deed, done
 from projections.access.log import create_tables
 from projections.access.sealing import SealingKey
 from projections.access.store import erase_keys
+from projections.rebuild import clear_remains
+from projections.registry import PROJECTIONS
 from projections.reviewing.samples import forget_records
 from schemas.access import Person
 from schemas.decisions import ErasureOrdered
@@ -191,6 +193,7 @@ class _Work:
             left = [each.event for each in begun if place not in each.done]
             if place == "stages" and left:
                 self.catch_up()
+                clear_remains(self.connection, PROJECTIONS.values())
             for event in left:
                 step(event)
         self._prove(begun)

@@ -56,6 +56,9 @@ def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_eve
         assert looks_for(line, number) >= numbers_of(older), "also for what the directory does not keep"
         refused = line.run("retention", "erase", number, "--by", "a", "--approved-by", "b")
         assert "six years" in refused.stderr
+        with connect(line.postgres, autocommit=True) as connection:  # as a killed rebuild leaves it
+            connection.execute("create schema directory_rebuild")
+            connection.execute("create table directory_rebuild.entry as table directory.entry")
         (done,) = line.ask_here("retention", "erase", number, *TWO, "--reason", "court_order")
         assert (done["done"], done["found in"]) == (True, [])
         assert done["values searched for"] >= 3
