@@ -117,6 +117,13 @@ def ways_to_answer(conflict: Conflict) -> list[str]:
         return ["these decisions contradict each other: none of the must-links counts until one side is taken back"] + [
             f"  contactpoint decide retract {decision} {_BY_TWO}" for decision in conflict.decisions
         ]
+    if conflict.kind == "oversize":
+        return [
+            f"these {len(conflict.children)} children are one component above the model's cap, so it was cut to pieces",
+            "a value that stands for nobody? put it right at its source, or activate a model that stops it",
+            "one child? activate a model with a higher component_cap, or link the records that you are sure of:",
+            f"  contactpoint decide must-link RECORD RECORD {_BY_TWO}",
+        ]
     between = shlex.join(conflict.records[:2])
     must, cannot = (_BY_TWO, _BY) if len(conflict.children) > 1 else (_BY, _BY_TWO)
     return [

@@ -220,14 +220,21 @@ def _explain_change(question: Asked, who: str, other: str | None, at: datetime |
         found = split_answer(known, seen)
     else:
         found = join_answer(known, members_of(connection, children[0]), members_of(connection, children[1]), seen)
-    return _Told(found, draw_change, lambda told: show(Output.TABLE, _in_words(told)))
+    return _Told(found, draw_change, lambda told: show(Output.TABLE, in_words(told)))
 
 
-def _in_words(found: Answer) -> Answer:
+_BY_OTHERS = (
+    "nothing between them: other records part them (twins that one of their sources tells apart), or all that they are "
+    "connected with is above the model's cap: see `contactpoint conflicts list --kind oversize`"
+)
+
+
+def in_words(found: Answer) -> Answer:
+    """Return what would split a child or join two as it is printed."""
     pieces = [_piece_in_words(piece) for piece in found["pieces"]]
     then = ["; ".join(", ".join(group) for group in found["then"])]
     what = "would split it" if found["question"] == "split" else "would join them"
-    nothing = "nothing has to change" if found["possible"] else "no such change does"
+    nothing = _BY_OTHERS if found["possible"] else "no such change does"
     kept = {name: value for name, value in found.items() if name not in {"pieces", "then", "question", "possible"}}
     return kept | {what: pieces or [nothing], "the records are then": then}
 

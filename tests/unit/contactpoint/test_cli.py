@@ -186,6 +186,12 @@ def test_a_question_says_which_commands_answer_it_and_where_two_people_are_neede
     assert "cannot-link a:1 b:1 --by YOU --approved-by ANOTHER" in split[2]
 
 
+def test_a_component_above_the_cap_is_not_answered_by_a_link_of_its_one_named_record() -> None:
+    told = ways_to_answer(replace(question("oversize", "C1", "C2"), records=("a:1",)))
+    assert "2 children" in told[0]
+    assert not any("a:1" in line for line in told)
+
+
 def test_what_a_hint_names_can_be_pasted_whatever_symbols_are_in_it() -> None:
     told = ways_to_answer(replace(question("possible_link", "C1"), records=("a b:$1", "c:2*")))
     assert [shlex.split(line)[-2:] for line in told[:1]] == [["a b:$1", "c:2*"]]

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contactpoint.cli.why import in_words
 from contactpoint.explaining.answers import join_answer, split_answer, tree_answer
 from contactpoint.explaining.drawn import draw_change, draw_pair, draw_tree
 from contactpoint.explaining.pictures import Bar, curve, steps, waterfall
@@ -126,6 +127,8 @@ def test_what_would_split_and_join_is_told_with_weights_and_how_sure_it_is() -> 
     assert join["pieces"]
     with pytest.raises(RejectedError, match="nothing to split"):
         split_answer(known((ROW,)), EVERYTHING)
+    parted = in_words(join_answer(known((ROW, ROW)), KEYS[:1], KEYS[1:2], EVERYTHING))
+    assert "above the model's cap" in parted["would join them"][0]
 
 
 def test_pictures_show_comparisons_and_weights_and_nobody() -> None:
