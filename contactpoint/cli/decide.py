@@ -186,13 +186,15 @@ def severed_command(
 ) -> None:
     """Sever a former identity from the new one (adoption): nothing may connect the two. Needs two people.
 
-    The new identity gets a new child number, and no number of before leads to it.
+    The new identity gets a new child number, and no number of before leads to it. Name every record of the child: one
+    that neither side names goes where its evidence puts it.
     """
     old, new = list(map(record_key_of, former)), list(map(record_key_of, current))
 
     def _made(desk: Desk) -> Iterator[Made]:
-        desk.state([*old, *new])
-        yield decide_severed(old, new, desk.people), {}
+        children = set(filter(None, desk.state([*old, *new]).child_of.values()))
+        theirs = {record for child in children for record in members_of(desk.connection, child)}
+        yield decide_severed(old, new, desk.people), {"records not named": len(theirs.difference(old, new))}
 
     decided(said, _made)
 

@@ -137,7 +137,11 @@ def _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(
     _each_life_is_erased_with_all_its_numbers(line, {here: (former, {here, number}), there: (new, {there})})
     assert ask(line, "explain", former[0], new[0], *right)["together"] is False
     ask(line, "decide", "retract", severed["decision"], *two, "mistaken", *right)
+    part = ask(line, "decide", "severed", "--former", former[0], "--current", founder, *two, "adoption")
+    assert (severed["records not named"], part["records not named"]) == (0, len(members) - 2)
+    ask(line, "decide", "retract", part["decision"], *two, "mistaken", *right)
     assert line.outcome().memberships[number] == members
+    assert len(members) > 2
 
 
 def _each_life_is_erased_with_all_its_numbers(line: Line, lives: dict[str, tuple[list[str], set[str]]]) -> None:
