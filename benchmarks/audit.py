@@ -36,10 +36,11 @@ CONNECTIONS, SECONDS, RUNS = 8, 3.0, 3
 MILLION = 1_000_000
 PROOFS = 200
 VERIFIER = Path(__file__).parents[1] / "deploy" / "verify_audit.py"
+KEY = "7b0a6c5e-6b0f-4f0e-9f6e-0d2f3f9a1c11"
 BODY = (
     '{"action":"opened","decision":"permitted","entry":%d,"fields":["names","birth_date","whereabouts","carers"],'
-    '"leaf":%d,"policy":"p1","purpose":"safeguarding","request":"r-%d","sealed":{"box":"%s","key":'
-    '"7b0a6c5e-6b0f-4f0e-9f6e-0d2f3f9a1c11"},"time":"2026-11-27T20:30:01.250000Z","v":1,"who":{"acr":"AAL3",'
+    '"leaf":%d,"policy":"p1","purpose":"safeguarding","request":"r-%d","sealed":{"box":"%s","key":"%s"},'
+    '"time":"2026-11-27T20:30:01.250000Z","v":1,"who":{"acr":"AAL3",'
     '"amr":["hwk"],"organisation":"RXX01","role":"health","user":"u-%d"}}'
 )
 
@@ -119,7 +120,7 @@ def _number(postgres: PostgresSettings, keys: Path, count: int) -> dict[str, Mea
 def _verify(folder: Path, entries: int) -> dict[str, Measure]:
     """Measure the stand-alone verifier on so many entries, and the size of one proof among them."""
     signer, witness = read_signer(folder / "log" / "log.key"), read_signer(folder / "witness" / "witness.key")
-    bodies = [BODY % (at, at, at, "A" * 120, at % 5_000) for at in range(entries)]
+    bodies = [BODY % (at, at, at, "A" * 120, KEY, at % 5_000) for at in range(entries)]
     hashes = [leaf_hash(body.encode()) for body in bodies]
     frontier, nodes = Frontier().grow(hashes)
     (folder / "trail.jsonl").write_text(
@@ -128,6 +129,7 @@ def _verify(folder: Path, entries: int) -> dict[str, Measure]:
     )
     checkpoint = Checkpoint(signer.name, entries, frontier.root())
     note = sign_checkpoint(checkpoint, signer) + cosign(checkpoint, witness, 1_800_000_000)
+    (folder / "keys.txt").write_text(KEY, encoding="ascii")
     (folder / "checkpoints.jsonl").write_text(json.dumps({"size": entries, "note": note}) + "\n", encoding="utf-8")
     levels: dict[int, list[bytes]] = {0: hashes}
     for node in sorted(nodes):

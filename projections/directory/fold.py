@@ -53,7 +53,8 @@ def add_record(batch: Batch, view: RecordView, source_kind: str) -> None:
 def add_identity(batch: Batch, view: IdentityView) -> None:
     """Keep this version of a child number if it is the newest in the batch, and its lineage step in any case.
 
-    After a restored backup matching tells a step again, with a later time: the first counts, as in the tables.
+    After a restored backup matching tells a step again, with a later time: the first counts, as in the tables, and the
+    records that were told last.
     """
     data, retired = view.data, view.event_type == RETIRED
     own = tuple(key for former in data.before if former.child_number == view.subject for key in former.members)
@@ -73,7 +74,8 @@ def add_identity(batch: Batch, view: IdentityView) -> None:
             view.decided_at,
             tuple(sorted({*own, *data.members})),
         )
-        batch.lineage.setdefault(view.event_id, step)
+        first = batch.lineage.setdefault(view.event_id, step)
+        batch.lineage[view.event_id] = first._replace(records=step.records)
 
 
 def add_decision(batch: Batch, view: DecisionView) -> None:
