@@ -18,9 +18,8 @@ from matching.linkage.columns import SEPARATOR, Filled, Flags, RecordColumns
 from matching.linkage.hashing import Hashes, Indices
 from matching.linkage.model import LinkageModel
 
-_SIZE: Final = np.uint64(
-    32
-)  # of a row's first word the low half are its flags, the high half says how many bytes it has
+# Of a row's first word the low half are its flags, the high half says how many bytes it has.
+_SIZE: Final = np.uint64(32)
 _LOW: Final = np.uint64(0xFFFFFFFF)
 
 

@@ -8,7 +8,6 @@ manager sends to the whole group.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -20,11 +19,11 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import NoReturn
 
+from connectors.process import collect_garbage_rarely
 from schemas.errors import RetriableError
 from schemas.telemetry import configure_logging
 
 _EXIT_SECONDS = 10.0
-_GARBAGE = 200_000  # objects: a batch makes tens of thousands, and nothing that only the collector could free
 
 
 class Helper:
@@ -105,7 +104,7 @@ def serve(arguments: list[str], work: Callable[[Connection, SimpleQueue[bytes | 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     configure_logging()
-    gc.set_threshold(_GARBAGE)
+    collect_garbage_rarely()
     connection = Connection(int(arguments[1]))
     inbox: SimpleQueue[bytes | None] = SimpleQueue()
     threading.Thread(target=_read, args=(connection, inbox), daemon=True).start()

@@ -27,7 +27,6 @@ log = structlog.get_logger(__name__)
 
 IN_FLIGHT = 2
 
-
 _ENCODER = msgspec.msgpack.Encoder()
 _BATCHES = msgspec.msgpack.Decoder(Batch)
 _OUTCOMES = msgspec.msgpack.Decoder(Outcome)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
+from operator import attrgetter
 from statistics import median
 from typing import TypeVar
 
@@ -123,7 +125,7 @@ def _repeated_reason(mine: Sequence[Access], facts: Facts) -> Iterator[Finding]:
         of_text = _by(burst, lambda access: " ".join((access.reason or "").casefold().split())).values()
         again = [group for group in of_text if _children(group) > 1]
         if sum(_children(group) - 1 for group in again) + 1 >= limits.repeated_reason:
-            yield _finding("repeated_reason", sorted((each for group in again for each in group), key=_leaf))
+            yield _finding("repeated_reason", sorted(chain.from_iterable(again), key=attrgetter("leaf")))
 
 
 def _bursts(accesses: Sequence[Access], length: timedelta) -> Iterator[list[Access]]:
@@ -140,10 +142,6 @@ def _bursts(accesses: Sequence[Access], length: timedelta) -> Iterator[list[Acce
 
 def _finding(rule: Rule, accesses: Sequence[Access]) -> Finding:
     return Finding(rule, accesses[0].user, tuple(sorted({each.leaf for each in accesses})), accesses[-1].time)
-
-
-def _leaf(access: Access) -> int:
-    return access.leaf
 
 
 def _by(accesses: Iterable[Access], key: Callable[[Access], Key]) -> dict[Key, list[Access]]:
