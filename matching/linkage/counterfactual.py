@@ -32,7 +32,8 @@ Kind = Literal["edge", "decision", "agreement", "rule"]
 class Piece:
     """One thing that can be otherwise.
 
-    edge: what the comparison of `pair` found, taken away (the pair then weighs what the prior says). decision: the
+    edge: what brought `pair` together and what its comparison found for it, taken away (the pair then weighs no more
+    than the prior says, and connects nothing). decision: the
     must-link or cannot-link `name`, taken back. agreement: the comparison `name` agrees in full between all records of
     the two sides. rule: the rule `name` (`evidence.RULES`) that keeps `pair` apart, lifted for it.
     """
@@ -59,13 +60,10 @@ class Counterfactual:
 
 def what_would_split(evidence: Evidence, most_tries: int = MOST_TRIES) -> Counterfactual:
     """Return the smallest set of edges and decisions without which these records are no longer one child."""
-    neutral = evidence.neutral
     order = np.lexsort((evidence.right, evidence.left, evidence.weights))  # of equal sets, the least evidence
-    edges = [
-        Piece("edge", "", (int(evidence.left[i]), int(evidence.right[i])))
-        for i in order.tolist()
-        if evidence.weights[i] > neutral
-    ]
+    links = evidence.found & (evidence.weights >= evidence.model.link_threshold)
+    held = links | (evidence.weights > evidence.neutral)
+    edges = [Piece("edge", "", (int(evidence.left[i]), int(evidence.right[i]))) for i in order.tolist() if held[i]]
     decisions = [Piece("decision", name) for name in sorted({each.decision for each in evidence.must})]
     search = _Search(lambda pieces: without(evidence, pieces), _is_split, most_tries)
     if len(edges) <= MOST_EDGES:
@@ -195,13 +193,11 @@ def _towards_a_split(evidence: Evidence, piece: Piece) -> float:
 
 
 def _loosest(evidence: Evidence) -> int:
-    """Return the record that is held by the least evidence, by the number of its links that no piece can take away."""
-    fast = evidence.found & (evidence.weights >= evidence.model.link_threshold) & (evidence.weights <= evidence.neutral)
-    sums = np.zeros((2, len(evidence.keys)), np.int64)
+    """Return the record that is held by the least evidence."""
+    sums = np.zeros(len(evidence.keys), np.int64)
     for side in (evidence.left, evidence.right):
-        np.add.at(sums[0], side, fast)
-        np.add.at(sums[1], side, evidence.weights)
-    return int(np.lexsort((sums[1], sums[0]))[0])
+        np.add.at(sums, side, evidence.weights)
+    return int(np.argmin(sums))
 
 
 def _weight(evidence: Evidence, piece: Piece) -> float:

@@ -14,7 +14,13 @@ from matching.linkage.evidence import Evidence, evidence_among
 from matching.linkage.model import SourcePolicy
 from tests.unit.matching.worlds import PLAIN, SOURCES, model, values
 
-WORLDS = (PLAIN, model(), model(link_threshold=-100), model(link_threshold=300, cluster_threshold=0))
+WORLDS = (
+    PLAIN,
+    model(),
+    model(link_threshold=-100),
+    model(link_threshold=300, cluster_threshold=0),
+    model(link_threshold=0, prior=0.9),  # pairs that are brought together are likelier matches than not
+)
 Weights = Mapping[tuple[int, int], int]
 
 
