@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +19,7 @@ from contactpoint.cli.output import Output, show
 from contactpoint.reviewing.deciding import children_of, decide_about_child, handovers
 from projections.directory.authority import responsibility
 from projections.directory.reader import DirectoryReader
+from projections.directory.retention import agreed_until
 from projections.directory.rulings import Standing, ruling_of, view_of
 from schemas.codec import encode
 from schemas.decisions import ShieldSet
@@ -159,16 +160,16 @@ def _check_handover(desk: Desk, event: AuthorityAssumed) -> None:
         raise RejectedError("not_responsible", message)
     if not earlier and event.data.previous is not None:
         numbers = {*filter(None, children_of(desk.connection, event.data.records).values())}
-        stated = {authority for number in numbers for authority in _stated(desk, number)}
+        stated = {authority for number in numbers for authority in _shown(desk, number, "responsible_authority")}
         if event.data.previous not in stated:
             named = ", ".join(sorted(stated)) or "no authority"
             message = f"the child's sources name {named}: leave --previous out, or name that"
             raise RejectedError("not_responsible", message)
 
 
-def _stated(desk: Desk, number: str) -> list[str]:
-    """Return the authority that the sources of a child name, if any does."""
-    found = DirectoryReader(desk.connection).explain(number, "responsible_authority", behind_shield=True)
+def _shown(desk: Desk, number: str, field: str) -> list[Any]:
+    """Return what is shown of a field of a child, behind a shield too."""
+    found = DirectoryReader(desk.connection).explain(number, field, behind_shield=True)
     return [each.value for each in found.statements if each.shown]
 
 
@@ -190,6 +191,8 @@ def _about(
             raise RejectedError("decision_invalid", explain_validation(error, "decision")) from None
         if isinstance(data, Correction):
             _refuse_days_to_come(data.says)
+        if isinstance(data, Consent) and data.until_age is not None:
+            _refuse_age_reached(desk, records, data.until_age)
         event = decide_about_child(kind[0], data, desk.people, records[0], near_shield=near_shield)
         if isinstance(event, AuthorityAssumed):
             _check_handover(desk, event)
@@ -205,6 +208,19 @@ def _refuse_days_to_come(says: CorrectedItems) -> None:
     for name, day in (("birth_date", says.birth_date), ("death_date", says.death_date), ("since", since)):
         if day is not None and day > datetime.now(UTC).date():
             raise RejectedError("day_to_come", f"{name}: {day} is still to come")
+
+
+def _refuse_age_reached(desk: Desk, records: Sequence[str], age: int) -> None:
+    """Raise RejectedError for consent to stay until a birthday that has passed: it would keep nothing (reg. 4(2))."""
+    today = desk.people.decided_at.date()
+    for number in sorted({*filter(None, children_of(desk.connection, records).values())}):
+        for birth in _shown(desk, number, "birth_date"):
+            if agreed_until(birth.date, age) <= today:
+                message = (
+                    f"the directory shows {birth.date} as the date of birth: {age} is reached, and this consent would "
+                    "keep nothing; name a later age (25 at most), or correct the date of birth first"
+                )
+                raise RejectedError("age_reached", message)
 
 
 @grouped

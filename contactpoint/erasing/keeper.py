@@ -25,7 +25,7 @@ from contactpoint.erasing.order import KEEPER, QUERIES
 from contactpoint.erasing.places import POLICY, ROLE, Surroundings, enforce, purge
 from contactpoint.erasing.state import has_directory, unfinished
 from projections.access.deed import Deed, done
-from projections.access.store import forget_queries, has_queries
+from projections.access.store import forget_queries, has_queries, queries_request
 from projections.directory.retention import add_years
 from schemas.access import Person
 from schemas.decisions import Clock, ClockAdvanced
@@ -131,7 +131,7 @@ class Keeper:
 
     def _forget_queries(self, before: date) -> int:
         who = Person(user=KEEPER, role=ROLE, organisation=self.around.organisation)
-        deed = Deed("destroyed_keys", who, POLICY, f"queries-before-{before:%Y-%m}")
+        deed = Deed("destroyed_keys", who, POLICY, queries_request(before))
         with connect(self.around.postgres, autocommit=True) as connection:
             if not has_queries(connection, before):
                 return 0

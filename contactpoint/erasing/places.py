@@ -121,6 +121,11 @@ def enforce(around: Surroundings) -> list[Erased]:
         return finished + [state.outcome(work.connection, event) for event in anew if event.event_id not in begun]
 
 
+def request_of(order: ErasureOrdered) -> str:
+    """Return by which name the trail's entry says whose order destroyed its keys."""
+    return f"erasure-{order.event_id}"
+
+
 def requests_by_child(kafka: KafkaSettings) -> Mapping[str, Sequence[str]]:
     """Return the ids of the events that open requests, by the child number that they name."""
     found: dict[str, list[str]] = {}
@@ -254,7 +259,7 @@ class _Work:
     def _destroy_trail_keys(self, event: ErasureOrdered) -> None:
         numbers = list(event.data.child_numbers)
         who = Person(user=event.by, role=ROLE, organisation=self.around.organisation)
-        with done(self.connection, Deed("destroyed_keys", who, POLICY, f"erasure-{event.event_id}")) as shown:
+        with done(self.connection, Deed("destroyed_keys", who, POLICY, request_of(event))) as shown:
             shown.keys = erase_keys(self.connection, self.around.sealing, numbers)
             self._note(event, "access_trail")
 

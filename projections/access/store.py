@@ -123,6 +123,11 @@ def has_queries(connection: Connection, before: date) -> bool:
     return bool(row and row[0])
 
 
+def queries_request(before: date) -> str:
+    """Return by which name an entry says that it ends the keys of months before this day."""
+    return f"queries-before-{before:%Y-%m}"
+
+
 def forget_queries(connection: Connection, before: date) -> list[str]:
     """Destroy the keys of months that ended before this day: what searches that found no child asked in them.
 

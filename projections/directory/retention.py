@@ -153,10 +153,15 @@ def _last_birthday(birth: date, consents: Iterable[Standing]) -> date:
         ruling = consent.ruling
         if ruling.kind != CONSENT or ruling.scope != "participation" or ruling.until_age is None:
             continue
-        agreed = add_years(birth, min(ruling.until_age, years("participation")))
+        agreed = agreed_until(birth, ruling.until_age)
         if ruling.decided_at.date() < agreed:
             last = max(last, agreed if consent.ended is None else min(agreed, consent.ended.date()))
     return last
+
+
+def agreed_until(birth: date, age: int) -> date:
+    """Return the day until which consent to stay until an age lets a record stay; the law lets none stay after 25."""
+    return add_years(birth, min(age, years("participation")))
 
 
 def shown_until(end: str | None) -> date | None:

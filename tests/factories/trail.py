@@ -93,7 +93,7 @@ class Trail:
 def destroying(connection: psycopg.Connection[TupleRow]) -> AbstractContextManager[Shown]:
     """Do what destroys keys, as an erasure does it."""
     keeper = Person(user="retention-run", role="management_team", organisation="contactpoint")
-    return done(connection, Deed("destroyed_keys", keeper, "retention-1", "erasure-1"))
+    return done(connection, Deed("destroyed_keys", keeper, "retention-1", "erasure-erasure-1"))
 
 
 def run_verifier(folder: Path, *arguments: str) -> str:

@@ -6,14 +6,17 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
+from connectors.decisions import publish_decisions
 from connectors.postgres import connect
 from contactpoint.cli.app import app
+from contactpoint.erasing import ordered
 from contactpoint.running.audit_parts import audit_parts, make_parts
 from projections.access.keys import read_log_keys, read_signer
 from projections.access.log import append, create_tables
@@ -22,10 +25,13 @@ from projections.access.store import erase_keys
 from projections.access.witness import Witness
 from projections.access.witness_server import HttpWitness, WitnessServer, listening
 from schemas.errors import ConfigurationError, RejectedError, RetriableError
+from schemas.identity import child_number
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.trail import destroying, entry, run_verifier
 from tests.factories.waiting import PATIENCE
+from tests.unit.projections.decision_events import erased
 
+CHILD, OTHER = "1P363AQQSXXVB", child_number("school:1")
 WHO = ("--by", "auditor-1", "--organisation", "LA-BOLTON", "--reason", "complaint 12")
 
 
@@ -132,7 +138,7 @@ def test_a_proof_and_an_export_are_checked_by_an_outsider(trail: psycopg.Connect
 
 
 def test_an_auditor_searches_and_gets_tables_json_or_fhir(trail: psycopg.Connection) -> None:
-    table = run("search", *WHO, "--child", "1P363AQQSXXVB", "--output", "json")
+    table = run("search", *WHO, "--child", CHILD, "--output", "json")
     assert [row["query"] for row in json.loads(table.stdout)] == [{"family": "Moss"}] * 9
     bundle = json.loads(run("search", *WHO, "--user", "u-1", "--limit", "2", "--fhir").stdout)
     assert [each["resource"]["id"] for each in bundle["entry"]] == ["leaf-8", "leaf-7"]
@@ -151,16 +157,49 @@ def test_a_misspelt_number_is_refused_and_not_reported_as_a_child_at_whom_nobody
     assert trail.execute("select count(*) from audit.pending").fetchone() == (0,)
 
 
-def test_an_erased_child_is_unreadable_in_the_trail_and_the_trail_still_verifies(
-    trail: psycopg.Connection, tmp_path: Path
+def test_an_erased_child_is_unreadable_and_the_trail_verifies_once_the_log_has_an_order_for_each_key(
+    young: tuple[psycopg.Connection, Sequencer], tmp_path: Path, kafka: KafkaSettings
 ) -> None:
-    sealing = read_log_keys(tmp_path / "log").sealing
+    trail, sequencer = young
+    append(trail, [entry(child=OTHER)])
+    sequencer.number()
     with destroying(trail) as shown:
-        shown.keys = erase_keys(trail, sealing, ["1P363AQQSXXVB"])
-    assert len(shown.keys) == 1
+        shown.keys = erase_keys(trail, read_log_keys(tmp_path / "log").sealing, [CHILD])
+    sequencer.number()
+    sequencer.witness(sequencer.sign())
     rows = json.loads(run("search", *WHO, "--output", "json").stdout)
-    assert {row["child"] for row in rows} == {"(erased)"}
+    assert {row["child"] for row in rows} == {"(erased)", None, OTHER}
+    done = run("verify")
+    assert (done.exit_code, done.stdout) == (
+        1,
+        "BAD LEAF 10: key not ordered: the log has no order erasure-erasure-1\n",
+    )
+    publish_decisions(kafka, [erased(("school:1", 1), children=(CHILD,), at=datetime.now(UTC))])
     assert run("verify").exit_code == 0
+
+
+def test_a_key_that_stays_against_an_order_and_one_that_is_listed_and_gone_are_named(
+    young: tuple[psycopg.Connection, Sequencer],
+    kafka: KafkaSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trail, sequencer = young
+    append(trail, [entry(child=OTHER), entry(child=None, query={"family": "Moss"})])
+    sequencer.number()
+    publish_decisions(kafka, [erased(("school:1", 1), children=(CHILD, OTHER), at=datetime.now(UTC))])
+    with destroying(trail) as shown:
+        shown.keys = erase_keys(trail, read_log_keys(tmp_path / "log").sealing, [CHILD])
+    sequencer.number()
+    sequencer.witness(sequencer.sign())
+    kept = "BAD LEAF 9: key kept: erasure-erasure-1 was to destroy what seals this entry\n"
+    assert run("verify").stdout == kept
+    key = trail.execute("delete from vault.audit_key where month is not null returning key_ref").fetchone()
+    assert key is not None
+    trail.execute(f"create or replace function audit.ending_keys() returns setof text return '{key[0]}'".encode())
+    monkeypatch.setattr(ordered, "_PATIENCE_SECONDS", 1)
+    listed = f"BAD LEAF 10: key listed: {key[0]} is listed as there and is not, and no entry ends it\n"
+    assert run("verify").stdout == kept + listed
 
 
 def test_a_witness_that_is_away_or_refuses_is_told_apart(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -85,10 +85,34 @@ def _a_correction_outlasts_the_feeds_until_it_is_retracted(line: Line, number: s
     assert "nickname" in str(run(line, "decide", "correct", number, str(wrong), *who).exception)
     wrong.write_text("birth_date = 2126-02-28")
     assert "still to come" in str(run(line, "decide", "correct", number, str(wrong), *who).exception)
+    _consent_to_an_age_that_was_reached_is_refused(line, number)
     told = ask(line, "decide", "correct", number, str(items), *who)
     assert ask(line, "child", number)["entries"][0]["birth_date"]["value"]["date"] == "2012-02-29"
     ask(line, "decide", "retract", told["decision"], "--by", "ann", "--reason", "mistaken", "--wait")
     assert ask(line, "child", number)["entries"][0]["birth_date"]["value"]["date"] == before
+
+
+def _consent_to_an_age_that_was_reached_is_refused(line: Line, number: str) -> None:
+    grown, who = line.folder / "grown.toml", ("--by", "ann", "--reason")
+    born = datetime.now(UTC).date().replace(month=1, day=1)
+    born = born.replace(year=born.year - 22)
+    grown.write_text(f"birth_date = {born}")
+    told = ask(line, "decide", "correct", number, str(grown), *who, "certificate", "--wait")
+    stay = (
+        "decide",
+        "consent",
+        number,
+        "participation",
+        "--given-by",
+        "child",
+        "--basis",
+        "care_leaver",
+        "--until-age",
+    )
+    assert f"{born} as the date of birth: 20 is reached" in str(run(line, *stay, "20", *who, "asked_child").exception)
+    asked = ask(line, *stay, "25", *who, "asked_child")
+    for made in (asked["decision"], told["decision"]):
+        ask(line, "decide", "retract", made, *who, "mistaken", "--wait")
 
 
 def _every_other_decision_about_a_child_is_taken(line: Line, number: str) -> None:
@@ -195,7 +219,7 @@ def _each_decision_is_entered_once_with_the_children_that_it_rests_on(line: Line
         assert children
         assert len(set(children)) == len(children)
     refused = {each["refusal"] for entered in about.values() for each in entered if each["decision"] == "refused"}
-    assert refused >= {"second_person_needed", "right_needed", "not_shielded", "day_to_come"}
+    assert refused >= {"second_person_needed", "right_needed", "not_shielded", "day_to_come", "age_reached"}
 
 
 def _the_queue(line: Line, one: str, other: str) -> None:

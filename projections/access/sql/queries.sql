@@ -155,6 +155,27 @@ where (leaf, entry_id, at, user_id, mediator_id, action, decision, request, key_
 select distinct on (e.key_ref) e.leaf, e.entry_id, e.body::jsonb #>> '{sealed,box}', k.child_number, k.wrapped
 from audit.entry e join vault.audit_key k using (key_ref) order by e.key_ref, e.leaf;
 
+-- name: destroying_entries
+-- Each entry that names keys which were destroyed, and when the newest was made that they sealed.
+select leaf, request, gone.keys, (select max(at) from audit.entry where key_ref = any(gone.keys::uuid[]))
+from audit.entry
+cross join lateral (select array(select jsonb_array_elements_text(body::jsonb -> 'keys')) as keys) as gone
+where action = 'destroyed_keys' and gone.keys <> '{}' order by leaf;
+
+-- name: unaccounted
+-- Of these keys those that are not there and that no numbered entry ends.
+select unnest(%s::text[])
+except select key_ref::text from vault.audit_key
+except select jsonb_array_elements_text(body::jsonb -> 'keys') from audit.entry where action = 'destroyed_keys';
+
+-- name: first_sealed
+select key_ref::text, min(leaf) from audit.entry where key_ref::text = any(%s) group by key_ref;
+
+-- name: sealed_before
+-- The first entry of each key of these children that is there and sealed something before that moment.
+select min(e.leaf) from vault.audit_key k join audit.entry e using (key_ref)
+where k.child_number = any(%s) and e.at < %s group by key_ref;
+
 -- name: export_stamps
 select s.size, c.note, s.response from audit.stamp s join audit.checkpoint c using (size) order by s.size;
 

@@ -91,10 +91,17 @@ def assumed(*records: str, to: str, previous: str | None = None, name: str, day:
     return AuthorityAssumed(**_envelope(name, records[0], day), data=said)
 
 
-def erased(*records: tuple[str, int], name: str = "erasure-1", day: int = 9) -> ErasureOrdered:
-    """Return the erasure of these records up to these source versions."""
+def erased(
+    *records: tuple[str, int],
+    name: str = "erasure-1",
+    day: int = 9,
+    at: datetime | None = None,
+    children: Sequence[str] = (),
+) -> ErasureOrdered:
+    """Return the erasure of these records up to these source versions, and of these child numbers."""
     listed = tuple(ErasedRecord(key=key, source_version=version) for key, version in records)
-    return ErasureOrdered(**_envelope(name, records[0][0], day), data=Erasure(records=listed))
+    said = _envelope(name, records[0][0], day) | ({"decided_at": at} if at else {})
+    return ErasureOrdered(**said, data=Erasure(records=listed, child_numbers=tuple(children)))
 
 
 def clock(today: date) -> ClockAdvanced:
