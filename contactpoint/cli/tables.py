@@ -71,8 +71,8 @@ def link_command(
     kind are the same, and record ids carry the file's name. Training needs no labels and picks the threshold by itself;
     the result says what precision and recall to expect, and warns where the columns hold too little. A column called
     cluster, label, truth or the like is no evidence. Kinds of columns: given_name, surname, date, years (of
-    birth, or an age), sex, postcode, address, identifier (a number of one person), short_string (any other text), exact
-    (a code).
+    birth, or an age), sex, postcode, address, identifier (a number of one person), short_string (any other
+    text), text (compared by its words, as one that is alone is), exact (a code).
     """
     from contactpoint.table_link import Outputs, run_link
 

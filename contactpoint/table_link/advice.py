@@ -9,6 +9,7 @@ import numpy as np
 
 from contactpoint.table_link.config import LinkConfig
 from contactpoint.table_link.reading import Table, texts
+from matching.estimation.lone_text import is_lone_text
 from matching.estimation.training import Trained
 from matching.linkage.columns import RecordColumns
 from matching.linkage.hashing import Indices
@@ -28,7 +29,12 @@ def warnings_of(table: Table, config: LinkConfig, columns: RecordColumns, model:
     """Return what is wrong with single fields of the table."""
     rids = np.arange(len(columns), dtype=np.int64)
     said: list[str] = []
-    if not any(field.kind in _NAMES for field in config.fields.values()):
+    if is_lone_text(model):
+        said.append(
+            f"{model.fields[0].name} is the only evidence, so it is compared by its words, and how many pairs match is "
+            "guessed from how alike they are: look at the pairs (--pairs), or add a column"
+        )
+    elif not any(field.kind in _NAMES for field in config.fields.values()):
         said.append(
             "no column was taken for a person's name: if the table is not of persons, what is expected is mostly too "
             "good, so look at the pairs (--pairs); if it is, set the kinds in LINK.toml (--save-config)"

@@ -12,7 +12,17 @@ from connectors.toml_file import read_toml
 from schemas.settings import Settings
 
 FieldKind = Literal[
-    "given_name", "surname", "date", "years", "sex", "postcode", "address", "identifier", "short_string", "exact"
+    "given_name",
+    "surname",
+    "date",
+    "years",
+    "sex",
+    "postcode",
+    "address",
+    "identifier",
+    "short_string",
+    "text",
+    "exact",
 ]
 
 

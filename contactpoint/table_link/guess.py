@@ -28,8 +28,10 @@ MOST_FIELDS: Final = 14
 
 _SEEN: Final = 20_000  # rows looked at
 _MOSTLY: Final = 0.8
+_LONE_TEXTS: Final = (["short_string"], ["address"])
 _SELDOM_THERE: Final = 0.02
 _FEW_VALUES: Final = 60
+_OWN: Final = 0.5  # different texts in proportion to rows, from which even few of them are no codes
 _MOST_SOURCES: Final = 30
 _ROWS_OWN: Final = 0.995  # different numbers in proportion to rows, from which they are the rows' own
 _TELLING: Final = 0.3  # different values in proportion to rows, from which a number may be a person's own
@@ -72,7 +74,7 @@ def guess_config(table: Table, record_id: str) -> Guess:
     left_out |= {c.name: "numbers the records" for c in columns if _numbers_rows(table, c.name, source)}
     able = [c for c in columns if c.name not in left_out and c.name != source]
     able.sort(key=lambda column: "middle" in column.name.lower())  # the first forename is what families are told by
-    found = _fields(able)
+    found = _with_lone_text(_fields(able))
     kept = most_telling(table, found, MOST_FIELDS) if len(found) > MOST_FIELDS else list(found)
     fields = {name: found[name] for name in kept}
     more = [field.get("column", name) for name, field in found.items() if name not in fields]
@@ -117,6 +119,14 @@ def _with_plain_names(fields: dict[str, dict[str, Any]]) -> dict[str, dict[str, 
     return plain
 
 
+def _with_lone_text(fields: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return fields in which a text that is alone is compared by its words; nothing else could tell of its records."""
+    kinds = [field["kind"] for field in fields.values()]
+    if kinds not in _LONE_TEXTS:
+        return fields
+    return {name: {**field, "kind": "text"} for name, field in fields.items()}
+
+
 def _holds_whole_names(column: _Column) -> bool:
     """Tell whether a column holds forename and surname of persons."""
     if headings.whole_name(column.name):
@@ -132,11 +142,13 @@ def guess_kinds(table: Table, record_id: str | None) -> dict[str, str]:
 def guess_record_id(table: Table) -> str | None:
     """Return the column that names each row once, by its heading if several do; None if there is none.
 
-    In a small table no forename may come twice, or no title: a column of names or of several words is no record id.
+    In a small table no forename may come twice, or no title: a column of names or of several words is no record id, and
+    none that is alone.
     """
     unique = [name for name in table.column_names if _names_each_row(table, name)]
     called_so = [name for name in unique if headings.numbers_rows(name)] or [n for n in unique if n.endswith("id")]
-    first = [name for name in unique if name == table.column_names[0] and not _tells_of_somebody(table, name)]
+    beside = table.column_names[:1] if len(table.column_names) > 1 else []
+    first = [name for name in unique if name in beside and not _tells_of_somebody(table, name)]
     return next(iter(called_so or first), None)
 
 
@@ -220,9 +232,10 @@ def _kind(column: _Column) -> str:
 def _kind_of_values(column: _Column) -> str:
     if headings.numbers_rows(column.name):
         return "identifier"
-    if column.different <= _FEW_VALUES:
-        return "sex" if _share(column.values, fold_sex) > _MOSTLY else "exact"
     digits = sum(any(sign.isdigit() for sign in value) for value in column.values) / len(column.values)
+    again = digits > _MOSTLY or column.different <= _OWN * len(column.values)
+    if column.different <= _FEW_VALUES and again:
+        return "sex" if _share(column.values, fold_sex) > _MOSTLY else "exact"
     if digits > _MOSTLY and _share(column.values, is_date) > _MOSTLY:
         return "date"
     if _share(column.values, _AMOUNT.fullmatch) > _MOSTLY:

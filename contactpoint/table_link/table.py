@@ -17,6 +17,7 @@ from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.marks import Marks, with_birth_order
 from matching.linkage.model import LinkageModel
 from matching.linkage.normalise import ALTERNATE, FOLDERS, Folder, fold_date, join_alternates
+from matching.linkage.words import weighed
 from schemas.errors import ConfigurationError
 
 ONLY_SOURCE = "table"
@@ -100,6 +101,8 @@ def _folded(table: Table, field: FieldConfig, sources: Sequence[str], told: Grou
     if field.whole_name:
         raw = [split_whole_name(value)[field.kind == "surname"] for value in raw]
     folded = _each_once(fold, raw)
+    if field.kind == "text":
+        return weighed(folded)
     if not field.alternates:
         return folded
     others = [_each_once(fold, _values(table, name, field, sources, told)) for name in field.alternates]

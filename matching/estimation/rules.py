@@ -44,6 +44,7 @@ _COARSE: Final = {
     "postcode": ("sector({})",),
     "address": ("first_words({})",),
     "short_string": ("first3({})",),
+    "text": ("words({})",),
     "exact": ("{}",),
 }
 """Parts that survive an error in the value, by kind. An identifier and sex have none."""
@@ -60,6 +61,7 @@ def propose_rules(fields: Sequence[Field]) -> tuple[BlockingRule, ...]:
     parts = [
         *_identifiers(fields),
         *_both_names(fields),
+        *((_COARSE[field.kind][0].format(field.name),) for field in fields if field.kind == "text"),
         *_pairs(fields, exact=True),
         *((field.name,) for field in fields if field.kind in _COARSE and field.kind not in _BROAD),
         *_pairs(fields, exact=False),

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.estimation.em import Levels, Vectors
-from matching.linkage.candidates import RuleKeys, decode_pairs, encode_pairs, pairs_that_share, rule_keys
+from matching.linkage.candidates import decode_pairs, encode_pairs, pairs_that_share, rule_keys
 from matching.linkage.columns import RecordColumns
 from matching.linkage.comparisons import compare
 from matching.linkage.hashing import Hashes, Indices, mix, one_of_each
@@ -47,15 +47,15 @@ class TrainingPairs:
 def blocked_pairs(columns: RecordColumns, model: LinkageModel, most: int, seed: int) -> TrainingPairs:
     """Return the candidate pairs of a table, or a sample of about `most` of them that depends on `seed` alone."""
     keys = rule_keys(columns, model)
-    share = min(1.0, most / max(1, count_blocked(keys)))
+    share = min(1.0, most / max(1, keys.cost()))
     found = pairs_that_share(keys, wanted=lambda left, right: _sampled(left, right, share, seed))
     codes = np.concatenate([np.empty(0, np.uint64), *(encode_pairs(*pair) for pair in found)])
     codes.sort()
     left, right = decode_pairs(codes)
-    rules = codes
+    rules = keys.shared_words(codes)
     for part in _chunks(len(codes)):
-        rules[part] = keys.shared(left[part], right[part])
-    del keys, found
+        rules[part] |= keys.shared(left[part], right[part])
+    del keys, found, codes
     levels = compare_in_chunks(columns, left, right, model)
     return TrainingPairs(left, right, levels, rules, same_unique_source(columns, left, right, model), share)
 
@@ -86,12 +86,6 @@ def compare_in_chunks(columns: RecordColumns, left: Indices, right: Indices, mod
     return levels
 
 
-def count_blocked(keys: RuleKeys) -> int:
-    """Return how many pairs share a block, counted once for each rule: what blocking will cost at most."""
-    sizes = (np.bincount(keys.blocks(rule)) for rule in range(keys.rules))
-    return sum(int((each * (each - 1) // 2).sum()) for each in sizes)
-
-
 def same_unique_source(
     columns: RecordColumns, left: Indices, right: Indices, model: LinkageModel
 ) -> npt.NDArray[np.bool_]:
@@ -110,7 +104,7 @@ def claimed_elsewhere(
     A record's match with probability `sure` or more in such a source leaves no place for another there. Among the
     pairs that remain a modest weight means much more: most other pairs of that weight were of records that are taken.
     """
-    unique = _keeps_its_word(columns, pairs, labels, model)
+    unique = keeping_their_word(columns, pairs, labels, model)
     if not unique.any():
         return np.zeros(len(pairs), dtype=bool)
     owners = np.concatenate([pairs.left, pairs.right])
@@ -124,7 +118,7 @@ def claimed_elsewhere(
     return claimed
 
 
-def _keeps_its_word(
+def keeping_their_word(
     columns: RecordColumns, pairs: TrainingPairs, labels: npt.NDArray[np.float64], model: LinkageModel
 ) -> npt.NDArray[np.bool_]:
     """Tell which sources hold each person once: by their policy, and where that is soft by their expected matches."""

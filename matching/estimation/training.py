@@ -23,6 +23,7 @@ from matching.estimation.labelled import (
     labels_of_clusters,
     labels_of_pairs,
 )
+from matching.estimation.lone_text import is_lone_text, label_lone_text
 from matching.estimation.probabilities import with_probabilities
 from matching.estimation.rules import bounded, needed_rules
 from matching.estimation.sampling import (
@@ -164,6 +165,9 @@ def _guess(
     Where sources hold each person once, a second round knows which pairs the sure matches of the first rule out.
     """
     say("estimating m and u")
+    if is_lone_text(model):
+        found, groups = label_lone_text(columns, model, pairs, groups)
+        return Counted(found.probabilities, found.prior, found.labels), groups
     randoms = random_pairs(columns, model, RANDOM_PAIRS, seed)
     found = label_without_truth(model, pairs, groups, randoms, seed)
     labels, prior = found.labels, found.prior

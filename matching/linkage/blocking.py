@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from matching.linkage.hashing import MISSING, Hashes, Indices, hash_text
 from matching.linkage.model import BlockingRule, LinkageModel
-from matching.linkage.part_hashes import PARTS, Bools, DerivedHashes, Part, PartHashes, Rule, ValuesOfRows
+from matching.linkage.part_hashes import PARTS, WORDS, Bools, DerivedHashes, Part, PartHashes, Rule, ValuesOfRows
 from schemas.errors import ConfigurationError
 
 _PART: Final = re.compile(r"(?P<function>\w+)\((?P<arguments>[\w, ]+)\)")
@@ -75,8 +75,9 @@ def _parse(text: str, model: LinkageModel) -> Part:
         raise ConfigurationError(
             f"blocking part {text!r} names no field {unknown[0]!r}; known: {', '.join(model.field_index)}"
         )
-    if function and function != "sorted" and function not in PARTS:
-        raise ConfigurationError(f"unknown function in blocking part {text!r}; known: sorted, {', '.join(PARTS)}")
+    if function and function not in {"sorted", WORDS, *PARTS}:
+        known = ", ".join(["sorted", *PARTS, WORDS])
+        raise ConfigurationError(f"unknown function in blocking part {text!r}; known: {known}")
     if len(names) != (2 if function == "sorted" else 1):
         raise ConfigurationError(f"blocking part {text!r} has {len(names)} fields")
     return Part(function, tuple(model.field_index[name] for name in names))

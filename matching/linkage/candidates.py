@@ -38,6 +38,7 @@ class RuleKeys:
     `groups` number the block of each record under eight rules at a time, shape (records, 8): two records have one
     number where they share a key of the rule, one of them if a record has several. `several` marks the records with
     several keys of one rule (a field with alternates), `all_keys` has the rules with such records: owners and keys.
+    `on_words` are the rules on words of a text: there `groups` and so `shared` say nothing.
     `stopped` are the owners and keys of blocks that are too large, by rule on several fields (of one surname there are
     too many people to look for one among them); there each record is by itself.
     """
@@ -47,6 +48,7 @@ class RuleKeys:
     several: npt.NDArray[np.bool_]
     all_keys: dict[int, tuple[Indices, Hashes]]
     stopped: list[tuple[Indices, Hashes]]
+    on_words: list[int]
 
     def blocks(self, rule: int) -> Blocks:
         """Return the number of each record's block under a rule."""
@@ -69,6 +71,22 @@ class RuleKeys:
             bits |= ((same * _GATHER) >> _TOP & np.uint64((1 << first) - 1)) << np.uint64(place)
         return bits
 
+    def shared_words(self, codes: npt.NDArray[np.uint64]) -> Hashes:
+        """Return for each pair (`encode_pairs`, in order) the bits of the rules on words under which it has a key."""
+        bits = np.zeros(len(codes), np.uint64)
+        for rule in self.on_words:
+            for pair in _pairs_within_blocks(*self.all_keys[rule], CHUNK):
+                own = encode_pairs(*pair)
+                at = np.minimum(np.searchsorted(codes, own), len(codes) - 1)
+                bits[at[codes[at] == own]] |= np.uint64(1) << np.uint64(rule)
+        return bits
+
+    def cost(self) -> int:
+        """Return how many pairs share a block, counted once for each rule: what blocking will cost at most."""
+        whole = [np.bincount(self.blocks(rule)) for rule in range(self.rules) if rule not in self.on_words]
+        words = [np.bincount(one_of_each(self.all_keys[rule][1])[1]) for rule in self.on_words]
+        return sum(int((sizes * (sizes - 1) // 2).sum()) for sizes in (*whole, *words))
+
 
 def rule_keys(columns: RecordColumns, model: LinkageModel, *, beside: bool = False) -> RuleKeys:
     """Return the blocks of a whole table, 4 bytes a record and rule, with `beside` also those that are stopped.
@@ -82,7 +100,7 @@ def rule_keys(columns: RecordColumns, model: LinkageModel, *, beside: bool = Fal
     rids = np.arange(n, dtype=np.int64)
     # Where nothing else is said each record is in a block of its own.
     groups = [np.repeat(rids.astype(np.uint32), _TOGETHER).reshape(n, _TOGETHER) for _ in range(0, rules, _TOGETHER)]
-    keys = RuleKeys(groups, rules, np.zeros(n, dtype=bool), {}, [])
+    keys = RuleKeys(groups, rules, np.zeros(n, dtype=bool), {}, [], [])
     stop_keys = np.array(model.stop_keys, np.uint64)
     blocker = Blocker(replace(model, stop_keys=()))
     for rule, each in enumerate(blocker.keys_by_rule(columns, rids)):
@@ -96,6 +114,10 @@ def rule_keys(columns: RecordColumns, model: LinkageModel, *, beside: bool = Fal
         blocks = places.astype(np.uint32)[block]
         keys.blocks(rule)[:] = np.where(by_record == MISSING, rids.astype(np.uint32), blocks)
         repeated = np.bincount(owners, minlength=n) > 1
+        if blocker.rules[rule].on_words:
+            keys.blocks(rule)[:], repeated[owners] = rids.astype(np.uint32), True
+            keys.on_words.append(rule)
+            keys.all_keys[rule] = owners, found
         if repeated.any():
             keys.several[repeated] = True
             keys.all_keys[rule] = owners, found

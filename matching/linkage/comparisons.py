@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.linkage import signs
+from matching.linkage import signs, words
 from matching.linkage import similarity as sim
 from matching.linkage.candidates import encode_pairs
 from matching.linkage.columns import RecordColumns, vague, with_alternates
@@ -137,6 +137,7 @@ KINDS: Final[dict[str, ComparisonKind]] = {
         signs.may_be_one_edit_apart,
     ),
     "short_string": ComparisonKind("Any other short text.", _TEXT_LEVELS, sim.text_levels, signs.may_be_alike),
+    "text": ComparisonKind("Texts of words, by what these tell together (`words`).", words.LEVELS, words.text_levels),
     "exact": ComparisonKind(
         "Codes that are either the same or not.", (("different", 0.100, 0.900), ("the same", 0.900, 0.100))
     ),

@@ -209,6 +209,7 @@ FOLDERS: Final[dict[str, Folder]] = {
     "address": fold_address,
     "identifier": fold_identifier,
     "short_string": fold_short_string,
+    "text": fold_short_string,
     "exact": fold_exact,
 }
 """How a field of each kind is folded."""

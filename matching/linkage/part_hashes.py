@@ -17,6 +17,7 @@ from matching.linkage.columns import Flags, with_alternates
 from matching.linkage.hashing import MISSING, Hashes, Indices, combine, combine_unordered, hash_texts, mix, one_of_each
 from matching.linkage.normalise import ALTERNATE
 from matching.linkage.similarity import postcode_area
+from matching.linkage.words import word_keys
 
 _SOUNDEX: Final = {letter: code for code, group in enumerate("BFPV CGJKQSXZ DT L MN R".split(), 1) for letter in group}
 _REMEMBERED: Final = 1 << 16  # values of a part whose hash is known already; names and dates come again and again
@@ -53,6 +54,9 @@ PARTS: Final[dict[str, Callable[[str], str]]] = {
 }
 """Functions of one value that a blocking rule may use as a part; `sorted(a, b)` takes two fields in either order."""
 
+WORDS: Final = "words"
+"""The part of a text that has several values: its rare words (`words.word_keys`)."""
+
 
 class ValuesOfRows(Protocol):
     """What keys are made of: `RecordColumns`, or rows that are at hand."""
@@ -77,6 +81,11 @@ class Part:
     function: str
     fields: tuple[int, ...]
 
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """What there may be several of in a row: alternates of a field, or (below 0) words of one."""
+        return tuple(~field for field in self.fields) if self.function == WORDS else self.fields
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -85,6 +94,16 @@ class Rule:
     seed: np.uint64
     parts: tuple[Part, ...]
     fields: tuple[int, ...]
+
+    @property
+    def on_words(self) -> bool:
+        """Whether it reads the words of a text."""
+        return any(part.function == WORDS for part in self.parts)
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """What a row may have several of, for all parts."""
+        return tuple(sorted({choice for part in self.parts for choice in part.choices}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +163,8 @@ class PartHashes:
         if self._any_alternates:
             for field in rule.fields:
                 several |= with_alternates(self._flags, field)
+        if rule.on_words:
+            several[:] = True
         return several
 
     def single_keys(self, rule: Rule) -> Hashes:
@@ -155,8 +176,8 @@ class PartHashes:
 
     def alternate_keys(self, rule: Rule, rows: Indices) -> tuple[Indices, Hashes]:
         """Return the keys of some rows (by position), one for each way to choose one alternate of each field."""
-        owners, chosen = rows, dict.fromkeys(rule.fields, rows)
-        for field in rule.fields:
+        owners, chosen = rows, dict.fromkeys(rule.choices, rows)
+        for field in rule.choices:
             each = self._alternates_of(field)
             counts = each.counts[owners]
             again = np.repeat(np.arange(len(owners)), counts)
@@ -178,6 +199,8 @@ class PartHashes:
             first = self._hashes[:, part.fields[0]]
             if part.function == "sorted":
                 first = combine_unordered(first, self._hashes[:, part.fields[1]])
+            elif part.function == WORDS:
+                first = np.full(len(first), MISSING, np.uint64)
             elif part.function:
                 first = self._derived.of(part.function, first, lambda at: self._texts(at, part.fields[0]))
             self._singles[part] = first
@@ -191,12 +214,12 @@ class PartHashes:
         if part.function == "sorted":
             one, other = (self._spellings(Part("", (field,)))[chosen[field]] for field in part.fields)
             return combine_unordered(one, other)
-        return self._spellings(part)[chosen[part.fields[0]]]
+        return self._spellings(part)[chosen[part.choices[0]]]
 
     def _spellings(self, part: Part) -> Hashes:
         """Return the hashes of a part for all places that `_alternates_of` its field counts."""
         if part not in self._spelled:
-            texts = self._alternates_of(part.fields[0]).texts
+            texts = self._alternates_of(part.choices[0]).texts
             function = PARTS.get(part.function)
             more = hash_texts(map(function, texts) if function else texts)
             self._spelled[part] = np.concatenate([self._single(part), more])
@@ -206,8 +229,12 @@ class PartHashes:
         if field not in self._alternates:
             n = len(self._rids)
             starts, counts = np.arange(n), np.ones(n, np.int64)
-            several = np.flatnonzero(with_alternates(self._flags, field))
-            split = [text.split(ALTERNATE) for text in self._texts(several, field)]
+            if field < 0:
+                several = np.arange(n)
+                split = [word_keys(text) for text in self._texts(several, ~field)]
+            else:
+                several = np.flatnonzero(with_alternates(self._flags, field))
+                split = [text.split(ALTERNATE) for text in self._texts(several, field)]
             counts[several] = sizes = np.array(list(map(len, split)), np.int64)
             starts[several] = n + np.cumsum(sizes) - sizes
             self._alternates[field] = _Alternates(starts, counts, [text for texts in split for text in texts])

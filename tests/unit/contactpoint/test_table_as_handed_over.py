@@ -197,7 +197,7 @@ def test_columns_are_told_by_name_and_by_what_they_hold() -> None:
     ],
 )
 def test_a_column_is_taken_for_what_its_name_and_values_say(name: str, value: str, kind: str) -> None:
-    table = pa.Table.from_pylist([{"id": i, name: value.format(i % 99)} for i in range(200)])
+    table = pa.Table.from_pylist([{"id": i, name: value.format(i % 99), "sex": "MF"[i % 2]} for i in range(200)])
     assert guess_config(table, "id").config.fields[name].kind == kind
 
 

@@ -78,7 +78,26 @@ def test_a_column_of_whole_names_is_linked_as_forename_and_surname(heading: str,
 
 def test_names_of_shops_are_no_names_of_persons() -> None:
     config = guessed([{"name": f"{PERSONS[i % 6] if i % 7 == 0 else 'The'} Deli {i}"} for i in range(90)]).config
-    assert config.fields["name"].kind == "short_string"
+    assert config.fields["name"].kind == "text"
+
+
+def test_a_list_of_texts_and_nothing_else_is_linked_by_their_words_and_says_so(tmp_path: Path) -> None:
+    names = [f"{first} and {other}" for first in PERSONS for other in ("Adler", "Bolt", "Crane", "Doyle", "Eddy")]
+    lines = ["company", *(f"{name} Holdings" for name in names), "Adler and Ann Holdings", "HOLDINGS EMILY AND CRANE"]
+    (tmp_path / "in.csv").write_text("\n".join(lines))
+    report = run_link([tmp_path / "in.csv"], None, Outputs(tmp_path / "out.csv"), lambda *_: None)
+    clusters = [int(line.split(",")[1]) for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
+    assert report.columns == {"company": "text"}
+    assert any("company is the only evidence" in warning for warning in report.warnings)
+    assert (clusters[-1], clusters[-2]) == (clusters[22], clusters[0])
+    assert len(set(clusters)) == len(names)
+
+
+@pytest.mark.parametrize(("share", "kind"), [(2, "exact"), (1, "short_string")])
+def test_a_few_words_are_a_code_only_if_they_come_again(share: int, kind: str) -> None:
+    words = [f"{first}{other}" for first in "abcdef" for other in "ghjkl"]
+    rows = [{"note": words[i // share], "amount": f"{i % 7}.5"} for i in range(30)]
+    assert guessed(rows).config.fields["note"].kind == kind
 
 
 def test_a_name_beside_forenames_is_the_surname_and_a_former_one_its_alternate() -> None:
