@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -175,7 +175,7 @@ class Directory:
             connection.execute("analyze directory.entry")
 
     def _observed(self, key: str, person: PersonRecord) -> RecordObserved:
-        fingerprint = secrets.token_hex(8)
+        fingerprint = sha256(person.model_dump_json().encode()).hexdigest()[:16]
         return RecordObserved(
             event_id=record_event_id(key, "record.observed", 1, fingerprint),
             subject=key,

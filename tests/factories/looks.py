@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def _claimed(run: Run) -> str:
 
 
 def _request(line: Line, run: Run, number: str) -> str:
-    asked = ("--requester", "parent", "--received", f"{date.today():%Y-%m-%d}")  # noqa: DTZ011 - the machine's own day
+    asked = ("--requester", "parent", "--received", f"{datetime.now(UTC):%Y-%m-%d}")
     return str(run("request", "open", number, "access", *asked, "--by", "clerk-2", "--reason", "letter")["request"])
 
 

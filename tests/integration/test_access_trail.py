@@ -75,7 +75,7 @@ def test_an_entry_that_commits_late_is_numbered_after_those_that_were_there(trai
 
 
 def test_child_query_and_reason_are_sealed_under_the_child_s_key_and_the_auditor_reads_them(trail: Trail) -> None:
-    query = {"family": "Moss", "birth_date": "2014-11-03"}
+    query = {"family": "Moss, Lee", "birth_date": "2014-11-03"}  # no four letters, which base64 may hold by chance
     trail.record([entry(query=query, reason="She came to A&E alone"), entry(child=REED)])
     trail.record([entry(action="searched", child=None, query=query, results=0)])
     trail.sequencer.number()
@@ -85,7 +85,7 @@ def test_child_query_and_reason_are_sealed_under_the_child_s_key_and_the_auditor
     keys = {leaf.sealed.key for leaf in (first, second, third) if leaf.sealed}
     assert len(keys) == 3
     text = str(trail.connection.execute("select * from audit.entry").fetchall())
-    assert "Moss" not in text
+    assert "Moss, Lee" not in text
     assert MOSS not in text
 
 

@@ -27,6 +27,7 @@ def desk(postgres: PostgresSettings) -> Iterator[Desk]:
 @pytest.mark.parametrize("held", ["trained_until", "agreed_until", "vetted_at"])
 def test_access_ends_by_itself_at_the_second_it_expires(desk: Desk, held: str) -> None:
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    ends += timedelta(days=(ends.month, ends.day) == (2, 29))  # no check of three years before ends on that day
     value = ends.replace(year=ends.year - 3) if held == "vetted_at" else ends
     changed: dict[str, Any] = {held: value}
     nurse = desk.employ("nurse", **changed)

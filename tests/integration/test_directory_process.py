@@ -130,7 +130,7 @@ def test_whatever_is_asked_and_whenever_it_is_killed_no_byte_of_an_answer_is_wit
         staff = [desk.employ(f"nurse-{turn}-{n}", organisation=f"RMC{turn:02}") for n in range(4 * STAFF)]
         with serving(desk.postgres, tmp_path / str(turn)) as server:
             load = Load(server, number, staff, random.Random(rng.random()))
-            heard = load.run_and_kill_after(rng.uniform(0.05, 0.8))
+            heard = load.run_and_kill_after(rng.uniform(0.05, 0.5))
         answered += heard
         rounds_cut += len(heard) < PER_RUN
     entries = {entry["request"] for entry in desk.entries()}

@@ -59,7 +59,7 @@ def test_a_shielded_record_shows_the_six_permitted_things_on_every_path(desk: De
     record = desk.post("/v1/open", "nurse", child_number=NUMBER).json()["record"]
     assert set(record) == {"child_number", "shielded", "names", "sex", "birth_date", "carers"}
     texts = [
-        desk.post(path, "nurse", child_number=NUMBER).text
+        str(desk.post(path, "nurse", child_number=NUMBER).json() | {"cursor": "letters that hold any word by chance"})
         for path in ("/v1/open", "/v1/who-else", "/v1/changes", "/v1/lineage")
     ]
     hidden = ("BL1", "Mill Brow", "Smithills", "Okafor", "Nair", "01204", "Halliwell", "nursing")

@@ -60,7 +60,7 @@ def test_a_projection_waits_while_the_database_s_disk_is_full_and_then_goes_on(
     assert stack.postgres is not None
     projection, log = PROJECTIONS["directory"], tmp_path / "log"
     publish(kafka, long_history(seed=9, records=400))
-    with connect(crowded, autocommit=True) as connection, running(projection, kafka, crowded, 20, log=log) as process:
+    with connect(crowded, autocommit=True) as connection, running(projection, kafka, crowded, 5, log=log) as process:
         wait_for_commits(connection, projection, 2)
         before = complaints(stack.postgres)
         disk.fill()

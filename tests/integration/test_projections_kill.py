@@ -35,7 +35,7 @@ def test_a_projection_killed_at_random_points_ends_in_the_tables_of_an_undisturb
     publish(kafka, review_history(1, 4500) if name == "review" else long_history(seed=1, records=900))
     with connect(postgres, autocommit=True) as connection:
         for _ in range(KILLS):
-            with running(projection, kafka, postgres, batch=20) as process:
+            with running(projection, kafka, postgres, batch=10) as process:  # small: much is left however late a kill
                 wait_for_commits(connection, projection, random.randint(1, 4))
                 time.sleep(random.random() * 0.03)  # somewhere inside a batch
                 process.kill()
@@ -52,11 +52,12 @@ def test_a_projection_killed_at_random_points_ends_in_the_tables_of_an_undisturb
 def test_a_frozen_writer_that_wakes_up_after_another_took_over_changes_nothing(
     kafka: KafkaSettings, postgres: PostgresSettings
 ) -> None:
-    projection = PROJECTIONS["directory"]
-    publish(kafka, long_history(seed=2, records=300))
+    projection, events = PROJECTIONS["directory"], long_history(seed=2, records=300)
+    publish(kafka, events[:600])
     with connect(postgres, autocommit=True) as connection, running(projection, kafka, postgres, batch=10) as zombie:
         wait_for_commits(connection, projection, 2)
         zombie.send_signal(signal.SIGSTOP)
+        publish(kafka, events[600:])  # something is left for the successor, whenever the other froze
         end_sessions_of_frozen_processes(connection)
         with running(projection, kafka, postgres, batch=50) as successor:
             wait_for_commits(connection, projection, 2)

@@ -153,7 +153,7 @@ def test_a_worker_that_freezes_amid_a_batch_and_wakes_after_others_took_its_part
     events = history(24, 1500)
     workers = [_started(line, 20) for _ in range(2)]
     line.feed(events[:1200])
-    _freeze_amid_a_batch(line, workers[0])
+    _freeze_amid_a_batch(line, workers[0], events[:40])
     line.feed(events[1200:])
     line.drain()
     workers[0].signal(signal.SIGCONT)
@@ -185,8 +185,8 @@ def test_what_a_frozen_worker_holds_is_taken_from_it_wherever_it_froze(line: Ben
     other.end()
 
 
-def _freeze_amid_a_batch(line: Bench, worker: Worker) -> None:
-    """Stop a worker that has moved its positions and not committed."""
+def _freeze_amid_a_batch(line: Bench, worker: Worker, more: list[SourceEvent]) -> None:
+    """Stop a worker that has moved its positions and not committed; `more` keeps it at work until that succeeds."""
     ports = {each.laddr.port for each in psutil.Process(worker.process.pid).net_connections()}
 
     def frozen() -> bool:
@@ -195,6 +195,7 @@ def _freeze_amid_a_batch(line: Bench, worker: Worker) -> None:
         if any(port in ports for (port,) in line.query(AMID_A_BATCH)):
             return True
         worker.signal(signal.SIGCONT)
+        line.feed(more)
         return False
 
     line.wait_until(frozen, "the worker to be amid a batch")

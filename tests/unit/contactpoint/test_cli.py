@@ -24,6 +24,7 @@ from contactpoint.running.supervisor import StageCommand, Supervisor
 from projections.review.reader import Conflict
 from schemas.errors import ConfigurationError, ContactPointError, FencedError, RejectedError, RetriableError
 from schemas.telemetry import fail
+from tests.factories.waiting import PATIENCE
 
 GROUPS = ["audit", "conflicts", "decide", "feeds", "matching", "model", "projections", "stack"]
 NOWHERE = {"CONTACTPOINT_LOCAL": "/nonexistent/contactpoint"}
@@ -33,7 +34,7 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does."""
     command = [sys.executable, "-m", "contactpoint", *arguments]
     clean = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **NOWHERE, **env}
-    return subprocess.run(command, env=clean, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, env=clean, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 def test_an_id_that_is_to_be_pasted_is_never_folded(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +74,7 @@ def test_help_and_a_stage_load_no_more_than_they_need() -> None:
     for arguments, spared in ((["--help"], "pydantic"), (["matching", "--help"], "matching")):
         code = f"import sys; sys.argv[1:] = {arguments}\nfrom contactpoint.cli import main\n"
         code += f"try:\n main()\nfinally:\n assert {spared!r} not in sys.modules"
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=PATIENCE)
 
 
 def test_without_a_stack_a_command_says_how_to_start_one() -> None:

@@ -23,6 +23,7 @@ from contactpoint.stack.postgres import PostgresConfig, find_binaries, plan_agai
 from contactpoint.stack.progress import SilentReporter
 from contactpoint.stack.state import StackState, read_state, state_file, write_state
 from schemas.errors import ConfigurationError, FatalError
+from tests.factories.waiting import PATIENCE
 
 CONTENT = b"an archive"
 JAR = Jar("org.example", "thing", "1.0", hashlib.sha256(CONTENT).hexdigest())
@@ -180,7 +181,7 @@ def test_a_server_that_ends_at_once_shows_its_log(tmp_path: Path) -> None:
     daemon = Daemon("unhappy", tmp_path)
     daemon.start([sys.executable, "-c", "raise SystemExit('no disk left')"], cwd=tmp_path, env=os.environ)
     with pytest.raises(StartError, match="no disk left"):
-        daemon.wait_until(lambda: False, timeout=30)
+        daemon.wait_until(lambda: False, timeout=PATIENCE)
 
 
 def test_a_server_is_killed_with_its_children(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_a_server_is_killed_with_its_children(tmp_path: Path) -> None:
     daemon.start([sys.executable, "-c", script], cwd=tmp_path, env=os.environ)
     process = daemon.process()
     assert process is not None
-    daemon.wait_until(lambda: bool(process.children()), timeout=30)
+    daemon.wait_until(lambda: bool(process.children()), timeout=PATIENCE)
     family: list[psutil.Process] = [process, *process.children()]
     daemon.kill()
     assert not any(member.is_running() for member in family)
