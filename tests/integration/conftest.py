@@ -8,7 +8,9 @@
 `line`          the stages on these as processes, with the parameter "shared" linked by workers over shared tables
 `three_nodes`   a stack of three Kafka nodes (its own, a module; slow to start)
 
-CONTACTPOINT_PG_BIN chooses other PostgreSQL binaries. Addresses of running servers are never used by tests.
+CONTACTPOINT_PG_BIN chooses other PostgreSQL binaries, CONTACTPOINT_TEST_SECRET (any text) other record keys and child
+numbers, in other orders: to look for what goes wrong with some of them. Addresses of running servers are never used by
+tests.
 """
 
 from __future__ import annotations
