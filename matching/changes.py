@@ -57,7 +57,7 @@ class RecordRow(NamedTuple):
     `content_version` counts how often the record's features changed; an edge holds while both of its records still
     have the content versions at which it was found. `child_number` is None and `features` and `edges` are empty while
     the record is not live. `features`: UTF-8 of the values joined by U+001F. `edges`: `matching.linkage.edges.EDGE`
-    structs, 24 bytes each. `authority` and `verified` are as in `SourceChange`, "" and 0 while not live.
+    structs, 16 bytes each. `authority` and `verified` are as in `SourceChange`, "" and 0 while not live.
     """
 
     rid: int

@@ -46,9 +46,14 @@ def lags_to(connection: Rows, ends: Positions, projections: Collection[Projectio
     ]
 
 
-def stale(connection: Rows) -> list[str]:
-    """Return the projections whose rows were made by an older fold: they are due for a rebuild."""
+def due_for_rebuild(connection: Rows) -> list[str]:
+    """Say which projections' rows were made by an older fold, and what makes them again."""
     made_by: dict[str, int | None] = {}
     with wrap_errors(), suppress(UndefinedTable), connection.transaction():
         made_by = {each.name: checkpoint.fold_version(connection, each.name) for each in PROJECTIONS.values()}
-    return [each.name for each in PROJECTIONS.values() if made_by.get(each.name) not in {None, each.version}]
+    return [
+        f"{each.name}: made by fold version {made_by[each.name]}, this build has {each.version}: "
+        f"`contactpoint projections rebuild {each.name} --force` makes it again"
+        for each in PROJECTIONS.values()
+        if made_by.get(each.name) not in {None, each.version}
+    ]

@@ -23,7 +23,7 @@ from connectors.postgres import connect, wrap_errors
 from projections import checkpoint, schema
 from projections.base import Namespace, Projection, Refused, Rows
 from schemas.dead_letter import dead_letter, to_headers
-from schemas.errors import FatalError, RejectedError
+from schemas.errors import ConfigurationError, FatalError, RejectedError
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DEAD_LETTERS
 
@@ -142,12 +142,16 @@ class Worker:
 def start(
     connection: Rows, projection: Projection, namespace: Namespace, partitions: Sequence[Partition]
 ) -> checkpoint.Checkpoint:
-    """Create what is missing, point the connection at the namespace and return where to go on."""
+    """Create what is missing, point the connection at the namespace and return where to go on.
+
+    Raises ConfigurationError when a newer fold made the rows.
+    """
     checkpoint.prepare_writer(connection)
     with connection.transaction():
         checkpoint.create(connection)
         projection.create(connection, namespace)
         checkpoint.register(connection, namespace.projection, projection.version, partitions)
+        _ensure_not_newer(projection, checkpoint.fold_version(connection, namespace.projection))
     schema.use(connection, namespace)
     projection.prepare(connection)
     held = checkpoint.load(connection, namespace.projection)
@@ -155,6 +159,17 @@ def start(
         message = f"projection {namespace.projection} has lost its positions"
         raise FatalError(message)
     return held
+
+
+def _ensure_not_newer(projection: Projection, made_by: int | None) -> None:
+    """Raise ConfigurationError for rows of a newer fold; say that those of an older one are due for a rebuild."""
+    if made_by is None or made_by == projection.version:
+        return
+    reason = f"made by fold version {made_by}, this build has {projection.version}"
+    if made_by > projection.version:
+        message = f"the rows of projection {projection.name} were {reason}: run the newer build"
+        raise ConfigurationError(message)
+    log.warning("rebuild_due", projection=projection.name, reason=reason)
 
 
 def fold(projection: Projection, connection: Rows, messages: Sequence[ReadMessage]) -> list[Refused]:

@@ -18,7 +18,7 @@ from contactpoint.cli.output import Output, console, show
 from contactpoint.erasing.keeper import KeeperSettings
 from contactpoint.erasing.letters import DESTROYED, read_dead_letters
 from contactpoint.explaining.entry import entry_lines
-from contactpoint.running.drain import outbox_rows, stage_lags
+from contactpoint.running.drain import due_again, outbox_rows, stage_lags
 from projections.digest import digest
 from projections.directory.reader import DirectoryReader
 from projections.figures import figures
@@ -135,10 +135,10 @@ def lag_command(output: OutputOption = Output.TABLE) -> None:
     where = addresses()
     with connect(where.postgres_settings(), autocommit=True) as connection:
         rows = stage_lags(where.kafka_settings(), connection)
-        waiting = outbox_rows(connection)
+        waiting, due = outbox_rows(connection), due_again(connection)
     if output is Output.JSON:
         partitions = [row._asdict() | {"lag": row.lag} for row in rows]
-        show(output, {"partitions": partitions, "outbox_batches": waiting})
+        show(output, {"partitions": partitions, "outbox_batches": waiting, "due": due})
         return
     totals: dict[tuple[str, str], list[int]] = {}
     for row in rows:
@@ -151,6 +151,8 @@ def lag_command(output: OutputOption = Output.TABLE) -> None:
         "lag (messages)",
     )
     console.print(f"batches waiting in matching's outbox: {waiting}")
+    for sentence in due:
+        console.print(sentence)
 
 
 def rejects_command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 
 from psycopg import Connection, errors
 from psycopg.rows import TupleRow
@@ -13,10 +14,11 @@ from connectors.kafka import end_offsets
 from connectors.postgres import connect
 from contactpoint.running.waiting import comes_true
 from matching.sql import QUERIES
+from matching.stage.made_with import MadeWith, made_with
 from matching.stage.messages import Position
 from matching.stage.store import read_positions
 from projections.registry import PROJECTIONS
-from projections.status import Lag, lags_to
+from projections.status import Lag, due_for_rebuild, lags_to
 from schemas.errors import RetriableError
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DECISIONS, MATCHING_TOPICS
@@ -50,6 +52,19 @@ def outbox_rows(connection: Connection[TupleRow]) -> int:
     except errors.UndefinedTable:
         return 0
     return counted[0] if counted else 0
+
+
+def due_again(connection: Connection[TupleRow]) -> list[str]:
+    """Say which stages' tables are being made again, or are due to be because an older fold made them."""
+    made = MadeWith(None)
+    with suppress(errors.UndefinedTable, errors.UndefinedColumn), connection.transaction():
+        made = made_with(connection)
+    due = due_for_rebuild(connection)
+    if made.other_fold:
+        return [f"matching: {made.other_fold}: a start of matching by the newer build makes it again", *due]
+    if made.model_id is not None and _linked_by(connection) is None:
+        return ["matching: being made again from the log; at its end the differences are published", *due]
+    return due
 
 
 def wait_until_drained(

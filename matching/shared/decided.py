@@ -11,6 +11,7 @@ from matching.linkage.hashing import Indices
 from matching.shared.neighbours import STATED, Neighbours, both_ways
 from matching.shared.tables import Tables
 from matching.stage import store
+from matching.stage.made_with import MadeWith
 from schemas.errors import RetriableError
 
 
@@ -19,7 +20,7 @@ class Decided:
 
     def __init__(self, tables: Tables, model_id: str) -> None:
         self._tables = tables
-        self._model_id = model_id
+        self._made_with = MadeWith(model_id)
         self._stamp = -1
         self.replaying = False
         self._made: dict[str, Decision] = {}
@@ -34,11 +35,11 @@ class Decided:
     def refresh(self) -> None:
         """Read the decisions again if there are new ones, and whether a replay is going on; call it in turn.
 
-        Raises RetriableError when the tables are made with another model now.
+        Raises RetriableError when the tables are made with another model or fold now.
         """
-        stamp, self.replaying, model_id = self._tables.decided()
-        if model_id != self._model_id:
-            raise RetriableError(f"model {model_id} is in force now")
+        stamp, self.replaying, made = self._tables.decided()
+        if made != self._made_with:
+            raise RetriableError(f"model {made.model_id} and fold version {made.fold_version} are in force now")
         if stamp == self._stamp:
             return
         self._made = {each.event_id: each for each in store.read_decisions(self._tables.connection)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import structlog
 
 from connectors.postgres import wrap_errors
-from matching.linkage.decisions import Decision, DecisionBook
+from matching.linkage.decisions import DecisionBook
 from matching.shared.tables import Tables
 from matching.stage import replay, store
 from matching.stage.messages import Batch, Outgoing, now
@@ -38,21 +38,13 @@ def begin(tables: Tables, kafka: KafkaSettings) -> None:
                     log.info("replay_started", batch=published.newest, count=len(published.children))
 
 
-def relink(tables: Tables, kafka: KafkaSettings, model_id: str) -> None:
-    """Begin to make everything again with another model, unless another worker has begun already."""
+def relink(tables: Tables, kafka: KafkaSettings, model_id: str, reason: str) -> None:
+    """Begin to make everything again with this model and fold, unless another worker has begun already."""
     until = replay.targets(kafka)
     with wrap_errors(), tables.connection.transaction():
         tables.take_turn(alone=True)
-        if tables.change_model(model_id, until):
-            log.info("relinking_started", model=model_id)
-
-
-def decisions_that_count(tables: Tables, kafka: KafkaSettings, library: ModelLibrary) -> list[Decision]:
-    """Return the decisions that say which model is in force: those linked, or, before and amid a replay, the log's."""
-    with wrap_errors():
-        if not tables.are_new() and tables.replay_until() is None:
-            return store.read_decisions(tables.connection)
-    return replay.read_sound_decisions(kafka, library.check)
+        if tables.start_relinking(model_id, until):
+            log.info("relinking_started", model=model_id, reason=reason)
 
 
 def end_if_reached(tables: Tables, kafka: KafkaSettings, library: ModelLibrary, model_id: str) -> bool:

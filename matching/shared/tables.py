@@ -17,12 +17,14 @@ from psycopg.types.json import Jsonb
 from connectors.kafka import Positions
 from connectors.postgres import apply_schema, connect, sql_script, wrap_errors
 from matching.changes import ConflictState, RecordRow
+from matching.fold_version import FOLD_VERSION
 from matching.linkage.hashing import Hashes, Indices
 from matching.shared.binary import Int4s, Int8s, copy_columns, register
 from matching.shared.neighbours import Neighbours
 from matching.shared.sql import QUERIES
 from matching.shared.survey import Candidate, Content
 from matching.sql import QUERIES as STAGE
+from matching.stage.made_with import MadeWith
 from matching.stage.messages import ReplayTarget
 from schemas.settings import PostgresSettings
 
@@ -128,14 +130,15 @@ class Tables:
         """Wait until no batch that is alone is being linked; to be alone, until none is. Holds for the transaction."""
         self._run("take_turn_alone" if alone else "take_turn", {})
 
-    def decided(self) -> tuple[int, bool, str]:
-        """Return a number that grows with every batch of decisions, whether a replay is going on, and the model."""
-        stamp, replaying, model_id = self._all("decided", {})[0]
-        return int(stamp), bool(replaying), str(model_id)
+    def decided(self) -> tuple[int, bool, MadeWith]:
+        """Return a number that grows with every batch of decisions, whether a replay is going on, and of what."""
+        stamp, replaying, *made = self._all("decided", {})[0]
+        return int(stamp), bool(replaying), MadeWith(*made)
 
-    def change_model(self, model_id: str, until: ReplayTarget) -> bool:
-        """Empty the tables, to be made again with another model; tell whether it was another."""
-        if self._run("change_model", {"model_id": model_id, "until": Jsonb(until)}).rowcount != 1:
+    def start_relinking(self, model_id: str, until: ReplayTarget) -> bool:
+        """Empty the tables, to be made again with this model and fold; tell whether they were of others."""
+        values = {"model_id": model_id, "fold_version": FOLD_VERSION, "until": Jsonb(until)}
+        if self._run("start_relinking", values).rowcount != 1:
             return False
         self._run("empty_tables", {})
         self.note_decided()
@@ -242,11 +245,12 @@ class Tables:
         values = {"topics": topics, "partitions": partitions, "expected": expected, "next_offsets": next_offsets}
         return self._run("advance_positions", values).rowcount == len(moves)
 
-    def claim(self, model_id: str) -> str | None:
-        """Take the tables for shared workers; return the model they are made with, None while an owner holds them."""
+    def claim(self, model_id: str) -> MadeWith | None:
+        """Take the tables for shared workers; return what they are made with, None while an owner holds them."""
         self._run("doubt_index", {})
-        rows = self._all("claim_tables", {"holder": HOLDER, "model_id": model_id})
-        return str(rows[0][0]) if rows else None
+        values = {"holder": HOLDER, "model_id": model_id, "fold_version": FOLD_VERSION}
+        rows = self._all("claim_tables", values)
+        return MadeWith(*rows[0]) if rows else None
 
     def positions(self, partitions: Sequence[tuple[str, int]]) -> Positions:
         """Return where partitions are to be read from on; those never read get 0 as position."""

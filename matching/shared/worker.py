@@ -34,13 +34,14 @@ from matching.shared.indexing import ensure_index
 from matching.shared.linker import SharedLinker
 from matching.shared.steps import Totals
 from matching.shared.tables import APPLICATION, Move, Tables, create_tables
-from matching.stage import store
+from matching.stage import replay, store
 from matching.stage.control import paused_by, set_paused
 from matching.stage.intake import read_batch
+from matching.stage.made_with import why_again
 from matching.stage.model_library import ModelLibrary
 from matching.stage.relay import Relay, RelaySettings
 from matching.stage.settings import MatchingSettings
-from schemas.errors import ConfigurationError, FencedError, RejectedError, RetriableError
+from schemas.errors import FencedError, RejectedError, RetriableError
 from schemas.settings import KafkaSettings
 from schemas.topics import MATCHING_CONTROL, MATCHING_TOPICS
 
@@ -112,21 +113,16 @@ class SharedWorker:
     def _claim(self, tables: Tables) -> LinkageModel:
         """Take the tables for shared workers and return the model in force; made with another, they are made again.
 
-        Raises ConfigurationError when they are an owner's, or another model's which nobody activated.
+        Raises RetriableError while an owner holds them, and ConfigurationError as `why_again`.
         """
-        decisions = replaying.decisions_that_count(tables, self._settings.kafka, self._library)
-        model, _ = self._library.in_force(decisions)
         with wrap_errors():
-            made_with = tables.claim(model.model_id)
-        if made_with is None:
+            decisions = replay.decisions_that_count(tables.connection, self._settings.kafka, self._library.check)
+            model, _ = self._library.in_force(decisions)
+            made = tables.claim(model.model_id)
+        if made is None:
             raise RetriableError("a resident owner holds the matching tables")
-        if made_with != model.model_id:
-            if not any(each.kind == "model" for each in decisions):
-                raise ConfigurationError(
-                    f"the matching tables were made with model {made_with}, this worker has {model.model_id}: give it "
-                    "that model, or drop the database schema `matching` so that the state is made again from the topics"
-                )
-            replaying.relink(tables, self._settings.kafka, model.model_id)
+        if reason := why_again(made, model.model_id, decisions):
+            replaying.relink(tables, self._settings.kafka, model.model_id, reason)
         return model
 
     def _ensure_held(self, tables: Tables) -> None:

@@ -49,12 +49,19 @@ update matching.owner set paused = %(paused)s
 -- name: advance_batch
 update matching.owner set batch = %(batch)s where epoch = %(epoch)s and batch = %(batch)s - 1
 
--- name: claim_for_model
-update matching.owner set model_id = coalesce(model_id, %(model_id)s) where epoch = %(epoch)s returning model_id
+-- name: made_with
+select model_id, fold_version from matching.owner
+
+-- name: is_settled
+-- Whether the tables hold all that was ever read, as this fold makes it.
+select batch > 0 and replay_until is null and fold_version = %(fold_version)s from matching.owner
+
+-- name: claim
+update matching.owner set model_id = %(model_id)s, fold_version = %(fold_version)s where epoch = %(epoch)s
 
 -- name: start_relinking
-update matching.owner set model_id = %(model_id)s, replay_until = %(until)s
-where epoch = %(epoch)s and model_id is distinct from %(model_id)s
+update matching.owner set model_id = %(model_id)s, fold_version = %(fold_version)s, replay_until = %(until)s
+where epoch = %(epoch)s
 
 -- name: empty_tables
 truncate matching.record, matching.position, matching.decision, matching.conflict

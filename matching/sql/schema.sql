@@ -4,7 +4,8 @@
 create schema if not exists matching;
 
 -- One row. `epoch` fences: whoever takes the lease raises it, and every commit must find its own epoch and the batch
--- before its own. `replay_until` is set while the tables are being made again from the topics (topic -> partition -> end).
+-- before its own. `model_id` and `fold_version` say what the tables are made with. `replay_until` is set while they are
+-- being made again from the topics (topic -> partition -> end).
 create table if not exists matching.owner (
     single boolean primary key default true check (single),
     epoch bigint not null default 0,
@@ -13,8 +14,19 @@ create table if not exists matching.owner (
     expires_at timestamptz not null default '-infinity',
     paused boolean not null default false,
     model_id text,
+    fold_version integer not null default 0,
     replay_until jsonb
 ) with (fillfactor = 10);
+
+do $$
+begin
+    -- Only where it is missing: adding it, even in vain, would wait for every commit. 0: made by an earlier build.
+    if not exists (select from pg_attribute
+                   where attrelid = 'matching.owner'::regclass and attname = 'fold_version') then
+        alter table matching.owner add column fold_version integer not null default 0;
+    end if;
+end
+$$;
 
 insert into matching.owner default values on conflict do nothing;
 
@@ -46,21 +58,6 @@ create table if not exists matching.record (
     authority text not null,
     verified smallint not null
 ) with (fillfactor = 85);
-
--- An earlier release kept 24 bytes an edge, and never read the last 8. The comment says that they are gone.
-do $$
-begin
-    if col_description('matching.record'::regclass, (
-        select attnum from pg_attribute where attrelid = 'matching.record'::regclass and attname = 'edges'
-    )) is null then
-        update matching.record each set edges = (
-            select string_agg(substring(each.edges from 24 * i + 1 for 16), ''::bytea order by i)
-            from generate_series(0, length(each.edges) / 24 - 1) i
-        ) where edges <> '';
-        comment on column matching.record.edges is '16 bytes an edge';
-    end if;
-end
-$$;
 
 -- What people and operators have stated: `matching.linkage.decisions.Decision` as MessagePack, each event once. Which of
 -- them are in force follows from all of them.

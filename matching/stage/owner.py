@@ -26,6 +26,7 @@ from matching.stage.committer import Committer
 from matching.stage.engine import Engine, Start
 from matching.stage.helpers import Helpers
 from matching.stage.lease import Grant, Lease, require
+from matching.stage.made_with import made_with, why_again
 from matching.stage.messages import Position
 from matching.stage.model_library import ModelLibrary
 from matching.stage.reading import ReadAhead
@@ -207,19 +208,16 @@ class OwnerLoop:
         )
 
     def _claim(self, connection: psycopg.Connection, grant: Grant) -> LinkageModel:
-        """Return the model in force; where the tables were made with another one, begin to make them again."""
-        # Before any was read, those on the log: so a replay begins with the right model.
-        if grant.batch:
-            decisions = store.read_decisions(connection)
-        else:
-            decisions = replay.read_sound_decisions(self._settings.kafka, self._library.check)
+        """Return the model in force; where the tables were made with another one, or by an older fold, begin again."""
+        decisions = replay.decisions_that_count(connection, self._settings.kafka, self._library.check)
         model, self._activation = self._library.in_force(decisions)
-        if any(each.kind == "model" for each in decisions) and grant.batch:
+        if reason := why_again(made_with(connection), model.model_id, decisions):
             until = replay.targets(self._settings.kafka)
-            if store.start_relinking(connection, grant.epoch, model.model_id, until):
-                grant.replay_until = until
-                log.info("relinking_started", epoch=grant.epoch, batch=grant.batch, model=model.model_id)
-        store.claim_for_model(connection, grant.epoch, model.model_id)
+            store.start_relinking(connection, grant.epoch, model.model_id, until)
+            grant.replay_until = until
+            log.info("relinking_started", batch=grant.batch, model=model.model_id, reason=reason)
+        else:
+            store.claim(connection, grant.epoch, model.model_id)
         return model
 
     def _begin_replay(self, connection: psycopg.Connection, grant: Grant) -> None:

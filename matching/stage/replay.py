@@ -16,9 +16,11 @@ import psycopg
 from connectors.kafka import end_offsets, read_to_end
 from matching.changes import FormerChild, IdentityChange, IdentityKind
 from matching.decision_reader import read_decision
+from matching.fold_version import FOLD_VERSION
 from matching.linkage.decisions import Decision
 from matching.linkage.lives import Lives, across, lives_among
 from matching.sql import QUERIES
+from matching.stage import store
 from matching.stage.decided_event import Stated, SubjectView, newest
 from matching.stage.messages import ReplayTarget
 from schemas.errors import RejectedError
@@ -181,6 +183,14 @@ def _kind(*, before: bool, after: bool, successors: int) -> IdentityKind:
     if after:
         return "split" if successors else "changed"
     return ("retired", "merged")[successors] if successors < 2 else "split"
+
+
+def decisions_that_count(
+    connection: psycopg.Connection, kafka: KafkaSettings, check: Callable[[Decision], None]
+) -> list[Decision]:
+    """Return the decisions that say which model is in force: those linked, or, before and amid a replay, the log's."""
+    row = connection.execute(QUERIES["is_settled"], {"fold_version": FOLD_VERSION}).fetchone()
+    return store.read_decisions(connection) if row and row[0] else read_sound_decisions(kafka, check)
 
 
 def read_sound_decisions(kafka: KafkaSettings, check: Callable[[Decision], None]) -> list[Decision]:

@@ -8,14 +8,16 @@ from typing import LiteralString
 
 import msgspec
 import psycopg
+from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from connectors.postgres import apply_schema
 from matching.changes import ConflictState, RecordRow
+from matching.fold_version import FOLD_VERSION
 from matching.linkage.decisions import Decision
 from matching.sql import QUERIES
 from matching.stage.messages import Batch, Position, ReplayTarget
-from schemas.errors import ConfigurationError, FencedError, RetriableError
+from schemas.errors import FencedError, RetriableError
 from schemas.settings import PostgresSettings
 
 ROW_TYPES = (
@@ -90,31 +92,21 @@ def read_conflicts(connection: psycopg.Connection) -> list[tuple[str, ConflictSt
     return [(name, _CONFLICT.decode(payload)) for name, payload in connection.execute(QUERIES["read_conflicts"])]
 
 
-def claim_for_model(connection: psycopg.Connection, epoch: int, model_id: str) -> None:
-    """Note which model the tables are made with; raise ConfigurationError when they were made with another."""
-    row = connection.execute(QUERIES["claim_for_model"], {"epoch": epoch, "model_id": model_id}).fetchone()
-    if row is None:
-        message = "another worker owns the matching state"
-        raise FencedError(message)
-    if row[0] != model_id:
-        message = (
-            f"the matching tables were made with model {row[0]}, this worker has {model_id}: give it that model, or "
-            "drop the database schema `matching` so that the state is made again from the topics"
-        )
-        raise ConfigurationError(message)
+def claim(connection: psycopg.Connection, epoch: int, model_id: str) -> None:
+    """Note what the tables are made with from now on: this model, and this build's fold. Raises FencedError."""
+    values = {"epoch": epoch, "model_id": model_id, "fold_version": FOLD_VERSION}
+    _require_one(connection.execute(QUERIES["claim"], values))
 
 
-def start_relinking(connection: psycopg.Connection, epoch: int, model_id: str, until: ReplayTarget) -> bool:
-    """Empty the tables that another model was used for, to be made again up to `until`; tell whether it was another.
+def start_relinking(connection: psycopg.Connection, epoch: int, model_id: str, until: ReplayTarget) -> None:
+    """Empty the tables, to be made again up to `until` with this model and this build's fold. Raises FencedError.
 
     Batch numbers go on, and the outbox stays: only differences to what was published will be published.
     """
-    values = {"epoch": epoch, "model_id": model_id, "until": Jsonb(until)}
+    values = {"epoch": epoch, "model_id": model_id, "fold_version": FOLD_VERSION, "until": Jsonb(until)}
     with connection.transaction():
-        if connection.execute(QUERIES["start_relinking"], values).rowcount != 1:
-            return False
+        _require_one(connection.execute(QUERIES["start_relinking"], values))
         connection.execute(QUERIES["empty_tables"])
-    return True
 
 
 def wait_for_outbox(connection: psycopg.Connection, seconds: float) -> None:
@@ -130,7 +122,12 @@ def wait_for_outbox(connection: psycopg.Connection, seconds: float) -> None:
 def start_replay(connection: psycopg.Connection, epoch: int, batch: int, until: ReplayTarget) -> None:
     """Note durably that the state is being made again: up to where, and above which batch number it counts."""
     values = {"epoch": epoch, "batch": batch, "until": Jsonb(until)}
-    if connection.execute(QUERIES["start_replay"], values).rowcount != 1:
+    _require_one(connection.execute(QUERIES["start_replay"], values))
+
+
+def _require_one(done: psycopg.Cursor[TupleRow]) -> None:
+    """Raise FencedError when the owner row was no longer this worker's."""
+    if done.rowcount != 1:
         message = "another worker owns the matching state"
         raise FencedError(message)
 

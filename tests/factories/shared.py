@@ -24,6 +24,7 @@ from matching.shared.steps import Announced, ConflictError, Surveyed
 from matching.shared.tables import Move, Tables, create_tables
 from matching.sql import QUERIES
 from matching.stage import store
+from matching.stage.made_with import MadeWith
 from matching.stage.messages import Batch, Outgoing
 from schemas.settings import PostgresSettings
 from tests.unit.matching.durable import DurableRows
@@ -75,7 +76,9 @@ class SharedStore:
         """Empty the tables; return a linker for each worker."""
         self._connection.execute(EMPTY)
         self._connection.execute("update matching.shared_decided set stamp = stamp + 1")
-        self._connection.execute("update matching.owner set model_id = %s", [model.model_id])
+        self._connection.execute(
+            "update matching.owner set (model_id, fold_version) = (%s, %s)", MadeWith(model.model_id)
+        )
         self._model = model
         return self.own(model, [])
 

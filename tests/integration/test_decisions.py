@@ -15,6 +15,7 @@ from connectors.decisions import publish_decisions
 from connectors.kafka import end_offsets
 from matching.decision_reader import read_decision
 from matching.features import ChangeReader
+from matching.fold_version import FOLD_VERSION
 from matching.linkage.model import LinkageModel
 from matching.linkage.model_json import dump_model
 from matching.resident.owner import ResidentOwner
@@ -132,9 +133,28 @@ def test_an_activated_model_links_everything_again_under_the_same_decisions(line
     assert any(value and cause in value for value in replay.values_of(line.kafka, IDENTITIES))
     assert line.query("select model_id from matching.owner") == [(strict.model_id,)]
     end_all(line)
-    line.query("drop schema matching cascade")
+    _link_again_by_another_fold(line, form, expected)
+
+
+def _link_again_by_another_fold(line: Bench, form: tuple[str, ...], expected: ResidentOwner) -> None:
+    """Assert that an upgrade makes tables again that an older fold made, killed meanwhile, and that none goes back."""
     ends = end_offsets(line.kafka, [IDENTITIES, CONFLICTS])
-    start(line, form, models=line.folder / "models", lease_seconds=1.0)
+    line.query(
+        "update matching.record set features = '', edges = '', child_number = key; delete from matching.conflict"
+    )
+    line.query("update matching.owner set fold_version = fold_version - 1")
+    chosen = {"models": line.folder / "models", "lease_seconds": 1.0}
+    worker = start(line, form, batch_records=5, **chosen)
+    again = "select fold_version from matching.owner"
+    line.wait_until(lambda: line.query(again) == [(FOLD_VERSION,)], "the tables to be made again")
+    kill(worker)
+    start(line, form, batch_records=30, **chosen)
     line.drain()
     stands_as(line, expected)
     assert end_offsets(line.kafka, [IDENTITIES, CONFLICTS]) == ends
+    end_all(line)
+    line.query("update matching.owner set fold_version = fold_version + 1")
+    older = start(line, form, **chosen)
+    line.wait_until(lambda: older.process.poll() is not None, "the older build to end")
+    assert (older.process.returncode, older.count("run the newer build")) == (78, 1)
+    assert line.query("select count(*) > 0 from matching.record") == [(True,)]

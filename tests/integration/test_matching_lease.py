@@ -12,8 +12,9 @@ from connectors.postgres import connect
 from matching.sql import QUERIES
 from matching.stage import store
 from matching.stage.lease import Grant, Lease
+from matching.stage.made_with import MadeWith, made_with
 from matching.stage.messages import Batch, Position
-from schemas.errors import ConfigurationError, FencedError
+from schemas.errors import FencedError
 from schemas.settings import PostgresSettings
 from tests.factories.waiting import PATIENCE
 
@@ -126,12 +127,19 @@ def test_a_batch_that_does_not_follow_the_last_one_writes_nothing(
     assert store.read_positions(writer) == [Position("source.yot", 0, 1)]
 
 
-def test_tables_made_with_another_model_are_refused(tables: PostgresSettings, writer: psycopg.Connection) -> None:
-    epoch = asyncio.run(_take_and_close(lease(tables, 300))).epoch
-    store.claim_for_model(writer, epoch, "model-1")
-    store.claim_for_model(writer, epoch, "model-1")
-    with pytest.raises(ConfigurationError, match="made with model model-1, this worker has model-2"):
-        store.claim_for_model(writer, epoch, "model-2")
+def test_only_the_owner_says_what_the_tables_are_made_with(
+    tables: PostgresSettings, writer: psycopg.Connection
+) -> None:
+    zombie = asyncio.run(_take_and_close(lease(tables, 0.01))).epoch
+    owner = asyncio.run(_take_and_close(lease(tables, 300))).epoch
+    assert made_with(writer) == MadeWith(None, 0)
+    store.claim(writer, owner, "model-1")
+    assert made_with(writer) == MadeWith("model-1")
+    with pytest.raises(FencedError):
+        store.claim(writer, zombie, "model-2")
+    with pytest.raises(FencedError):
+        store.start_relinking(writer, zombie, "model-2", {})
+    assert made_with(writer) == MadeWith("model-1")
 
 
 async def _take_and_close(one: Lease) -> Grant:

@@ -40,9 +40,10 @@ where exists (select from matching.owner where holder is null or expires_at < cl
 -- The lease that never ends keeps every resident owner standing by while one worker is there. It is not taken from an
 -- owner that holds one.
 update matching.owner
-set holder = %(holder)s, expires_at = 'infinity', epoch = epoch + 1, model_id = coalesce(model_id, %(model_id)s)
+set holder = %(holder)s, expires_at = 'infinity', epoch = epoch + 1, model_id = coalesce(model_id, %(model_id)s),
+    fold_version = case when model_id is null then %(fold_version)s else fold_version end
 where holder = %(holder)s or holder is null or expires_at < clock_timestamp()
-returning model_id, batch
+returning model_id, fold_version
 
 -- name: owner_state
 select paused from matching.owner
@@ -150,7 +151,8 @@ select pg_advisory_xact_lock_shared(20090307)
 select pg_advisory_xact_lock(20090307)
 
 -- name: decided
-select d.stamp, o.replay_until is not null, o.model_id from matching.shared_decided d, matching.owner o
+select d.stamp, o.replay_until is not null, o.model_id, o.fold_version
+from matching.shared_decided d, matching.owner o
 
 -- name: are_new
 select batch = 0 from matching.owner
@@ -160,8 +162,9 @@ select batch = 0 from matching.owner
 with numbered as (select setval('matching.shared_batch', %(batch)s, false))
 update matching.owner set batch = %(batch)s, replay_until = %(until)s from numbered
 
--- name: change_model
-update matching.owner set model_id = %(model_id)s, replay_until = %(until)s where model_id is distinct from %(model_id)s
+-- name: start_relinking
+update matching.owner set model_id = %(model_id)s, fold_version = %(fold_version)s, replay_until = %(until)s
+where (model_id is distinct from %(model_id)s and fold_version = %(fold_version)s) or fold_version < %(fold_version)s
 
 -- name: empty_tables
 -- Names stay, and so do batch numbers and the outbox.
