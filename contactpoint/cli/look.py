@@ -20,14 +20,10 @@ from contactpoint.erasing.letters import DESTROYED, read_dead_letters
 from contactpoint.explaining.entry import entry_lines
 from contactpoint.running.drain import due_again, outbox_rows, stage_lags
 from projections.digest import digest
-from projections.directory.reader import DirectoryReader
+from projections.directory.reader import DirectoryReader, not_shown
 from projections.figures import figures
 from projections.registry import PROJECTIONS
 from schemas.errors import RejectedError
-
-_NOT_SHOWN = (
-    "the number was never given, or nothing of the child may be shown; `contactpoint lineage` tells which numbers were"
-)
 
 
 def register(root: typer.Typer) -> None:
@@ -68,7 +64,7 @@ def child_command(
     with asked(who, "opened", "entry", child=child) as question:
         answer = DirectoryReader(question.connection).entry(question.number(child))
         if not answer.entries and not answer.lineage:
-            raise RejectedError("child_unknown", f"the directory shows no child {child}: {_NOT_SHOWN}")
+            raise not_shown(child)
         question.showing(entry["child_number"] for entry in answer.entries)
     steps = [asdict(step) for step in answer.lineage]
     if output is Output.JSON:

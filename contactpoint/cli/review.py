@@ -18,6 +18,7 @@ from projections.base import Rows
 from projections.review.reader import Conflict, ReviewReader
 from projections.reviewing.desk import Item, ReviewDesk
 from projections.reviewing.rules import decision_of, verdict
+from schemas.conflicts import ConflictKind
 from schemas.errors import ConfigurationError, RejectedError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _BY, _BY_TWO = (
     "--by YOU --organisation X --reason CODE",
     "--by YOU --approved-by ANOTHER --organisation X --reason CODE",
 )
+_WITH_RIGHT = " --with-right shielded"
 _ABOUT_CHILDREN = ("records", "children", "evidence", "decisions", "answers")
 OnOption = Annotated[
     datetime | None, typer.Option("--on", help="Ages as of this day; today by default.", formats=["%Y-%m-%d"])
@@ -47,7 +49,7 @@ def register(root: typer.Typer) -> None:
 def list_command(
     who: Asking,
     authority: Annotated[str | None, typer.Option(help="Only those that this authority owns.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only this kind, such as possible_link.")] = None,
+    kind: Annotated[ConflictKind | None, typer.Option(help="Only this kind.")] = None,
     state: Annotated[Literal["open", "closed", "any"], typer.Option(help="open, closed or any.")] = "open",
     on: OnOption = None,
     output: OutputOption = Output.TABLE,
@@ -112,22 +114,28 @@ def _is_hidden(seen: Sight, conflict: Conflict) -> bool:
 
 
 def ways_to_answer(conflict: Conflict) -> list[str]:
-    """Return the commands that answer a question, with a second person where the answer merges or splits children."""
+    """Return the commands that answer a question, with a second person where the answer merges or splits children.
+
+    Near a shield two people decide whatever it is, and by the right that showed them the question.
+    """
+    right = _WITH_RIGHT if conflict.shielded else ""
+    by_two = _BY_TWO + right
+    by_one = by_two if conflict.shielded else _BY
     if conflict.kind == "decisions_clash":
         return ["these decisions contradict each other: none of the must-links counts until one side is taken back"] + [
-            f"  contactpoint decide retract {decision} {_BY_TWO}" for decision in conflict.decisions
+            f"  contactpoint decide retract {decision} {by_two}" for decision in conflict.decisions
         ]
     if conflict.kind == "oversize":
         return [
             f"these {len(conflict.children)} children are one component above the model's cap, so it was cut to pieces",
             "a value that stands for nobody? put it right at its source, or activate a model that stops it",
             "one child? activate a model with a higher component_cap, or link the records that you are sure of:",
-            f"  contactpoint decide must-link RECORD RECORD {_BY_TWO}",
+            f"  contactpoint decide must-link RECORD RECORD {by_two}",
         ]
     between = shlex.join(conflict.records[:2])
-    must, cannot = (_BY_TWO, _BY) if len(conflict.children) > 1 else (_BY, _BY_TWO)
+    must, cannot = (by_two, by_one) if len(conflict.children) > 1 else (by_one, by_two)
     return [
-        f"which rule, decision or weight decides now: contactpoint explain {between}",
+        f"which rule, decision or weight decides now: contactpoint explain {between}{right}",
         f"answer with: contactpoint decide must-link {between} {must}",
         f"         or: contactpoint decide cannot-link {between} {cannot}",
     ]
@@ -160,7 +168,7 @@ def _answers(connection: Rows, conflict: Conflict) -> dict[str, Any]:
         kind, first, second = found
         pair = shlex.join([conflict.evidence[0]["left"], conflict.evidence[0]["right"]])
         told["decide with"] = f"contactpoint decide {kind} {pair} --by {first.by} --approved-by {second.by}"
-        told["decide with"] += f" --reason {first.reason}"
+        told["decide with"] += f" --reason {first.reason}" + (_WITH_RIGHT if conflict.shielded else "")
     return told
 
 

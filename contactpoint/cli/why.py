@@ -16,6 +16,7 @@ from contactpoint.cli.environment import model_files, model_in_use, record_key_o
 from contactpoint.cli.options import TIMES, OutputOption, grouped, past
 from contactpoint.cli.output import Output, console, messages, show
 from projections.audit_trail.reader import AuditReader
+from schemas.errors import RejectedError
 
 Answer = dict[str, Any]
 SvgOption = Annotated[
@@ -78,6 +79,8 @@ def history_command(
     """Show the audit trail of a child: every change of membership, and which source event caused it."""
     with asked(who, "unmasked", "history", child=child) as question:
         found = AuditReader(question.connection).history(question.number(child))
+        if not found.identity:
+            raise RejectedError("child_unknown", f"{found.child_number} was never given to a child here")
         sight = question.sight()
         sight.demand_right({step.record_key for step in found.records})
         sight.demand_right_to(found.child_number, found.identity)
@@ -231,10 +234,14 @@ _BY_OTHERS = (
 
 def in_words(found: Answer) -> Answer:
     """Return what would split a child or join two as it is printed."""
+    from contactpoint.explaining.words import NEVER_COMPARED
+
     pieces = [_piece_in_words(piece) for piece in found["pieces"]]
     then = ["; ".join(", ".join(group) for group in found["then"])]
     what = "would split it" if found["question"] == "split" else "would join them"
-    nothing = _BY_OTHERS if found["possible"] else "no such change does"
+    nothing = "no such change does"
+    if found["possible"]:
+        nothing = _BY_OTHERS if found.get("a blocking rule brings them together", True) else NEVER_COMPARED
     kept = {name: value for name, value in found.items() if name not in {"pieces", "then", "question", "possible"}}
     return kept | {what: pieces or [nothing], "the records are then": then}
 

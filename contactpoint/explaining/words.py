@@ -15,7 +15,7 @@ from contactpoint.explaining.sight import EVERYTHING, WITHHELD, Sight, aliases, 
 from contactpoint.explaining.statements import SOURCE_MERGE, decision_book, stated
 from matching.linkage.explain import Explanation, explain_levels
 from matching.linkage.model import CENTIBITS, LinkageModel
-from matching.stage.explain import explain_link
+from matching.stage.explain import LinkExplanation, explain_link
 from projections.audit_trail.explanation import ComparisonInWords, PlainVocabulary
 from projections.audit_trail.reader import AuditReader
 from schemas.decisions import DecisionEvent, kind_of
@@ -23,6 +23,7 @@ from schemas.errors import RejectedError
 
 ONE_CHILD = "one child"
 PRIOR = "two records that a blocking rule brings together, before they are compared"
+NEVER_COMPARED = "no blocking rule of the model brings them together, so they were never compared"
 
 
 class ModelVocabulary:
@@ -88,11 +89,6 @@ def explain_pair(
     found = explain_link(connection, model, pair, sight.hidden)
     compared = found.explanation
     said = _statements(connection, decisions, pair)
-    apart = [] if found.apart is None else [f"the twins rule: {found.apart}"]
-    apart += [row["because of"] for row in said if row["says"] != ONE_CHILD]
-    if compared.decision == "link" and not found.together and not apart:
-        both = join([found.left_child, found.right_child])
-        apart = [f"other records of the two: see `contactpoint explain {both} --join`"]
     return {
         "left": left,
         "right": right,
@@ -104,9 +100,19 @@ def explain_pair(
         "threshold": compared.link_threshold / CENTIBITS,
         "decision of this pair alone": compared.decision,
         "held together by": [row["because of"] for row in said if row["says"] == ONE_CHILD],
-        "kept apart by": apart,
+        "kept apart by": why_apart(found, [row["because of"] for row in said if row["says"] != ONE_CHILD]),
         "model": compared.model_id,
     }
+
+
+def why_apart(found: LinkExplanation, stated_apart: Sequence[str]) -> list[str]:
+    """Return what keeps two records apart, in words, whatever they weigh; `stated_apart` are decisions that do."""
+    apart = [] if found.apart is None else [f"the twins rule: {found.apart}"]
+    apart += stated_apart
+    if apart or found.together or found.explanation.decision != "link":
+        return apart
+    both = join([found.left_child, found.right_child])
+    return [f"other records of the two: see `contactpoint explain {both} --join`" if found.blocked else NEVER_COMPARED]
 
 
 def _statements(

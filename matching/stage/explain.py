@@ -10,6 +10,7 @@ import psycopg
 
 from connectors.postgres import wrap_errors
 from matching.changes import RecordRow
+from matching.linkage.candidates import candidate_pairs
 from matching.linkage.columns import columns_of
 from matching.linkage.explain import Explanation, explain_pair
 from matching.linkage.model import LinkageModel
@@ -23,7 +24,8 @@ class LinkExplanation:
     """Two records, the children they are with, and how their comparison adds up.
 
     The pair alone does not decide: `together` says what clustering made of it. `apart` says in words why the twins rule
-    keeps them apart whatever they weigh, None if it does not.
+    keeps them apart whatever they weigh, None if it does not. `blocked`: a blocking rule of the model brings them
+    together; else they were never compared.
     """
 
     left: str
@@ -32,6 +34,7 @@ class LinkExplanation:
     right_child: str
     explanation: Explanation
     apart: str | None
+    blocked: bool
 
     @property
     def together(self) -> bool:
@@ -64,7 +67,7 @@ def explain_link(
             raise RejectedError("record_unknown", f"no record {key} has been received")
         if not rows[key].live:
             raise RejectedError("record_not_live", f"record {key} was withdrawn or merged: it is with no child now")
-    return _explain(model, rows[left], rows[right])
+    return explain_rows(model, rows[left], rows[right])
 
 
 def explain_child(connection: psycopg.Connection, model: LinkageModel, child_number: str) -> ChildExplanation:
@@ -74,13 +77,16 @@ def explain_child(connection: psycopg.Connection, model: LinkageModel, child_num
     if not found:
         raise RejectedError("child_unknown", f"child number {child_number} is not in use")
     rows = [RecordRow._make(row) for row in found]
-    pairs = tuple(_explain(model, left, right) for left, right in combinations(rows, 2))
+    pairs = tuple(explain_rows(model, left, right) for left, right in combinations(rows, 2))
     return ChildExplanation(child_number, tuple(row.key for row in rows), pairs)
 
 
-def _explain(model: LinkageModel, left: RecordRow, right: RecordRow) -> LinkExplanation:
+def explain_rows(model: LinkageModel, left: RecordRow, right: RecordRow) -> LinkExplanation:
+    """Explain two records from their rows."""
     values = [row.values for row in (left, right)]
     explanation = explain_pair(model, values[0], values[1])
     columns = columns_of(model, values, (left.source, right.source))
     apart = Twins(model).reason(columns, np.array([left.verified, right.verified], np.uint8), 0, 1)
-    return LinkExplanation(left.key, right.key, left.child_number or "", right.child_number or "", explanation, apart)
+    blocked = any(len(a) for a, _ in candidate_pairs(columns, model))
+    children = left.child_number or "", right.child_number or ""
+    return LinkExplanation(left.key, right.key, *children, explanation, apart, blocked)

@@ -17,7 +17,6 @@ from projections.base import Rows
 from projections.directory.entry import fold_name
 from projections.directory.explanation import FieldExplanation, explain_field
 from projections.directory.overlay import Overlay
-from projections.directory.rulings import SHIELD
 from projections.directory.state import Batch
 from projections.directory.tables import DirectoryTables
 from schemas.errors import RejectedError
@@ -60,6 +59,15 @@ class Stats:
     ended_records: int
     lineage: dict[str, int]
     children_by_source_kinds: dict[int, int]
+
+
+def not_shown(child: str) -> RejectedError:
+    """Return what is said of a child of whom the directory shows nothing; it does not tell why."""
+    message = (
+        f"the directory shows no child {child}: the number was never given, or nothing of the child may be shown; "
+        "`contactpoint lineage` tells which numbers were"
+    )
+    return RejectedError("child_unknown", message)
 
 
 class DirectoryReader:
@@ -114,7 +122,8 @@ class DirectoryReader:
     def explain(self, child_number: str, field: str, *, behind_shield: bool = False) -> FieldExplanation:
         """Return why a field of a child shows what it shows, from the working tables.
 
-        Raises RejectedError for an unknown child or field, and for a shielded child unless `behind_shield`.
+        Raises RejectedError for an unknown child or field, and unless `behind_shield` for a child of whom the directory
+        shows nothing (held, archived) or only what a shield leaves.
         """
         with wrap_errors(), self._connection.transaction():
             self._connection.execute(_SQL["see_working_tables"])
@@ -122,12 +131,15 @@ class DirectoryReader:
             around = state.surroundings()
             identity = state.identities((child_number,)).get(child_number)
             if identity is None:
-                raise RejectedError("child_unknown", "this number was never given to a child here")
+                raise not_shown(child_number)
             live = [each for each in state.versions(identity.members).values() if each.person is not None]
             decided = Overlay(Batch(), state, around)
             sharers = state.identities(state.children_of(decided.shared(identity.members)))
             standings = decided.of_children({**sharers, child_number: identity}.values()).get(child_number, [])
-        if not behind_shield and any(each.ruling.kind == SHIELD and each.holds for each in standings):
+            shown = self._entry(child_number)  # read last: a shield that came meanwhile counts
+        if not behind_shield and shown is None:
+            raise not_shown(child_number)
+        if not behind_shield and shown and shown.get("shielded"):
             raise RejectedError("shielded", "this child is shielded: the explanation needs the right to see behind it")
         return explain_field(field, live, standings, around.today)
 

@@ -19,9 +19,11 @@ from connectors.postgres import connect
 from projections import checkpoint, schema
 from projections.digest import digest
 from projections.directory.projection import DirectoryProjection
+from projections.directory.reader import DirectoryReader
 from projections.rebuild import rebuild, verify
 from projections.runner import Pace, Runner
 from schemas.catalogue import AnyEvent
+from schemas.errors import RejectedError
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.projecting import publish, wait_for_the_end
 from tests.factories.waiting import wait_until
@@ -111,6 +113,25 @@ def test_a_role_that_reads_every_published_table_reaches_nothing_that_a_shield_h
                 with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
                     connection.execute(sql.SQL("select from {}").format(where))
     assert HIDDEN in str(connection.execute("select document::text from sealed.shielded_entry").fetchall())
+
+
+def test_no_field_is_explained_of_a_child_of_whom_the_directory_shows_nothing_but_to_who_has_the_right(
+    kafka: KafkaSettings, postgres: PostgresSettings, connection: Connection[TupleRow]
+) -> None:
+    (made,) = identity_events({}, {CHILDREN[2]: frozenset(KEYS[6:7])}, 1)
+    held = made.model_copy(update={"data": made.data.model_copy(update={"held": True})})
+    publish(kafka, [*world(), shield(KEYS[0]), told(KEYS[6]), held])
+    fold_to_end(kafka, postgres)
+    reader, refusals = DirectoryReader(connection), []
+    for number in (CHILDREN[2], "0000000000000"):
+        with pytest.raises(RejectedError) as refused:
+            reader.explain(number, "names")
+        refusals.append(str(refused.value).replace(number, "N"))
+    assert refusals[0] == refusals[1]
+    with pytest.raises(RejectedError, match="this child is shielded"):
+        reader.explain(CHILDREN[0], "names")
+    for number in (CHILDREN[0], CHILDREN[2]):
+        assert reader.explain(number, "names", behind_shield=True).statements
 
 
 def test_the_published_table_refuses_a_hidden_item_of_a_shielded_child(

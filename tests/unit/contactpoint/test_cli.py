@@ -187,6 +187,19 @@ def test_a_question_says_which_commands_answer_it_and_where_two_people_are_neede
     assert "cannot-link a:1 b:1 --by YOU --approved-by ANOTHER" in split[2]
 
 
+def test_a_question_about_a_shielded_child_says_that_two_people_and_the_right_are_needed_for_every_answer() -> None:
+    for kind in ("shield_in_doubt", "decisions_clash", "oversize"):
+        told = ways_to_answer(replace(question(kind, "C1", "C2"), shielded=True))
+        commands = [line for line in told if "contactpoint " in line]
+        assert all(line.endswith("--with-right shielded") for line in commands)
+        assert all("--approved-by" in line for line in commands if " decide " in line)
+
+
+def test_a_kind_of_question_that_there_is_not_is_a_mistake_and_no_empty_list() -> None:
+    refused = CliRunner().invoke(app, ["conflicts", "list", "--by", "Ann", "--kind", "possible-link"], env=NOWHERE)
+    assert (refused.exit_code, "possible_link" in refused.output) == (2, True)
+
+
 def test_a_component_above_the_cap_is_not_answered_by_a_link_of_its_one_named_record() -> None:
     told = ways_to_answer(replace(question("oversize", "C1", "C2"), records=("a:1",)))
     assert "2 children" in told[0]

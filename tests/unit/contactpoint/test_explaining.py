@@ -21,12 +21,15 @@ from contactpoint.explaining.pictures import Bar, curve, steps, waterfall
 from contactpoint.explaining.records import Known
 from contactpoint.explaining.sight import EVERYTHING, WITHHELD, Sight, aliases, withhold_link
 from contactpoint.explaining.statements import SOURCE_MERGE, decision_book, stated
-from contactpoint.explaining.words import findings
+from contactpoint.explaining.words import NEVER_COMPARED, findings, why_apart
 from contactpoint.reviewing.deciding import Deciders, State, decide_link, decide_retraction, decide_severed
 from matching.linkage.components import connected_components
 from matching.linkage.constraints import constrain
 from matching.linkage.evidence import evidence_among
 from matching.linkage.explain import explain_pair
+from matching.linkage.model import BlockingRule
+from matching.resident.owner import ResidentOwner
+from matching.stage.explain import explain_rows
 from projections.audit_trail.lineage import Severance
 from projections.audit_trail.reader import IdentityStep
 from schemas.decisions import AnyDecisionEvent
@@ -34,11 +37,13 @@ from schemas.errors import RejectedError
 from schemas.identity import child_number, number_basis
 from schemas.in_force import in_force
 from tests.factories.linkage import hand_made_model
+from tests.unit.matching.worlds import observed
 
 MODEL = hand_made_model()
 NUMBERS = ("9434765919", "A801200005001", "")
 ROW = ("ANNA", "SMITH", "20010203", "female", "AB12CD", "1 HIGH STREET", "MARY SMITH", *NUMBERS)
 OTHER = ("ANNA", "SMITH", "20010203", "female", "XY99ZZ", "", "MARY SMITH", "1234567881", "", "")
+UNNUMBERED = (*ROW[:7], "", "", "")
 KEYS = ("health-rx1:1", "school-8012000:B1", "yot-700:2")
 HIDDEN = {"postcode", "nhs", "upn"}
 
@@ -129,6 +134,18 @@ def test_what_would_split_and_join_is_told_with_weights_and_how_sure_it_is() -> 
         split_answer(known((ROW,)), EVERYTHING)
     parted = in_words(join_answer(known((ROW, ROW)), KEYS[:1], KEYS[1:2], EVERYTHING))
     assert "above the model's cap" in parted["would join them"][0]
+
+
+def test_two_that_no_blocking_rule_brings_together_are_said_to_have_never_been_compared() -> None:
+    only = replace(MODEL, blocking_rules=(BlockingRule("nhs", ("nhs",)),))
+    changes = [observed(key, values=row) for key, row in zip(KEYS, (ROW, UNNUMBERED), strict=False)]
+    rows = ResidentOwner(only).apply(changes, 1).inserted
+    for model, reason in ((MODEL, "other records"), (only, NEVER_COMPARED)):
+        assert why_apart(explain_rows(model, *rows), [])[0].startswith(reason)
+        assert why_apart(explain_rows(model, *rows), ["decided"]) == ["decided"]
+    compared = [(row.key, row.source, row.values, 0) for row in rows]
+    apart = Known("A, B", KEYS[:2], evidence_among(only, compared), {})
+    assert in_words(join_answer(apart, KEYS[:1], KEYS[1:2], EVERYTHING))["would join them"] == [NEVER_COMPARED]
 
 
 def test_pictures_show_comparisons_and_weights_and_nobody() -> None:
