@@ -8,7 +8,6 @@ marked, and the index is made again when marks outnumber the rest.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -25,8 +24,11 @@ _FULLEST: Final = 0.72  # share of the slots that are taken at most
 _HALF: Final = np.uint64(32)
 _NEIGHBOURS: Final = 8  # slots that a search looks at in its second step: 64 bytes, what memory gives at once
 _WIDEST: Final = 128
-
-_PART: Final = 1 << 18  # slots that are moved at a time
+_SPARE: Final = 2 * _WIDEST  # slots after the last one that is taken, so that no search comes to the end
+_PACE: Final = 8  # slots that are moved for each new key while the index grows
+_LEAST: Final = 1 << 12  # slots that are moved at a time, and at most:
+_PART: Final = 1 << 18
+_HIGHS: Final = 1 << 32  # a key's home goes by its high half
 
 Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
@@ -50,12 +52,18 @@ class BlockIndex:
 
     `_heads` says for each slot where its chain of postings begins, that it is empty, or which one record has the key:
     most keys belong to one record, and need no posting.
+
+    The index grows by a quarter without a pause: from the last slot down the keys move to where they belong among
+    `_wider` slots, some with each batch, in the same arrays. Keys below `_cut` (of the high half) have not moved yet,
+    their homes are the first `_unmoved` of `_width` slots.
     """
 
     def __init__(self, expected_keys: int = 0) -> None:
-        n_slots = max(_FIRST, int(expected_keys / _FULLEST) + 1)
-        self._keys: Hashes = np.zeros(n_slots, np.uint64)  # MISSING: a free slot
-        self._heads: Ints = np.empty(n_slots, np.int32)
+        self._width = self._wider = max(_FIRST, int(expected_keys / _FULLEST) + 1)
+        self._unmoved = self._cut = 0
+        self._keys: Hashes = np.zeros(0, np.uint64)  # MISSING: a free slot
+        self._heads: Ints = np.zeros(0, np.int32)
+        self._widen(self._width)
         self._used = 0
         self._rids: Ints = np.zeros(_FIRST, np.int32)
         self._next: Ints = np.zeros(_FIRST, np.int32)
@@ -142,12 +150,12 @@ class BlockIndex:
 
     def records_of(self, key: int) -> list[int]:
         """Return all records that have one key: for look-ups one by one, which arrays would make slow."""
-        n_slots = len(self._keys)
-        slot = (key >> 32) * n_slots >> 32
+        high = key >> 32
+        slot = high * (self._wider if high >= self._cut else self._width) >> 32
         while (stored := int(self._keys[slot])) != key:
             if stored == MISSING:
                 return []
-            slot = (slot + 1) % n_slots
+            slot += 1
         head = int(self._heads[slot])
         if head <= _ONE:
             return [_ONE - head]
@@ -196,11 +204,11 @@ class BlockIndex:
         first, width = slots[at] + 1, _NEIGHBOURS
         while len(at):
             window = first[:, None] + np.arange(width)
-            stored = np.take(self._keys, window, mode="wrap")
+            stored = np.take(self._keys, window, mode="clip")
             ends = (stored == keys[at, None]) | (stored == MISSING)
             place = ends.argmax(axis=1)
             rows = np.arange(len(at))
-            slot = (first + place) % len(self._keys)
+            slot = first + place
             result[at] = np.where(stored[rows, place] == MISSING, ~slot, slot)
             going = ~ends[rows, place]
             at, first, width = at[going], first[going] + width, min(4 * width, _WIDEST)
@@ -208,8 +216,7 @@ class BlockIndex:
 
     def _slots_for(self, keys: Hashes) -> Indices:
         """Return the slot of each of the (different) keys, taking free ones for keys that are new."""
-        if self._used + len(keys) > _FULLEST * len(self._keys):
-            self._grow(max(len(self._keys) + len(self._keys) // 4, int((self._used + len(keys)) / _FULLEST) + 1))
+        self._make_room(len(keys))
         slots = self._find(keys)
         at = np.flatnonzero(slots < 0)
         slots[at] = self._take(keys[at], ~slots[at])
@@ -219,6 +226,7 @@ class BlockIndex:
         """Take the free slot that the search for each of the (different) keys ended at; their chains are empty."""
         slots, at = np.empty(len(keys), np.int64), np.arange(len(keys))
         while len(at):
+            self._widen(int(free.max()) + 1)
             # Several keys may want one free slot: all write, and the one whose key is there afterwards has won.
             self._keys[free] = keys[at]
             won = self._keys[free] == keys[at]
@@ -231,33 +239,67 @@ class BlockIndex:
 
     def _home(self, keys: Hashes) -> Indices:
         """Return the slot where the search for each key begins: it grows with the key, so sorted keys go forward."""
-        return ((keys >> _HALF) * np.uint64(len(self._keys)) >> _HALF).astype(np.int64)
+        high = keys >> _HALF
+        widths = np.where(high < self._cut, self._width, self._wider) if self._unmoved else self._wider
+        return (high * np.asarray(widths, np.uint64) >> _HALF).astype(np.int64)
 
-    def _grow(self, n_slots: int) -> None:
-        """Move all keys into more slots; the chains stay as they are, so this is quick even for millions.
+    def _make_room(self, n: int) -> None:
+        """Have room for so many new keys, and go on growing."""
+        pace = max(_PACE * n, _LEAST)
+        self._move(pace)
+        if self._used + n > _FULLEST * self._wider:
+            self._move(self._unmoved)
+            self._wider = max(self._width + self._width // 4, int((self._used + n) / _FULLEST) + 1)
+            self._widen(self._wider)
+            self._unmoved, self._cut = self._width, _HIGHS
+            self._move(pace)
 
-        In order of their homes each key takes its home or, if that is taken, the slot after the key before it: what
-        linear probing would do one by one. Homes never cross a free slot, so this goes part by part between free slots:
-        new arrays for all keys at once would cost more than the moving. Who went round the end is taken in last.
+    def _widen(self, n_slots: int) -> None:
+        """Let the arrays have so many slots at least, and the spare ones."""
+        n = n_slots + _SPARE
+        if n > len(self._keys):
+            self._keys, self._heads = grown(self._keys, n)[:n], grown(self._heads, n)[:n]
+
+    def _move(self, n_slots: int) -> None:
+        """Move the keys of about so many more slots; the chains stay as they are."""
+        end = max(0, self._unmoved - n_slots)
+        while self._unmoved > end:
+            self._move_from(max(end, self._unmoved - _PART))
+
+    def _move_from(self, start: int) -> None:
+        """Move the keys whose homes are from a free slot after `start` on, all that have not moved yet.
+
+        What lies between two free slots can be taken out and put in again without harm to other searches. In order of
+        their homes each key takes its home or, if that is taken, the slot after the key before it: what linear probing
+        would do one by one. Those who come to the slots of keys that have moved are taken in last.
         """
-        keys, heads = self._keys, self._heads
-        self._keys, self._heads = np.zeros(n_slots, np.uint64), np.empty(n_slots, np.int32)
-        self._used, free = 0, 0
-        cuts = [_free_from(keys, start) for start in range(0, len(keys), _PART)]
-        left = [np.arange(cuts[0])]
-        for start, end in pairwise([*cuts, len(keys)]):
-            taken = start + np.flatnonzero(keys[start:end])
-            home, steps = self._home(keys[taken]), np.arange(len(taken))
-            order = np.argsort(home, kind="stable")
-            slots = np.maximum.accumulate(np.maximum(home[order] - steps, free)) + steps
-            fit = int(np.searchsorted(slots, n_slots))
-            from_, to = taken[order], slots[:fit]
-            self._keys[to], self._heads[to] = keys[from_[:fit]], heads[from_[:fit]]
-            self._used += fit
-            left.append(from_[fit:])
-            free = int(slots[-1]) + 1 if len(slots) else free
-        last = np.concatenate(left)
-        self._heads[self._take(keys[last], ~self._find(keys[last]))] = heads[last]
+        start = self._after_free(start)
+        end = _free_from(self._keys, self._unmoved)
+        free_to = max(end, self._cut * self._wider >> 32)
+        taken = start + np.flatnonzero(self._keys[start:end])
+        keys, heads = self._keys[taken], self._heads[taken]
+        self._keys[start:end] = MISSING
+        self._unmoved, self._cut = start, -(-(start << 32) // self._width)
+        if not start:
+            self._width = self._wider
+        home, steps = self._home(keys), np.arange(len(keys))
+        order = np.argsort(home, kind="stable")
+        slots = np.maximum.accumulate(home[order] - steps) + steps
+        fit = int(np.searchsorted(slots, free_to))
+        self._keys[slots[:fit]], self._heads[slots[:fit]] = keys[order[:fit]], heads[order[:fit]]
+        self._used -= len(keys) - fit
+        last = order[fit:]
+        slots = self._take(keys[last], ~self._find(keys[last]))  # which may make the arrays longer
+        self._heads[slots] = heads[last]
+
+    def _after_free(self, start: int) -> int:
+        """Return the first slot from one on that comes after a free one; from an earlier one on if there is none."""
+        while start > 0:
+            after = _free_from(self._keys, start) + 1
+            if after < self._unmoved:
+                return after
+            start -= self._unmoved - start
+        return 0
 
     def _compact(self) -> None:
         """Make the index again without the postings that are gone."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,6 +72,23 @@ def test_the_index_grows_and_is_made_again_when_most_postings_are_gone() -> None
     assert len(index) == 10_000
     assert found(index, [int(keys[25_000])]) == {int(keys[25_000]): [25_000]}
     assert found(index, [int(keys[1])]) == {int(keys[1]): []}
+
+
+def test_while_the_index_grows_all_is_found_where_it_is_now() -> None:
+    index, rng = BlockIndex(), np.random.default_rng(2)
+    keys = rng.integers(1, 2**64, 40_000, dtype=np.uint64)
+    # Some want the same slots: the first one, one amid, and the last.
+    keys[::200] = (
+        (rng.choice(np.array([0, 2**31, 2**32 - 1], np.uint64), 200) << np.uint64(32)) + keys[::200] % 2**20 + 1
+    )
+    keys = rng.permutation(np.unique(keys))
+    ends = [20_000, *range(20_100, 26_000, 100), len(keys)]
+    for start, end in pairwise([0, *ends]):
+        index.add(keys[start:end], np.arange(start, end))
+        at, rids = index.candidates(keys[:end])
+        assert (np.sort(at) == np.arange(end)).all()
+        assert (at == rids).all()
+    assert index.records_of(int(keys[9])) == [9]
 
 
 def test_an_empty_index_finds_nothing() -> None:
