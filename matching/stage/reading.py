@@ -123,7 +123,7 @@ def _read(reader: ChangeReader, preparer: Preparer, values: list[bytes | None]) 
     ]
     made = preparer.words([change.row or "" for _, change in observed])
     for (place, change), words in zip(observed, made, strict=True):
-        changes[place] = change._replace(prepared=words)
+        changes[place] = SourceChange(*change[:-1], words)  # `_replace` takes twice as long
     return Found(changes, refused)
 
 
