@@ -32,6 +32,7 @@ class Bytes(NamedTuple):
     key: bytes | None
     value: bytes | None
     original: bytes = b""
+    time: int = 0
     erased: bool = False
 
 

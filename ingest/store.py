@@ -249,6 +249,13 @@ class PostgresStore:
         with wrap_errors():
             return self._connection.execute(self._sql["forget_files"], {"feed": feed, "name": name}).rowcount
 
+    def begin_again(self) -> int:
+        """Forget what was read and published, of every feed, but for what was erased; return the number of records."""
+        with wrap_errors(), self._connection.transaction():
+            self._connection.execute(self._sql["forget_snapshots"])
+            self._connection.execute(self._sql["forget_all_files"])
+            return self._connection.execute(self._sql["forget_records"]).rowcount
+
     def versions(self, keys: Collection[str]) -> dict[str, int]:
         """Return the newest version that was heard of each of these records."""
         return {key: record.version for key, record in self.records(keys).items()}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from connectors.kafka import Partition, Positions
+from connectors.kafka import Partition, Positions, ReadMessage, Times
 from connectors.postgres import sql_blocks, take_ddl_turn
 from projections.base import Rows
 from schemas.errors import FencedError
@@ -67,8 +67,14 @@ def positions(connection: Rows, projection: str) -> Positions:
     return {(topic, part): next_offset for topic, part, next_offset in rows}
 
 
-def advance(connection: Rows, held: Checkpoint, after: Positions) -> Checkpoint:
-    """Move the positions to `after` if nobody else has moved them; raise FencedError otherwise.
+def times(connection: Rows, projection: str) -> Times:
+    """Return when the messages were sent that come before the positions, as far as that was noted."""
+    rows = connection.execute(_SQL["load_times"], (projection,)).fetchall()
+    return {(topic, part): time for topic, part, time in rows}
+
+
+def advance(connection: Rows, held: Checkpoint, last: Mapping[Partition, ReadMessage]) -> Checkpoint:
+    """Move the positions past these messages if nobody else has moved them; raise FencedError otherwise.
 
     The first statement locks the projection's one row until the transaction ends, so that the writes of two processes
     never overlap, whichever partitions they read.
@@ -77,10 +83,12 @@ def advance(connection: Rows, held: Checkpoint, after: Positions) -> Checkpoint:
     if counted.rowcount != 1:
         message = f"another process has advanced projection {held.projection}"
         raise FencedError(message)
-    topics, parts = _columns(after)
+    topics, parts = _columns(last)
+    after = {partition: message.offset + 1 for partition, message in last.items()}
     expected = [held.positions.get(partition, 0) for partition in after]
+    sent = [message.time for message in last.values()]
     moved = connection.execute(
-        _SQL["advance_positions"], (topics, parts, expected, list(after.values()), held.projection)
+        _SQL["advance_positions"], (topics, parts, expected, list(after.values()), sent, held.projection)
     )
     if moved.rowcount != len(after):
         message = f"the positions of projection {held.projection} are not the expected ones"

@@ -29,6 +29,11 @@ class Lag(NamedTuple):
         """Messages still to read."""
         return max(0, self.end - self.position)
 
+    @property
+    def lost(self) -> int:
+        """Messages that were read and that the log lacks: it is another, or was restored from an older copy."""
+        return max(0, self.position - self.end)
+
 
 def lags_to(connection: Rows, ends: Positions, projections: Collection[Projection]) -> list[Lag]:
     """Return one row a projection and partition, against the ends of topics; those of other topics are passed over.

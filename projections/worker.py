@@ -55,7 +55,8 @@ class Worker:
             with wrap_errors():
                 checkpoint.make_way(self._connection, application)
                 self._checkpoint = start(self._connection, projection, namespace, partitions)
-            ensure_held(kafka, self.positions)
+                times = checkpoint.times(self._connection, namespace.projection)
+            ensure_held(kafka, self.positions, times)
             self._reader = PartitionReader(kafka, self.positions, group=f"projection.{namespace.projection}")
         except BaseException:
             self._connection.close()
@@ -88,14 +89,14 @@ class Worker:
 
     def commit(self, messages: Sequence[ReadMessage]) -> None:
         """Write the rows that the messages make, and the positions after them, or nothing."""
-        after = positions_after(messages)
+        last = last_of(messages)
         with wrap_errors(), self._connection.transaction():
-            moved = checkpoint.advance(self._connection, self._checkpoint, after)  # 1 locks out every other writer
+            moved = checkpoint.advance(self._connection, self._checkpoint, last)  # 1 locks out every other writer
             readable = [message for message in messages if not message.erased]
             refused = fold(self._projection, self._connection, readable)  # 2 same transaction as 1
             self._send_dead_letters(refused)  # 3 acknowledged before 4; a crash in between repeats them, same ids
         self._checkpoint = moved  # 4 committed
-        self._reader.hint(after)  # 5 last, for dashboards only
+        self._reader.hint(moved.positions)  # 5 last, for dashboards only
         erased = len(messages) - len(readable)
         log.debug(
             "batch_folded",
@@ -185,9 +186,8 @@ def fold(projection: Projection, connection: Rows, messages: Sequence[ReadMessag
     return fold(projection, connection, messages[:half]) + fold(projection, connection, messages[half:])
 
 
-def positions_after(messages: Sequence[ReadMessage]) -> Mapping[Partition, int]:
-    """Return the position after the last message of each partition."""
+def last_of(messages: Sequence[ReadMessage]) -> Mapping[Partition, ReadMessage]:
+    """Return the last message of each partition."""
     return {
-        (message.topic, message.partition): message.offset + 1
-        for message in sorted(messages, key=lambda message: message[:3])
+        (message.topic, message.partition): message for message in sorted(messages, key=lambda message: message[:3])
     }

@@ -9,12 +9,12 @@ from connectors.kafka.admin import (
     Watermarks,
     create_topics,
     end_offsets,
-    ensure_held,
     partitions_of,
     watermarks,
 )
 from connectors.kafka.errors import translate
 from connectors.kafka.group import GroupReader
+from connectors.kafka.held import Times, ensure_held
 from connectors.kafka.message import ReadMessage
 from connectors.kafka.places import read_places
 from connectors.kafka.producer import DeliveryFailure, EventProducer
@@ -31,6 +31,7 @@ __all__ = [
     "PartitionReader",
     "Positions",
     "ReadMessage",
+    "Times",
     "Watermarks",
     "create_topics",
     "end_offsets",

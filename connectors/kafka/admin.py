@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, TopicMetadata
 
-from connectors.kafka.errors import Trouble, position_lost, translate
+from connectors.kafka.errors import Trouble, translate
 from schemas.errors import ConfigurationError, RetriableError
 from schemas.settings import KafkaSettings
 from schemas.topics import TOPICS, TopicSpec, min_insync_replicas
@@ -103,18 +103,6 @@ def watermarks(
     low = _offsets(admin, settings, partitions, begin)
     high = _offsets(admin, settings, partitions, OffsetSpec.latest())
     return {each: Watermarks(low[each] if low[each] >= 0 else high[each], high[each]) for each in partitions}
-
-
-def ensure_held(settings: KafkaSettings, positions: Positions) -> None:
-    """Raise FatalError where the log does not hold what is to be read next.
-
-    A client tells of a gap when it comes to it, and may have read other partitions by then: whoever reads several asks.
-    """
-    held = watermarks(settings, {topic for topic, _ in positions})
-    lost = [(*place, at) for place, at in positions.items() if place not in held or not held[place].holds(at)]
-    if lost:
-        places = (f"partition {number} of topic {topic} from {at}" for topic, number, at in lost)
-        raise position_lost(f"reading {', '.join(places)}")
 
 
 def client_config(settings: KafkaSettings, trouble: Trouble) -> dict[str, Any]:

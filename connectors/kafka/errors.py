@@ -74,7 +74,7 @@ def position_lost(about: str) -> FatalError:
     return FatalError(
         f"{about}: the topic no longer holds this position; it was deleted, shortened or made again. Nothing is passed "
         "over: bring the topic back from a copy, or, where it is to begin anew, make it again and drop the tables that "
-        "were made of it"
+        "were made of it (docs/decisions/0049)"
     )
 
 

@@ -16,9 +16,9 @@ Place = tuple[str, int, int]
 """Topic, partition and offset of one message."""
 
 
-def read_places(settings: KafkaSettings, places: Iterable[Place]) -> Iterator[ReadMessage]:
+def read_places(settings: KafkaSettings, places: Iterable[Place], *, opened: bool = True) -> Iterator[ReadMessage]:
     """Yield the message at each place, in this order; raise RetriableError when the log does not answer."""
-    with PartitionReader(settings, {}, linger_ms=0) as reader:
+    with PartitionReader(settings, {}, opened=opened, linger_ms=0) as reader:
         for topic, partition, offset in places:
             reader.start_from({(topic, partition): offset})
             yield _first(reader, (topic, partition, offset))

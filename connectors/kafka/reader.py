@@ -116,8 +116,9 @@ def read_messages(messages: Sequence[Message], *, with_headers: bool = False) ->
             continue
         # The driver's types allow for messages that were never sent; one that was read has a place and bytes.
         headers = tuple(message.headers() or ()) if with_headers else ()
-        read: Any = (message.topic(), message.partition(), message.offset(), message.key(), message.value(), headers)
-        each = ReadMessage(*read)
+        place: Any = (message.topic(), message.partition(), message.offset())
+        said: Any = (message.key(), message.value(), headers, None, False, message.timestamp()[1])
+        each = ReadMessage(*place, *said)
         batches.setdefault((each.topic, each.partition), []).append(each)
     return batches
 

@@ -24,10 +24,10 @@ class Opener:
         places = [(each, at) for each in batches for at, message in enumerate(each) if is_sealed(message.value)]
         if not places:
             return
-        sealed = [(each[at].key, each[at].value or b"") for each, at in places]
-        for (each, at), found in zip(places, self._vault().open(sealed), strict=True):
-            topic, partition, offset, key, sealed_value, headers, *_ = each[at]
-            each[at] = ReadMessage(topic, partition, offset, key, found.value, headers, sealed_value, found.erased)
+        values = [(each[at].key, each[at].value or b"") for each, at in places]
+        for (each, at), found in zip(places, self._vault().open(values), strict=True):
+            topic, partition, offset, key, sealed, headers, *_, time = each[at]
+            each[at] = ReadMessage(topic, partition, offset, key, found.value, headers, sealed, found.erased, time)
 
     def close(self) -> None:
         """Give the vault's connection back."""

@@ -110,7 +110,7 @@ def resume_command(name: str) -> None:
 def replay_command(
     name: str, file: Annotated[str | None, typer.Option(help="One file of it; all if not given.")] = None
 ) -> None:
-    """Let the next run read a feed's files again from their beginning: after a mended setting, or a restored topic.
+    """Let the next run read a feed's files again from their beginning: after a mended setting.
 
     What was published before is unchanged then, and what was refused is tried again. Nothing is lost or doubled.
     """
@@ -119,6 +119,17 @@ def replay_command(
     if not count:
         raise RejectedError("file_unknown", f"feed {name} has read no {'file' if file is None else file}")
     typer.echo(f"{count} files of feed {name} will be read again by `contactpoint feeds run`")
+
+
+@app.command("publish-again")
+def publish_again_command() -> None:
+    """Let the next runs publish all records of all feeds again: after topics came back from an older copy.
+
+    Stages pass over what they know. What was erased stays erased. See docs/decisions/0049.
+    """
+    with closing(PostgresStore(addresses().postgres_settings())) as store:
+        count = store.begin_again()
+    typer.echo(f"{count} records are published again as far as `contactpoint feeds run` finds the files of all feeds")
 
 
 @app.command("status")

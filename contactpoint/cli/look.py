@@ -133,7 +133,7 @@ def lag_command(output: OutputOption = Output.TABLE) -> None:
         rows = stage_lags(where.kafka_settings(), connection)
         waiting, due = outbox_rows(connection), due_again(connection)
     if output is Output.JSON:
-        partitions = [row._asdict() | {"lag": row.lag} for row in rows]
+        partitions = [row._asdict() | {"lag": row.lag, "lost": row.lost} for row in rows]
         show(output, {"partitions": partitions, "outbox_batches": waiting, "due": due})
         return
     totals: dict[tuple[str, str], list[int]] = {}
@@ -149,6 +149,13 @@ def lag_command(output: OutputOption = Output.TABLE) -> None:
     console.print(f"batches waiting in matching's outbox: {waiting}")
     for sentence in due:
         console.print(sentence)
+    lost = sorted({row.topic for row in rows if row.lost})
+    if lost:
+        console.print(
+            f"the log lacks what was read from {', '.join(lost)}: was it restored from an older copy? "
+            "Stop the stages and see docs/decisions/0049",
+            soft_wrap=True,
+        )
 
 
 def rejects_command(

@@ -59,6 +59,15 @@ select source, snapshot from ingest.snapshot where source = any(%(sources)s)
 insert into ingest.snapshot (source, snapshot) values (%(source)s, %(snapshot)s)
 on conflict (source) do update set snapshot = greatest(snapshot.snapshot, excluded.snapshot)
 
+-- name: forget_snapshots
+delete from ingest.snapshot
+
+-- name: forget_all_files
+delete from ingest.file
+
+-- name: forget_records
+delete from ingest.record where status <> 'erased'
+
 -- name: erase_record
 -- The version stays as a floor, so that what was erased is refused when it is sent again; '~' is above any fingerprint.
 insert into ingest.record as stored (key, version, fingerprint, status, content, seen)

@@ -36,12 +36,13 @@ _CONFLICT: Final = msgspec.msgpack.Decoder(ConflictState)
 
 
 class Move(NamedTuple):
-    """One partition's position: where it has to stand, and where a batch moves it."""
+    """One partition's position: where it has to stand, where a batch moves it, and when its last message was sent."""
 
     topic: str
     partition: int
     expected: int
     next_offset: int
+    last_time: int
 
 
 def create_tables(settings: PostgresSettings) -> None:
@@ -241,9 +242,9 @@ class Tables:
         """Move positions; tell whether all of them stood where they had to."""
         if not moves:
             return True
-        topics, partitions, expected, next_offsets = (list(column) for column in zip(*moves, strict=True))
-        values = {"topics": topics, "partitions": partitions, "expected": expected, "next_offsets": next_offsets}
-        return self._run("advance_positions", values).rowcount == len(moves)
+        names = "topics", "partitions", "expected", "next_offsets", "times"
+        columns = map(list, zip(*moves, strict=True))
+        return self._run("advance_positions", dict(zip(names, columns, strict=True))).rowcount == len(moves)
 
     def claim(self, model_id: str) -> MadeWith | None:
         """Take the tables for shared workers; return what they are made with, None while an owner holds them."""
@@ -256,7 +257,7 @@ class Tables:
         """Return where partitions are to be read from on; those never read get 0 as position."""
         topics, numbers = [topic for topic, _ in partitions], [number for _, number in partitions]
         self._run("begin_partitions", {"topics": topics, "partitions": numbers})
-        stored = {(topic, number): at for topic, number, at in self.connection.execute(STAGE["read_positions"])}
+        stored = {(topic, number): at for topic, number, at, _ in self.connection.execute(STAGE["read_positions"])}
         return {each: stored[each] for each in partitions}
 
     def paused(self) -> bool:

@@ -126,10 +126,11 @@ class SharedWorker:
         return model
 
     def _ensure_held(self, tables: Tables) -> None:
-        """Raise FatalError where the log does not hold what is to be read next, by this worker or another."""
+        """Raise FatalError where the log does not hold what this worker or another is to read next, or is another."""
         with wrap_errors():
             positions = tables.positions(partitions_of(self._settings.kafka, MATCHING_TOPICS))
-        ensure_held(self._settings.kafka, positions)
+            times = {(each.topic, each.partition): each.last_time for each in store.read_positions(tables.connection)}
+        ensure_held(self._settings.kafka, positions, times)
 
     def _begin(self, tables: Tables, partitions: Sequence[Partition]) -> Positions:
         """Return where newly assigned partitions are to be read from on."""
@@ -187,7 +188,8 @@ class _Follower:
         """Link one batch; when another worker has it, drop it and go on where the tables are."""
         changes, decisions, letters = read_batch(self._changes, batches, self._library.check)
         expected = self._reader.expected
-        moves = [Move(*each, expected[each], batch[-1].offset + 1) for each, batch in batches.items()]
+        last = {each: batch[-1] for each, batch in batches.items()}
+        moves = [Move(*each, expected[each], message.offset + 1, message.time) for each, message in last.items()]
         try:
             if self._linker.link(changes, moves, letters, decisions):
                 self._relay.wake()

@@ -76,12 +76,12 @@ update matching.owner set batch = %(batch)s, replay_until = %(until)s where epoc
 update matching.owner set replay_until = null where epoch = %(epoch)s
 
 -- name: move_positions
-insert into matching.position (topic, partition, next_offset)
-select * from unnest(%(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[])
-on conflict (topic, partition) do update set next_offset = excluded.next_offset
+insert into matching.position (topic, partition, next_offset, last_time)
+select * from unnest(%(topics)s::text[], %(partitions)s::integer[], %(next_offsets)s::bigint[], %(times)s::bigint[])
+on conflict (topic, partition) do update set next_offset = excluded.next_offset, last_time = excluded.last_time
 
 -- name: read_positions
-select topic, partition, next_offset from matching.position order by topic, partition
+select topic, partition, next_offset, coalesce(last_time, 0) from matching.position order by topic, partition
 
 -- name: add_to_outbox
 insert into matching.outbox (batch, payload) values (%(batch)s, %(payload)s)

@@ -35,8 +35,18 @@ create table if not exists matching.position (
     topic text not null,
     partition integer not null,
     next_offset bigint not null,
+    last_time bigint, -- when the message before it was sent (ms since 1970): tells whether the log is the same
     primary key (topic, partition)
 ) with (fillfactor = 10);
+do $$
+begin
+    -- An earlier release had no times. Only where it is missing: adding it, even in vain, would wait for every writer.
+    if not exists (select from pg_attribute
+                   where attrelid = 'matching.position'::regclass and attname = 'last_time') then
+        alter table matching.position add column last_time bigint;
+    end if;
+end
+$$;
 
 -- One row a record: `matching.changes.RecordRow`, column for column. Rows are inserted whole and seldom change, so the
 -- table is kept lean; the room left on each page keeps an update on the same page.

@@ -92,7 +92,7 @@ class Engine:
         self.owner = owner
         self._reader = reader
         self._committer = committer
-        self._start = start
+        self.start = start
         self._check = check
         self._batch = start.batch
         self._waiting: list[list[Position]] = []
@@ -125,20 +125,21 @@ class Engine:
     def _step(self, messages: Messages, reader: Reads, started: float) -> bool:
         changes, decisions, letters = read_batch(reader, messages, self._check)
         read = perf_counter()
-        positions = [Position(*partition, batch[-1].offset + 1) for partition, batch in messages.items() if batch]
+        ends = [(partition, batch[-1]) for partition, batch in messages.items() if batch]
+        positions = [Position(*partition, last.offset + 1, last.time) for partition, last in ends]
         delta = self.owner.apply(changes, self._batch + 1, decisions)
         self.totals.records += len(changes)
         self.totals.rejected += len(letters)
         self.totals.reading += read - started
         self.totals.applying += perf_counter() - read
         self.totals.identities += len(delta.identities) if self.publishing else 0
-        return self._submit(Batch.of(delta, letters, positions, epoch=self._start.epoch, publishing=self.publishing))
+        return self._submit(Batch.of(delta, letters, positions, epoch=self.start.epoch, publishing=self.publishing))
 
     def publish(self, identities: list[IdentityChange], conflicts: list[ConflictChange], *, ends_replay: bool) -> bool:
         """Commit a batch that publishes these changes and changes no record."""
         self.totals.identities += len(identities)
-        payload = Outgoing(identities, [], conflicts, self._start.model_id, now()).payload()
-        return self._submit(Batch(self._start.epoch, self._batch + 1, payload, ends_replay=ends_replay))
+        payload = Outgoing(identities, [], conflicts, self.start.model_id, now()).payload()
+        return self._submit(Batch(self.start.epoch, self._batch + 1, payload, ends_replay=ends_replay))
 
     def settle(self, most: int = IN_FLIGHT) -> bool:
         """Note what was committed; wait until at most `most` batches are in flight. Returns and raises like `step`."""

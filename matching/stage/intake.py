@@ -39,6 +39,11 @@ class Message(Protocol):
         ...
 
     @property
+    def time(self) -> int:
+        """When it was sent, in milliseconds since 1970."""
+        ...
+
+    @property
     def erased(self) -> bool:
         """Whether its data key was destroyed, so that it says nothing any more."""
         ...

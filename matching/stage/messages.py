@@ -21,11 +21,12 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 class Position(NamedTuple):
-    """The next offset to read of one partition."""
+    """The next offset to read of one partition, and when the message before it was sent (ms since 1970; 0: unknown)."""
 
     topic: str
     partition: int
     next_offset: int
+    last_time: int = 0
 
 
 class Outgoing(msgspec.Struct, frozen=True, array_like=True, gc=False):

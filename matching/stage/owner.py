@@ -27,7 +27,6 @@ from matching.stage.engine import Engine, Start
 from matching.stage.helpers import Helpers
 from matching.stage.lease import Grant, Lease, require
 from matching.stage.made_with import made_with, why_again
-from matching.stage.messages import Position
 from matching.stage.model_library import ModelLibrary
 from matching.stage.reading import ReadAhead
 from matching.stage.relay import Relay, RelaySettings
@@ -134,7 +133,7 @@ class OwnerLoop:
             committer = helpers.committer = Committer(self._settings.postgres, self._lease.token)
             relay = helpers.relay = Relay(RelaySettings.of(self._settings.postgres, self._settings.kafka))
             engine = await self._in_thread(lambda: self._rebuild(grant, committer))
-            await reader.open([Position(*partition, offset) for partition, offset in engine.committed.items()])
+            await reader.open(engine.start.positions)
             ahead.use(engine.owner.model)
             self._work = _Work(grant, relay, reader, ahead, engine)
             await self._follow(self._work, stop)

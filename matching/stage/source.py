@@ -68,13 +68,15 @@ class SourceReader:
     async def open(self, positions: Iterable[Position]) -> None:
         """Connect and start reading at the positions; partitions without one from 0.
 
-        Raises FatalError where the log does not hold one of these: a log that has lost its beginning is no beginning.
+        Raises FatalError where the log does not hold one of these, or is not the one that was read: a log that has lost
+        its beginning is no beginning.
         """
         try:
             there = await asyncio.to_thread(partitions_of, self._settings.kafka, self._topics)
-            stored = {(p.topic, p.partition): p.next_offset for p in positions}
-            begins = {place: stored.get(place, 0) for place in there}
-            await asyncio.to_thread(ensure_held, self._settings.kafka, begins)
+            stored = {(p.topic, p.partition): p for p in positions}
+            begins = {place: stored[place].next_offset if place in stored else 0 for place in there}
+            times = {place: position.last_time for place, position in stored.items()}
+            await asyncio.to_thread(ensure_held, self._settings.kafka, begins, times)
             await self._consumer.start()
             self._consumer.assign([TopicPartition(*place) for place in begins])
             for place, at in begins.items():
@@ -91,7 +93,10 @@ class SourceReader:
         except KafkaError as error:
             raise translate(error) from error
         messages = {
-            tp: [ReadMessage(tp.topic, tp.partition, one.offset, one.key, one.value) for one in listed]
+            tp: [
+                ReadMessage(tp.topic, tp.partition, one.offset, one.key, one.value, time=one.timestamp)
+                for one in listed
+            ]
             for tp, listed in found.items()
         }
         if messages:

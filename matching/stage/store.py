@@ -170,8 +170,6 @@ def _copy(
 
 def _move_positions(connection: psycopg.Connection, positions: list[Position]) -> None:
     if positions:
-        topics, partitions, next_offsets = zip(*positions, strict=True)
-        connection.execute(
-            QUERIES["move_positions"],
-            {"topics": list(topics), "partitions": list(partitions), "next_offsets": list(next_offsets)},
-        )
+        names = "topics", "partitions", "next_offsets", "times"
+        columns = map(list, zip(*positions, strict=True))
+        connection.execute(QUERIES["move_positions"], dict(zip(names, columns, strict=True)))

@@ -21,7 +21,7 @@ from connectors.postgres import connect, wrap_errors
 from connectors.process import told_to_stop
 from projections.access.keys import read_log_keys
 from projections.access.log import create_tables
-from projections.access.relay import relay
+from projections.access.relay import begin_again_if_lost, relay
 from projections.access.sequencer import BATCH, Sequencer
 from projections.access.settings import AuditSettings
 from projections.access.sql import QUERIES
@@ -87,6 +87,8 @@ class Publisher:
     def __init__(self, settings: AuditSettings) -> None:
         self._connection = connect(settings.postgres, autocommit=True, application="contactpoint-audit-relay")
         self._producer = EventProducer(settings.kafka, delivery_seconds=30.0)
+        if begin_again_if_lost(self._connection, settings.kafka):
+            log.warning("trail_published_again", reason="the topic lacks what was published: an older copy of it")
 
     def step(self) -> None:
         """Publish all that is there."""

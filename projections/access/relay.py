@@ -1,7 +1,8 @@
 """The relay: publishes numbered entries and witnessed checkpoints on the topic `access`, and reads them back.
 
 At least once: the position moves when the brokers have acknowledged. A repeated event has the same id and the same leaf
-number, so readers pass over it.
+number, so readers pass over it. The tables are ahead of the topic, so a topic that was restored from an older copy gets
+everything once more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connectors.kafka import EventProducer, read_to_end
+from connectors.kafka import EventProducer, Watermarks, read_spans, read_to_end, watermarks
 from connectors.postgres import wrap_errors
 from projections.access.merkle import Frontier, leaf_hash
 from projections.access.sql import QUERIES
@@ -24,6 +25,26 @@ from schemas.settings import KafkaSettings
 from schemas.topics import ACCESS
 
 BATCH = 1_000
+_TAIL = 100  # messages: checkpoints of a trail that does not grow come behind its newest entry, and they are few
+
+
+def begin_again_if_lost(connection: Connection, kafka: KafkaSettings) -> bool:
+    """Let all be published once more where the topic lacks the newest entry that was; tell whether that is so."""
+    with wrap_errors():
+        row = connection.execute(QUERIES["read_relay"]).fetchone() or (0, 0)
+    ends = watermarks(kafka, [ACCESS])
+    tails = {place: Watermarks(max(mark.low, mark.high - _TAIL), mark.high) for place, mark in ends.items()}
+    newest = (_leaf(message.value) for messages in read_spans(kafka, tails) for message in messages)
+    if not row[0] or max(newest, default=-1) >= row[0] - 1:
+        return False
+    with wrap_errors():
+        connection.execute(QUERIES["begin_relay_again"])
+    return True
+
+
+def _leaf(value: bytes | None) -> int:
+    event = decode(value)
+    return event.data.leaf if isinstance(event, AccessRecorded) else -1
 
 
 def relay(connection: Connection, producer: EventProducer) -> int:

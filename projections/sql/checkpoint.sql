@@ -28,14 +28,15 @@ create table if not exists projection.position (
     part integer not null,
     next_offset bigint not null,
     advanced_at timestamptz, -- when something new was last taken in, so that readers can see how fresh a source is
+    last_time bigint, -- when the message before next_offset was sent (ms since 1970): tells whether the log is the same
     primary key (projection, topic, part)
 );
 do $$
 begin
     -- Only where it is missing: adding it, even in vain, would wait for every writer.
     if not exists (select from pg_attribute
-                   where attrelid = 'projection.position'::regclass and attname = 'advanced_at') then
-        alter table projection.position add column advanced_at timestamptz;
+                   where attrelid = 'projection.position'::regclass and attname = 'last_time') then
+        alter table projection.position add column if not exists advanced_at timestamptz, add column last_time bigint;
     end if;
 end
 $$;
@@ -55,6 +56,9 @@ select commits from projection.checkpoint where projection = %s for update;
 -- name: load_positions
 select topic, part, next_offset from projection.position where projection = %s order by topic, part;
 
+-- name: load_times
+select topic, part, last_time from projection.position where projection = %s and last_time is not null;
+
 -- name: advance_commits
 update projection.checkpoint set commits = commits + 1 where projection = %s and commits = %s;
 
@@ -66,8 +70,10 @@ on conflict do nothing;
 -- name: advance_positions
 update projection.position as stored
 set next_offset = new.next_offset,
+    last_time = new.last_time,
     advanced_at = case when stored.next_offset < new.next_offset then clock_timestamp() else stored.advanced_at end
-from unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[]) as new (topic, part, expected, next_offset)
+from unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[])
+    as new (topic, part, expected, next_offset, last_time)
 where stored.projection = %s
   and stored.topic = new.topic and stored.part = new.part and stored.next_offset = new.expected;
 

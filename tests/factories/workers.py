@@ -165,7 +165,7 @@ class Bench:
         return "\n".join(worker.log.read_text()[-3000:] for worker in self.workers)
 
     def _is_drained(self, ends: Mapping[tuple[str, int], int]) -> bool:
-        positions = {(topic, part): at for topic, part, at in self.query(QUERIES["read_positions"])}
+        positions = {(topic, part): at for topic, part, at, _ in self.query(QUERIES["read_positions"])}
         reached = all(int(str(positions.get(partition, 0))) >= end for partition, end in ends.items())
         left = self.query(
             "select 1 from matching.outbox union all select 1 from matching.owner where replay_until is not null"

@@ -260,6 +260,21 @@ def test_a_feed_that_is_paused_and_resumed_amid_its_files_loses_and_doubles_noth
     assert len(published) == len(set(published)) == 30
 
 
+def test_a_log_that_came_back_older_gets_every_record_again_under_its_id_and_nothing_that_was_erased(
+    kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text(MAKERS["ctf"](5))
+    settings = feed("ctf", tmp_path)
+    with closing(PostgresStore(postgres)) as store, EventProducer(kafka) as producer:
+        run_feed(settings, producer, store, clock)
+        first = ids(kafka, settings.topic)
+        erased = decode(read(kafka, settings.topic)[0].value)
+        store.erase({erased.subject: 2**62})
+        assert store.begin_again() == len(first) - 1
+        run_feed(settings, producer, store, clock)
+    assert sorted(ids(kafka, settings.topic)) == sorted([*first, *(set(first) - {erased.event_id})])
+
+
 def test_files_are_forgotten_by_feed_and_name(store: IngestStore) -> None:
     files = {"d1": "a.xml", "d2": "a.xml", "d3": "b.xml"}
     for name in ("f", "g"):

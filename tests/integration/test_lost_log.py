@@ -12,21 +12,24 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from connectors.decisions import publish_decision, read_decisions
-from connectors.kafka import end_offsets, ensure_held
+from connectors.kafka import create_topics, end_offsets, ensure_held
 from connectors.postgres import connect
 from contactpoint.erasing.keeper import day_begun
 from projections.digest import digest
 from projections.registry import PROJECTIONS
 from schemas.errors import FatalError
 from schemas.settings import KafkaSettings, PostgresSettings
-from schemas.topics import DECISIONS, SOURCE_TOPICS
+from schemas.topics import DECISIONS, MATCHING_TOPICS, SOURCE_TOPICS
 from tests.factories.linkage import history
 from tests.factories.projecting import publish, running, wait_for_commits
-from tests.factories.waiting import PATIENCE
+from tests.factories.waiting import PATIENCE, wait_until
 from tests.factories.workers import Bench, bench
 from tests.unit.projections.histories import long_history
 
 STATUS = 70  # a person has to look: starting again does not help
+ANOTHER = re.compile(
+    r"error: what is in partition \d of topic [\w.]+.* is not what was read there: this is another log, or"
+)
 LOST = re.compile(
     r"error: reading partition \d of topic [\w.]+.*: the topic no longer holds this position; .* bring the topic back"
 )
@@ -38,10 +41,10 @@ def line(kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path) -> It
         yield made
 
 
-def said_at_last(log: Path) -> bool:
+def said_at_last(log: Path, sentence: re.Pattern[str] = LOST) -> bool:
     """Tell whether the last that a stage said is the sentence (what, where, what to do), and not a traceback."""
     said = log.read_text()
-    return "Traceback" not in said and LOST.match(said.splitlines()[-1]) is not None
+    return "Traceback" not in said and sentence.match(said.splitlines()[-1]) is not None
 
 
 def cut_off(kafka: KafkaSettings, topics: tuple[str, ...]) -> None:
@@ -50,6 +53,15 @@ def cut_off(kafka: KafkaSettings, topics: tuple[str, ...]) -> None:
     ends = [TopicPartition(*partition, at) for partition, at in end_offsets(kafka, topics).items() if at]
     for deleted in admin.delete_records(ends).values():
         deleted.result()
+
+
+def bring_back(kafka: KafkaSettings, topics: tuple[str, ...]) -> None:
+    """Bring the topics back as they were before anything was published, as from a copy of the brokers' disks."""
+    admin = AdminClient({**kafka.as_librdkafka(), "log_level": 0})
+    for deleted in admin.delete_topics(list(topics)).values():
+        deleted.result()
+    wait_until(lambda: not set(topics) & set(admin.list_topics(timeout=10).topics), "the topics to go")
+    create_topics(kafka)
 
 
 def test_a_projection_whose_next_message_was_deleted_stops_says_so_and_keeps_its_tables(
@@ -83,6 +95,21 @@ def test_a_log_that_no_longer_begins_at_its_beginning_makes_no_new_tables(
     assert said_at_last(log)
 
 
+def test_a_projection_does_not_go_on_in_an_older_copy_of_the_log_that_has_grown_past_its_positions(
+    kafka: KafkaSettings, postgres: PostgresSettings, tmp_path: Path
+) -> None:
+    projection, log = PROJECTIONS["review"], tmp_path / "log"
+    publish_decision(kafka, day_begun(date(2026, 3, 2), "scheduler"))
+    with connect(postgres, autocommit=True) as connection:
+        with running(projection, kafka, postgres, batch=20):
+            wait_for_commits(connection, projection, 1)
+        bring_back(kafka, projection.topics)
+        publish_decision(kafka, day_begun(date(2026, 3, 3), "scheduler"))
+        with running(projection, kafka, postgres, batch=20, log=log) as process:
+            assert process.wait(PATIENCE) == STATUS
+    assert said_at_last(log, ANOTHER), log.read_text()
+
+
 @pytest.mark.parametrize("how", [(), ("--shared",)], ids=["owner", "shared"])
 def test_matching_stops_too_and_commits_nothing_past_the_gap(line: Bench, how: tuple[str, ...]) -> None:
     events = history(41, 400)
@@ -97,6 +124,11 @@ def test_matching_stops_too_and_commits_nothing_past_the_gap(line: Bench, how: t
     worker = line.start(*how, batch_records=50, lease_seconds=1.0)
     assert worker.process.wait(PATIENCE) == STATUS
     assert said_at_last(worker.log), worker.log.read_text()
+    bring_back(line.kafka, MATCHING_TOPICS)
+    line.feed(events[199::-1])  # as many in each partition as were read, in another order
+    worker = line.start(*how, batch_records=50, lease_seconds=1.0)
+    assert worker.process.wait(PATIENCE) == STATUS
+    assert said_at_last(worker.log, ANOTHER), worker.log.read_text()
     assert line.children() == before
     assert line.query("select * from matching.position order by 1, 2") == positions
 

@@ -58,9 +58,9 @@ on conflict do nothing
 
 -- name: advance_positions
 update matching.position p
-set next_offset = m.next_offset
-from unnest(%(topics)s::text[], %(partitions)s::integer[], %(expected)s::bigint[], %(next_offsets)s::bigint[])
-    as m(topic, partition, expected, next_offset)
+set next_offset = m.next_offset, last_time = m.last_time
+from unnest(%(topics)s::text[], %(partitions)s::integer[], %(expected)s::bigint[], %(next_offsets)s::bigint[],
+            %(times)s::bigint[]) as m(topic, partition, expected, next_offset, last_time)
 where p.topic = m.topic and p.partition = m.partition and p.next_offset = m.expected
 
 -- name: number_names

@@ -132,6 +132,9 @@ group by c.size order by c.size limit %s;
 -- name: move_relay
 update audit.relay set next_leaf = greatest(next_leaf, %s), next_checkpoint = greatest(next_checkpoint, %s);
 
+-- name: begin_relay_again
+update audit.relay set next_leaf = 0, next_checkpoint = 0;
+
 -- name: export_entries
 select leaf, body, signature from audit.entry order by leaf;
 

@@ -13,7 +13,7 @@ from projections.directory.entry import Entry, fold_name
 from projections.directory.survivorship import RULES
 from projections.registry import PROJECTIONS, projection
 from projections.text import array_text, copy_block, refuse_nul
-from projections.worker import positions_after
+from projections.worker import last_of
 from schemas.errors import ConfigurationError, RejectedError
 
 
@@ -85,11 +85,13 @@ def test_a_projection_is_registered_under_its_own_name(name: str) -> None:
     assert projection(name).name == projection(name).live.projection == name
 
 
-def test_the_position_of_a_partition_is_after_its_last_message() -> None:
+def test_a_partition_is_read_as_far_as_its_last_message() -> None:
     messages = [ReadMessage(topic, part, offset, None, None) for topic, part, offset in [("b", 0, 7), ("a", 1, 3)]]
-    assert list(positions_after([*messages, ReadMessage("b", 0, 8, None, None)]).items()) == [
-        (("a", 1), 4),
-        (("b", 0), 9),
+    assert [
+        (place, message.offset) for place, message in last_of([*messages, messages[0]._replace(offset=8)]).items()
+    ] == [
+        (("a", 1), 3),
+        (("b", 0), 8),
     ]
 
 

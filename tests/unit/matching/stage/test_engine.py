@@ -27,6 +27,7 @@ class Message(NamedTuple):
     key: bytes | None
     value: bytes | None
     erased: bool = False
+    time: int = 0
 
     @property
     def original(self) -> bytes:
