@@ -97,10 +97,10 @@ class Users:
             self._run_of(subject, "grant", sorted(rights), subject)
 
     def activate(self, subject: str) -> None:
-        """Let the account be used, or used again; a block by a limit ends."""
+        """Let the account be used, or used again; a block by a limit ends, and its day begins anew."""
         with self._changing("restored_account", {"account": subject}):
             self._demand_another(subject)
-            self._run_of(subject, "activate", subject)
+            self._run_of(subject, "activate", subject, subject)
 
     def suspend(self, subject: str) -> None:
         """Let the account be used no more, from its next request on."""

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from connectors.postgres import connect
 from projections.service.limits import Limits
+from projections.service.users import Users
 from schemas.identity import child_number
 from schemas.settings import PostgresSettings
 from tests.factories.directory_service import GENEROUS, Desk, pupil, running
@@ -52,10 +54,11 @@ def test_a_spike_asks_for_a_new_login_then_blocks_and_alerts_and_survives_a_rest
         assert opened(restarted, number) == "user_blocked"
         assert restarted.sql("select subject, detail from service.investigation") == [("nurse", "shown_day")]
         assert restarted.sql("select count(*) from service.alert") == [(1,)]
-    desk.employ("nurse")
+    with connect(postgres, autocommit=True) as connection:
+        Users(connection, "lea").activate("nurse")
+    assert [opened(desk, number, 400) for _ in range(5)] == [200] * 4 + ["step_up_required"]
     with_history = "update service.usage set day = day - 1, shown = 100"
     desk.sql(with_history)
-    desk.sql("update service.person set blocked_at = null")
     assert opened(desk, number, 400) == 200  # a busy yesterday makes today usual
 
 

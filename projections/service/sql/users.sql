@@ -35,6 +35,12 @@ on conflict (subject) do update set given = excluded.given, surname = excluded.s
 update service.person set rights = %s where subject = %s;
 
 -- name: activate
+-- Who was stopped by a limit begins the day anew: what was used would stop them again at the next request.
+with stopped as (select subject from service.person where subject = %s and blocked_at is not null),
+anew as (
+    delete from service.usage as today using stopped
+    where today.subject = stopped.subject and today.day = (clock_timestamp() at time zone 'utc')::date
+)
 update service.person set active = true, blocked_at = null, blocked_for = null where subject = %s;
 
 -- name: suspend
