@@ -113,8 +113,8 @@ class Case:
     read: Read
     words: bytes
 
-    def admission(self) -> dict[str, Any]:
-        """Return what the database must know to admit this request."""
+    def admission(self, *, alone: bool = False) -> dict[str, Any]:
+        """Return what the database must know to admit this request; `alone`: beside no other of its organisation."""
         caller = self.caller
         return {
             "asking": caller.user.subject,
@@ -122,6 +122,7 @@ class Case:
             "client": caller.client,
             "proofs": [proof.hex() for proof in caller.proofs],
             "words": self.words.hex(),
+            "alone": alone,
         }
 
 

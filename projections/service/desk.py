@@ -19,13 +19,12 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from connectors.postgres import sql_blocks
 from projections.service.case import Asked, Caller, Case, Read, Refusal, Statement, Unavailable
 from projections.service.decision import Action
-from projections.service.judging import judge, malformed_refused, unknown_refused
+from projections.service.judging import LARGEST_ROUND, judge_round, malformed_refused, unknown_refused
 from projections.service.limits import Limits, normal_reason
 from projections.service.rounds import Rounds
 
 _SQL = sql_blocks("projections.service.sql")
 _BEGIN, _COMMIT = Statement("begin"), Statement("commit")
-_LARGEST_ROUND = 16
 _PATIENCE_SECONDS = 0.01
 _DIGEST_BYTES = 8  # of a reason: twenty are kept for each person and day
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
@@ -33,6 +32,10 @@ Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 class _NothingDoneError(psycopg.OperationalError):
     """The connection broke before the transaction could be committed."""
+
+
+class _UnsureError(Exception):
+    """Whether all may be answered depends on requests of the same organisations: each must be served alone."""
 
 
 class Desk:
@@ -43,9 +46,7 @@ class Desk:
         self._clock = clock
         self._limits = limits
         self._reason_key = reason_key
-        self._rounds = Rounds[Case, Any](
-            self._serve, largest=_LARGEST_ROUND, at_once=rounds, patience=_PATIENCE_SECONDS
-        )
+        self._rounds = Rounds[Case, Any](self._serve, largest=LARGEST_ROUND, at_once=rounds, patience=_PATIENCE_SECONDS)
 
     async def answer(self, caller: Caller, asked: Asked, read: Read) -> Any | Refusal:
         """Return what `read` finds, or why nothing was read; raise Unavailable when nothing may be answered.
@@ -79,23 +80,26 @@ class Desk:
         except (psycopg.Error, PoolTimeout) as error:
             raise Unavailable from error
 
-    async def _serve(self, cases: Sequence[Case], *, again: bool = False) -> list[Any]:
+    async def _serve(self, cases: Sequence[Case], *, alone: bool = False, again: bool = False) -> list[Any]:
         """Return what is found for each case, a Refusal or Unavailable; one that fails takes no other along.
 
-        Where the connection was broken before anything could be committed, the cases are served once more.
+        Where the connection was broken before anything could be committed, the cases are served once more. `alone`: the
+        one case beside no other of its organisation.
         """
         try:
             async with self._connection() as connection:
                 try:
-                    return await self._transaction(connection, cases)
+                    return await self._transaction(connection, cases, alone=alone)
                 except psycopg.Error:
                     if connection.closed or len(cases) == 1:
                         raise
+                except _UnsureError:
+                    alone = True
         except (psycopg.Error, PoolTimeout) as error:
             if isinstance(error, _NothingDoneError) and not again:
-                return await self._serve(cases, again=True)
+                return await self._serve(cases, alone=alone, again=True)
             return [Unavailable() for _ in cases]
-        return [found for case in cases for found in await self._serve([case])]
+        return [found for case in cases for found in await self._serve([case], alone=alone)]
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
@@ -107,17 +111,20 @@ class Desk:
                 if connection.closed:
                     await self._pool.drain()
 
-    async def _transaction(self, connection: AsyncConnection[TupleRow], cases: Sequence[Case]) -> list[Any]:
+    async def _transaction(
+        self, connection: AsyncConnection[TupleRow], cases: Sequence[Case], *, alone: bool
+    ) -> list[Any]:
         async with _ended(connection):
-            admissions = Jsonb([case.admission() for case in cases])
+            admissions = Jsonb([case.admission(alone=alone) for case in cases])
             try:
                 (facts,) = await _values(connection, [_BEGIN, Statement("admit", (admissions,))])
             except psycopg.Error as error:
                 if connection.closed:
                     raise _NothingDoneError from error
                 raise
-            now = self._clock()
-            judged = [judge(case, each, now, self._limits) for case, each in zip(cases, facts, strict=True)]
+            judged = judge_round(cases, facts, self._clock(), self._limits)
+            if not all(each.sure for each in judged):
+                raise _UnsureError
             steps = [
                 each.refusing or [case.read.statement(case, each.context)]
                 for case, each in zip(cases, judged, strict=True)

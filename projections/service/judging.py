@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -9,18 +11,40 @@ from psycopg.types.json import Jsonb
 from projections.service.case import ACTS, LOGGED_IN, Asked, Caller, Case, Refusal, Statement, context_of
 from projections.service.decision import POLICY_VERSION, Action, Decision, Outcome, Participant, Person, Request, decide
 from projections.service.limits import Limits, Passed, Use, compare, judge_reason
+from projections.service.reads import CEILING
+
+LARGEST_ROUND = 16
 
 
 class Judged(NamedTuple):
-    """What every entry of the request says; and, where it is refused, the statements that do so and the reason."""
+    """What every entry of the request says; and, where it is refused, the statements that do so and the reason.
+
+    It is not `sure` where requests beside it may use up first what its organisation may be shown in an hour.
+    """
 
     context: Jsonb
     refusing: list[Statement]
     refusal: Refusal | None
+    sure: bool = True
 
 
-def judge(case: Case, facts: dict[str, Any], now: int, limits: Limits) -> Judged:
-    """Return what becomes of a request; `facts` are those that `admit` returned for it."""
+def judge_round(cases: Sequence[Case], facts: Sequence[dict[str, Any]], now: int, limits: Limits) -> list[Judged]:
+    """Return what becomes of the requests of a round: each counts what all beside and before it may be shown."""
+    before: Counter[str] = Counter()
+    judged = []
+    for case, each in zip(cases, facts, strict=True):
+        employer = (each["person"] or {}).get("organisation", "")
+        beside = (each["beside"] * LARGEST_ROUND + before[employer]) * CEILING
+        judged.append(judge(case, each, now, limits, beside))
+        before[employer] += 1
+    return judged
+
+
+def judge(case: Case, facts: dict[str, Any], now: int, limits: Limits, beside: int = 0) -> Judged:
+    """Return what becomes of a request by the facts that `admit` returned for it.
+
+    `beside` is how many children its organisation may be shown at the same time by other requests.
+    """
     context = context_of(case.caller, case.asked, facts)
     if facts["replayed"]:
         return Judged(context, [_refuse(case, context, "proof_replayed")], Refusal(trouble="proof_replayed"))
@@ -32,7 +56,7 @@ def judge(case: Case, facts: dict[str, Any], now: int, limits: Limits) -> Judged
         return Judged(context, refusing, Refusal(decision))
     if facts["trouble"] is not None:
         return Judged(context, [_refuse(case, context, "audit_unavailable")], Refusal(trouble="audit_unavailable"))
-    return Judged(context, [], None)
+    return Judged(context, [], None, facts["use"]["organisation_hour"] + beside < limits.organisation_hour)
 
 
 def unknown_refused(request: str, code: str) -> Statement:

@@ -96,6 +96,25 @@ def test_an_organisation_is_limited_whoever_of_it_asks_and_others_are_not(desk: 
     assert desk.sql("select count(*) from service.person where blocked_at is not null") == [(0,)]
 
 
+@pytest.mark.parametrize("desk", [replace(GENEROUS, organisation_hour=31)], indirect=True)
+def test_people_of_an_organisation_do_not_get_past_its_limit_together_through_several_services(
+    desk: Desk, postgres: PostgresSettings
+) -> None:
+    numbers = numbers_of(desk, 3)
+    staff = [desk.employ(f"nurse-{n}") for n in range(24)]
+    elsewhere = desk.employ("teacher", "school", organisation="S1")
+    with running(Desk(postgres, desk.limits)) as second, ThreadPoolExecutor(24) as pool:
+
+        def searched(at: int) -> int | str:
+            service = (desk, second)[at % 2]
+            answer = service.post("/v1/search", staff[at], surname="Moss", birth_date="2011-03-09")
+            return len(answer.json()["children"]) if answer.status_code == 200 else answer.json()["error"]["code"]
+
+        answers = list(pool.map(searched, range(24)))
+    assert sorted(map(str, answers)) == [str(len(numbers))] * 11 + ["limit_exceeded"] * 13
+    assert opened(desk, numbers[0], subject=elsewhere) == 200
+
+
 @pytest.mark.parametrize("desk", [replace(GENEROUS, same_words=3)], indirect=True)
 @pytest.mark.parametrize(
     ("said", "refused_at"),

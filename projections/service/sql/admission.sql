@@ -86,9 +86,33 @@ language sql stable as $$
     from (select) as always left join service.usage as today on today.subject = asked and today.day = this_day
 $$;
 
--- Begin a round. Each request says {asking, mediator, client, proofs, words}, with proofs and words as hexadecimal
+-- Take a place among the requests of each organisation, or all four places for a request that wants to be alone. So a sum
+-- that is read after it lacks what at most three other rounds add, or nothing. Rounds take places in the order of
+-- organisations, and after the turns of people, so that they do not wait for each other.
+create or replace function service.take_places(requests jsonb) returns void
+language plpgsql as $$
+declare
+    organisation record;
+begin
+    for organisation in
+        select hashtext(person.organisation) as key, bool_or((each ->> 'alone')::boolean) as alone
+        from jsonb_array_elements(requests) as each join service.person on subject = each ->> 'asking'
+        group by key order by key
+    loop
+        if organisation.alone then
+            perform pg_advisory_xact_lock(organisation.key, place) from generate_series(0, 3) as place;
+        elsif not (pg_try_advisory_xact_lock(organisation.key, 0) or pg_try_advisory_xact_lock(organisation.key, 1)
+                   or pg_try_advisory_xact_lock(organisation.key, 2) or pg_try_advisory_xact_lock(organisation.key, 3)) then
+            perform pg_advisory_xact_lock(organisation.key, pg_backend_pid() % 4);
+        end if;
+    end loop;
+end
+$$;
+
+-- Begin a round. Each request says {asking, mediator, client, proofs, words, alone}, with proofs and words as hexadecimal
 -- digits; its proofs are used up, and what its decision needs is returned at its place. Everything is read from this
--- database at this moment. `replayed` tells that a proof was used before. No two requests of a round are of one person.
+-- database at this moment. `replayed` tells that a proof was used before, `beside` how many other rounds may be adding to
+-- the organisation's sum. No two requests of a round are of one person.
 create or replace function directory_api.admit(requests jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -104,6 +128,7 @@ begin
     perform pg_advisory_xact_lock(turn.key)
     from (select distinct hashtextextended(coalesce(each ->> 'mediator', each ->> 'asking'), 2007) as key
           from jsonb_array_elements(requests) as each order by key) as turn;
+    perform service.take_places(requests);
     for request in
         select * from jsonb_to_recordset(requests) as (proofs text[])
     loop
@@ -116,11 +141,12 @@ begin
         select string_agg(each ->> 'asking', ' ') from jsonb_array_elements(requests) as each), true);
     return (
         select jsonb_agg(jsonb_build_object('person', person.facts, 'mediator', mediator.facts, 'use', used.sums,
-                                            'trouble', trouble,
+                                            'trouble', trouble, 'beside', case when asked.alone then 0 else 3 end,
                                             'replayed', replayed[asked.position])
                          order by asked.position)
-        from rows from (jsonb_to_recordset(requests) as (asking text, mediator text, client text, words text))
-            with ordinality as asked (asking, mediator, client, words, position)
+        from rows from (jsonb_to_recordset(requests) as (asking text, mediator text, client text, words text,
+                                                               alone boolean))
+            with ordinality as asked (asking, mediator, client, words, alone, position)
         left join lateral service.facts_of(asked.asking) as person (facts) on true
         left join lateral service.facts_of(asked.mediator) as mediator (facts) on true
         left join lateral service.use_of(coalesce(asked.mediator, asked.asking), person.facts ->> 'organisation',
@@ -141,7 +167,7 @@ end
 $$;
 
 -- Count what a person was shown. The sums of organisations and client systems are spread over a row for each connection,
--- so that rounds never wait for a row that all share.
+-- so that rounds never wait for a row that all share. Of an organisation no request may add more than 20 (reads.CEILING).
 create or replace function service.count_use(
     context jsonb, client text, shown_now integer, listed_now integer, missed_now integer, opened text, words bytea
 ) returns void
