@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from connectors.postgres import connect
 from projections.service.limits import Limits
@@ -17,7 +18,7 @@ from projections.service.users import Users
 from schemas.identity import child_number
 from schemas.settings import PostgresSettings
 from tests.factories.directory_service import GENEROUS, Desk, pupil, running
-from tests.factories.waiting import wait_until
+from tests.factories.waiting import PATIENCE, wait_until
 
 BORN = date(2011, 3, 9)
 
@@ -113,6 +114,28 @@ def test_people_of_an_organisation_do_not_get_past_its_limit_together_through_se
         answers = list(pool.map(searched, range(24)))
     assert sorted(map(str, answers)) == [str(len(numbers))] * 11 + ["limit_exceeded"] * 13
     assert opened(desk, numbers[0], subject=elsewhere) == 200
+
+
+@pytest.mark.parametrize("desk", [replace(GENEROUS, organisation_hour=3)], indirect=True)
+def test_near_an_organisations_limit_a_request_waits_for_what_other_connections_are_showing(
+    desk: Desk, postgres: PostgresSettings
+) -> None:
+    (number,) = numbers_of(desk, 1)
+    asking = Jsonb([{"asking": desk.employ("doctor"), "client": "c", "proofs": [], "words": ""}])
+    waiting = (
+        "select 1 from pg_locks join pg_database on pg_database.oid = database "
+        "where locktype = 'advisory' and not granted and datname = current_database()"
+    )
+    with ThreadPoolExecutor(1) as pool, connect(postgres) as beside:
+        beside.execute("select directory_api.admit(%s)", [asking])
+        beside.execute(
+            "insert into service.tally values ('organisation', 'RMC01', date_trunc('hour', clock_timestamp()), -1, 3)"
+        )
+        answer = pool.submit(opened, desk, number)
+        wait_until(lambda: answer.done() or desk.sql(waiting) != [], "the request waits")
+        assert not answer.done()
+        beside.commit()
+        assert answer.result(PATIENCE) == "limit_exceeded"
 
 
 @pytest.mark.parametrize("desk", [replace(GENEROUS, same_words=3)], indirect=True)
