@@ -56,12 +56,13 @@ GENEROUS = Limits(
 
 
 class Clock:
-    """Real seconds, and as many more as a test adds."""
+    """Real seconds, and as many more as a test adds, or the second at which it stopped the clock."""
 
     ahead = 0
+    stopped: int | None = None
 
     def __call__(self) -> int:
-        return int(time.time()) + self.ahead
+        return int(time.time()) + self.ahead if self.stopped is None else self.stopped
 
 
 def teenager() -> dict[str, PersonRecord]:

@@ -46,7 +46,7 @@ def test_a_standby_takes_over_when_the_owner_is_killed(line: Bench) -> None:
 
 def test_a_frozen_owner_that_wakes_after_its_lease_steps_down_and_does_no_harm(line: Bench) -> None:
     events = history(13, 2400)
-    workers = _owner_and_standby(line, lease_seconds=1.0, batch_records=20)
+    workers = _owner_and_standby(line, lease_seconds=3.0, batch_records=20)
     for turn in range(3):
         line.feed(events[turn * 800 : turn * 800 + 500])
         frozen = line.wait_until(partial(_freeze_owner, line, workers), "an owner to freeze")
