@@ -88,18 +88,22 @@ def _show_then(child: str, at: datetime, who: Asking, output: Output) -> None:
 
 
 def _show_archived(child: str, who: Asking, output: Output) -> None:
-    """Show an entry of the archive, which only data managers may read, for a year."""
+    """Show entries of the archive, which only data managers may read, for a year; a former number leads to them."""
     with asked(who, "opened", "archive", child=child) as question:
         if not who.right:
             raise RejectedError("right_needed", "the archive needs the right to see children whole")
-        found = DirectoryReader(question.connection).archived(question.number(child))
-        if found is None:
+        answer = DirectoryReader(question.connection).archived(question.number(child))
+        if not answer.entries:
             raise RejectedError("not_archived", f"{child} is not in the archive, or was there for longer than its year")
+        question.showing(found["child_number"] for found in answer.entries)
+    steps = [asdict(step) for step in answer.lineage]
     if output is Output.JSON:
-        show(output, found)
+        show(output, {"asked": answer.asked, "entries": list(answer.entries), "lineage": steps})
         return
-    show(output, {name: found[name] for name in ("cause", "archived_on", "until")}, f"archived: {child}")
-    show(output, entry_lines({"sources": [], **found["entry"]}), f"child {found['child_number']}")
+    for found in answer.entries:
+        show(output, {name: found[name] for name in ("cause", "archived_on", "until")}, "archived")
+        show(output, entry_lines({"sources": [], **found["entry"]}), f"child {found['child_number']}")
+    show(output, steps, "lineage")
 
 
 @grouped

@@ -213,7 +213,8 @@ select source, features from matching.record where live order by key
 select count(*) from matching.record where live
 
 -- name: children_of_keys
-select key, child_number, live from matching.record where key = any(%(keys)s)
+-- Nothing is said of records that were never received, nor of those that are erased and have not come back ('~').
+select key, child_number, live from matching.record where key = any(%(keys)s) and fingerprint <> '~'
 
 -- name: last_batch
 -- The newest number that a batch has: an owner counts its own, shared workers draw theirs from a sequence.

@@ -78,6 +78,13 @@ class DirectoryReader:
 
     def entry(self, child_number: str) -> Answer:
         """Return the entry of a child number; a number that is no longer in use is followed to its successors."""
+        return self._follow(child_number, "entry")
+
+    def archived(self, child_number: str) -> Answer:
+        """Return the same of the archive: entries that are in it, with why, since when and until when."""
+        return self._follow(child_number, "archived")
+
+    def _follow(self, child_number: str, query: str) -> Answer:
         entries: list[Document] = []
         steps: list[Step] = []
         waiting, seen = [child_number], set[str]()
@@ -86,20 +93,14 @@ class DirectoryReader:
             if number in seen:
                 continue
             seen.add(number)
-            found = self._entry(number)
+            found = self._document(number, query)
             history = self._lineage(number)
             steps.extend(history)
             if found is not None:
                 entries.append(found)
-            elif history:
+            elif history and not self._in_use(number):
                 waiting.extend(history[0].successors)  # the latest step says where its members are now
         return Answer(child_number, tuple(entries), tuple(steps))
-
-    def archived(self, child_number: str) -> Document | None:
-        """Return why, since when and until when a child's entry is in the archive, and the entry; None if it is not."""
-        with wrap_errors():
-            row = self._connection.execute(_SQL["archived"], (child_number,)).fetchone()
-        return None if row is None else msgspec.json.decode(row[0])
 
     def find(self, family: str, birth_date: date, given: str | None = None) -> list[Document]:
         """Return the children that are shown under this family name (and given name) with this date of birth."""
@@ -136,7 +137,7 @@ class DirectoryReader:
             decided = Overlay(Batch(), state, around)
             sharers = state.identities(state.children_of(decided.shared(identity.members)))
             standings = decided.of_children({**sharers, child_number: identity}.values()).get(child_number, [])
-            shown = self._entry(child_number)  # read last: a shield that came meanwhile counts
+            shown = self._document(child_number, "entry")  # read last: a shield that came meanwhile counts
         if not behind_shield and shown is None:
             raise not_shown(child_number)
         if not behind_shield and shown and shown.get("shielded"):
@@ -156,10 +157,14 @@ class DirectoryReader:
             kinds = self._connection.execute(_SQL["source_kinds"]).fetchall()
         return Stats(counts[0], counts[1], counts[2], dict(lineage), dict(kinds))
 
-    def _entry(self, child_number: str) -> Document | None:
+    def _document(self, child_number: str, query: str) -> Document | None:
         with wrap_errors():
-            found = self._connection.execute(_SQL["entry"], (child_number,)).fetchone()
+            found = self._connection.execute(_SQL[query], (child_number,)).fetchone()
         return None if found is None else msgspec.json.decode(found[0])
+
+    def _in_use(self, child_number: str) -> bool:
+        with wrap_errors():
+            return self._connection.execute(_SQL["in_use"], (child_number,)).fetchone() is not None
 
     def _lineage(self, child_number: str) -> list[Step]:
         with wrap_errors():

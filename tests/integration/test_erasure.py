@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -65,6 +66,7 @@ def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_eve
         assert found(line, values) == []
         answer = line.ask_here("child", number)
         assert (answer["entries"], [step["kind"] for step in answer["lineage"]]) == ([], ["retired"])
+        assert what_a_decision_meets(line, members[0]) == what_a_decision_meets(line, "school-9:never")
         assert opened(line, "decisions") == opened(line, "dead-letters") == []
         assert line.ask_here("request", "list", "--closed") == []
         assert {row["child"] for row in line.ask_here("audit", "search", *WHO)} >= {"(erased)"}
@@ -82,6 +84,14 @@ def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_eve
         number_entries(line)
         assert {row["child"] for row in line.ask_here("audit", "search", *WHO, "--child", number)} == {number}
     assert "none" in line.run("retention", "enforce").stdout
+
+
+def what_a_decision_meets(line: Line, key: str) -> str:
+    """Return how a decision that names this record is refused, the keys left out."""
+    pair = (key, min(live_keys(line)))
+    refused = line.run_here("decide", "must-link", *pair, "--by", "ann", "--reason", "typing_error").exception
+    assert isinstance(refused, RejectedError)
+    return re.sub(r"\S+:\S+", "", f"{refused.code} {refused}")
 
 
 def use(line: Line, number: str, record: str) -> list[str]:

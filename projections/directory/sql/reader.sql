@@ -8,6 +8,9 @@ select json_build_object(
 from archive.archived_entry
 where child_number = %s;
 
+-- name: in_use
+select 1 from projection.membership where child_number = %s limit 1;
+
 -- name: lineage
 select child_number, kind, successors, causes, decided_at
 from directory.lineage
