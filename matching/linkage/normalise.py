@@ -168,7 +168,7 @@ def fold_identifier(text: str) -> str:
     return folded if len(set(folded)) > 1 and folded not in _NO_NUMBERS else ""
 
 
-@lru_cache(maxsize=_FEW)
+@lru_cache(maxsize=_CACHE)
 def fold_short_string(text: str) -> str:
     """Fold any other short text: capitals, digits and single spaces; words for "unknown" are missing."""
     return _unless_nobody(_spellings(text, _NOT_ALNUM)[0])
@@ -179,15 +179,8 @@ def fold_full_name(given: str, family: str) -> str:
 
     Half a name would be compared with whole ones, and UNKNOWN SMITH count against JANE SMITH.
     """
-    first, last = _fold_word(given), _fold_word(family)
-    if not first or not last or first in _ROLES or not (_unless_nobody(first) and _unless_nobody(last)):
-        return ""
-    return _unless_nobody(f"{first} {last}")
-
-
-@lru_cache(maxsize=_CACHE)
-def _fold_word(text: str) -> str:
-    return _spellings(text, _NOT_ALNUM)[0]
+    first, last = fold_short_string(given), fold_short_string(family)
+    return _unless_nobody(f"{first} {last}") if first and last and first not in _ROLES else ""
 
 
 def _unless_nobody(folded: str) -> str:
