@@ -19,7 +19,9 @@ from matching.linkage.scoring import match_probability, total_weights
 _MOSTLY_MISSING: Final = 0.95
 _MANY_UNREAD: Final = 0.05
 _LOW_PRECISION, _LOW_RECALL = 0.9, 0.8
-_FEW_MATCHES: Final = 30
+FEW_MATCHES: Final = 30
+"""Expected matches below which links are mostly wrong, as in a table without duplicates."""
+
 _SURE: Final = 0.95
 _LARGE: Final = 100
 _NAMES: Final = frozenset({"given_name", "surname"})
@@ -66,7 +68,7 @@ def expectations(model: LinkageModel, trained: Trained | None, largest: int, cut
             f"two records that agree in everything match with probability {_best_probability(model):.2f}: "
             "the columns hold too little to link safely; add some, or link only where a person looks"
         )
-    if trained is not None and trained.expected_matches < _FEW_MATCHES:
+    if trained is not None and trained.expected_matches < FEW_MATCHES:
         said.append(
             f"about {trained.expected_matches:.0f} pairs are expected to match: if the table has no duplicates, "
             "every link is wrong; look at all of them (--pairs)"

@@ -206,13 +206,22 @@ def _useless(column: _Column) -> str | None:
     """Return why a column is not compared, None if it is."""
     never_twice = column.rows < _SEEN and column.different == len(column.values) > _FEW_VALUES
     reasons = (
-        (headings.holds_answer(column.name), "seems to hold the answer, so it is no evidence"),
+        (
+            headings.holds_answer(column.name) and not _names_things(column),
+            "seems to hold the answer, so it is no evidence",
+        ),
         (len(column.values) < max(1.0, _SELDOM_THERE * column.rows), "is empty, or nearly so"),
         (column.different == 1, "is always the same"),
         (headings.when_written(column.name), "says when a record was written, which is no evidence of whom it is"),
         (never_twice and _kind(column) == "identifier", "never holds the same in two records"),
     )
     return next((why for is_so, why in reasons if is_so), None)
+
+
+def _names_things(column: _Column) -> bool:
+    """Tell whether a column called "label" holds names: the number of a group has digits, and its kind few values."""
+    lettered = _share(column.values, lambda value: not any(map(str.isdigit, value)))
+    return headings.plain(column.name) == "label" and lettered > _MOSTLY and column.different > _FEW_VALUES
 
 
 def _kind(column: _Column) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from contactpoint.table_link.by_words import is_wordy, of_the_same
 from contactpoint.table_link.config import LinkConfig
 from contactpoint.table_link.guess import INPUT_FILE, Guess, guess_config, guess_kinds, guess_record_id
 from contactpoint.table_link.reading import FALLBACK, Table, encoding_of, read_file, texts
@@ -127,8 +128,20 @@ def guess_rename(tables: Sequence[Table]) -> dict[str, str]:
         said |= {name: plain[_plain(name)] for name in table.column_names if _plain(name) in plain and name != own_id}
         free = {kind: name for kind, name in of_kind.items() if name not in said.values()}
         alike = {name: free[kind] for kind, name in _only_of_kind(table, own_id).items() if kind in free}
-        rename |= {name: known for name, known in {**alike, **said}.items() if name != known}
+        found = {**alike, **said}
+        found |= _same_text(table, first, known={*found, own_id}, taken={*found.values(), first_id})
+        rename |= {name: known for name, known in found.items() if name != known}
     return rename
+
+
+def _same_text(
+    table: Table, first: Table, *, known: Collection[str | None], taken: Collection[str | None]
+) -> dict[str, str]:
+    """Return what is called otherwise in the first file though it is the one text left in both, of the same words."""
+    left = [name for name in table.column_names if name not in known and is_wordy(texts(table, name))]
+    free = [name for name in first.column_names if name not in taken and is_wordy(texts(first, name))]
+    alone = len(left) == len(free) == 1 and of_the_same(texts(table, left[0]), texts(first, free[0]))
+    return {left[0]: free[0]} if alone else {}
 
 
 def stacked(tables: Mapping[str, Table], record_id: str) -> Table:

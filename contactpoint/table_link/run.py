@@ -13,6 +13,7 @@ import numpy as np
 
 from contactpoint.table_link.advice import expectations, warnings_of
 from contactpoint.table_link.blocks import StoppedRule, stopped_blocks, within_budget
+from contactpoint.table_link.by_words import ENOUGH, read_by_words
 from contactpoint.table_link.config import LinkConfig, TrainConfig, load_link_config
 from contactpoint.table_link.guess import Guess, config_text
 from contactpoint.table_link.inputs import guessed_table, read_table
@@ -117,12 +118,14 @@ def run_link(
         table, guess = guessed_table(sources)
     settings = guess.config
     asked = rows_of(texts(table, settings.record_id), explain, settings.record_id) if explain else None
-    if outputs.config is not None:
-        write_text(outputs.config, config_text(settings))
     if model is not None:
         settings = settings.model_copy(update={"model": model, "train": None})
     linked = link_table(table, settings, progress)
+    if config is None and model is None:
+        settings, linked = _best_reading(table, settings, linked, progress)
     progress("writing")
+    if outputs.config is not None:
+        write_text(outputs.config, config_text(settings if model is None else guess.config))
     write_clusters(outputs.clusters, table, settings, linked.outcome.clusters)
     if outputs.pairs is not None:
         write_pairs(outputs.pairs, _pair_columns(record_ids(table, settings), linked.outcome, linked.model))
@@ -135,6 +138,15 @@ def run_link(
         left_out=guess.left_out,
         explanation=linked.explain(asked) if asked else None,
     )
+
+
+def _best_reading(table: Table, config: LinkConfig, linked: Linked, progress: Progress) -> tuple[LinkConfig, Linked]:
+    """Return how a table that nobody has described is read best, and linked so: where little is expected, by words."""
+    if linked.expected >= ENOUGH or (words := read_by_words(table, config)) is None:
+        return config, linked
+    progress("reading texts by their words")
+    again = link_table(table, words, progress)
+    return (words, again) if again.expected > linked.expected else (config, linked)
 
 
 def _report(table: Table, settings: LinkConfig, linked: Linked) -> LinkReport:

@@ -15,6 +15,7 @@ _TITLES: Final = frozenset(
     "MR MRS MS MISS MX MASTER DR PROF SIR DAME LORD LADY REV FR HERR FRAU MME MLLE SRA SENOR SENORA".split()
 )
 _SUFFIXES: Final = frozenset("JR SR JNR SNR II III IV ESQ MD PHD DDS RN MBE OBE CBE".split())
+_MOST_WORDS: Final = 5  # more name a thing
 _WORD: Final = re.compile(r"[^\s,;]+")
 
 
@@ -37,10 +38,11 @@ def split_whole_name(text: str) -> tuple[str, str]:
 
 
 def names_of_persons(values: list[str]) -> float:
-    """Return the share of values that hold two words or more, one of them a forename that is known."""
+    """Return the share of values that hold two to five words, one of them a forename that is known, and no digit."""
     known = _forenames()
-    split = [fold_given_name(value).split() for value in values]
-    return sum(len(words) > 1 and any(word in known for word in words) for words in split) / max(1, len(values))
+    split = [fold_given_name(value).split() for value in values if not any(map(str.isdigit, value))]
+    named = (1 < len(words) <= _MOST_WORDS and any(word in known for word in words) for words in split)
+    return sum(named) / max(1, len(values))
 
 
 @cache

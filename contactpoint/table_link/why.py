@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from contactpoint.table_link.advice import FEW_MATCHES
 from contactpoint.table_link.blocks import rules_that_bring_together
 from contactpoint.table_link.repeats import Repeats
 from contactpoint.table_link.table import Grounds
@@ -114,6 +115,13 @@ class Linked:
     marks: Marks | None
     repeats: Repeats
     dates: Grounds
+
+    @property
+    def expected(self) -> float:
+        """What training expects of the clusters (F1), 0 where it expects hardly a match or there was none."""
+        if self.trained is None or self.trained.expected_matches < FEW_MATCHES:
+            return 0.0
+        return self.trained.expected.value
 
     def explain(self, rows: tuple[int, int]) -> PairAnswer:
         """Explain two rows of the table."""
