@@ -13,7 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.estimation.em import posteriors
-from matching.estimation.probabilities import Probabilities, estimate, level_table, starting_probabilities
+from matching.estimation.probabilities import (
+    Probabilities,
+    estimate,
+    level_table,
+    log_ratios,
+    starting_probabilities,
+)
 from matching.estimation.sampling import TrainingPairs
 from matching.linkage.candidates import encode_pairs
 from matching.linkage.hashing import Indices
@@ -28,6 +34,10 @@ UNLABELLED: Final = -1
 
 _AGREE_PURITY: Final = 0.98  # of pairs that share an identifier (measured on simulated children: .978)
 _DIFFER_PURITY: Final = 0.002
+_LEAST_SHARE: Final = 1e-6
+_MOST_LOG_ODDS: Final = 300.0
+_STEPS: Final = 300
+_SETTLED: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,35 @@ def count_labelled(model: LinkageModel, pairs: TrainingPairs, labels: Labels) ->
     return Counted(
         probabilities, prior, np.where(known, labels, posteriors(pairs.levels, probabilities, prior, everything))
     )
+
+
+def expected_beside(
+    pairs: TrainingPairs, labels: Labels, counted: Probabilities, barred: npt.NDArray[np.bool_]
+) -> Labels:
+    """Return the labels, and for pairs without one what m and u let expect of them; `barred` ones do not match.
+
+    The share of matches is that of the unlabelled pairs themselves (EM with nothing else unknown): of the pairs that
+    match a sample of people holds its share, of the others the square of that. And among pairs that no surer match
+    rules out a modest weight means more than among all.
+    """
+    unknown = np.flatnonzero(np.isnan(labels) & ~barred)
+    log_odds = log_ratios(counted)[np.arange(len(counted.m)), pairs.levels[unknown]].sum(axis=1)
+    expected = np.nan_to_num(labels, nan=0.0)
+    expected[unknown] = _matching(np.exp(np.clip(log_odds, -_MOST_LOG_ODDS, _MOST_LOG_ODDS)))
+    return expected
+
+
+def _matching(ratios: npt.NDArray[np.float64]) -> Labels:
+    """Return the match probabilities of pairs with these likelihood ratios, of whom nothing else is known."""
+    share = 0.5
+    probabilities = np.empty(0)
+    for _ in range(_STEPS):
+        probabilities = share * ratios / (share * ratios + 1.0 - share)
+        updated = float(np.clip(probabilities.mean() if len(ratios) else share, _LEAST_SHARE, 1.0 - _LEAST_SHARE))
+        if abs(updated - share) < _SETTLED * updated:
+            break
+        share = updated
+    return probabilities
 
 
 def corrected_by_identifiers(model: LinkageModel, pairs: TrainingPairs, guessed: Counted) -> Counted:

@@ -2,14 +2,15 @@
 
 Without truth the labels are probabilities that pairs match, from training: at each threshold the expected precision is
 the mean label of the blocked pairs that fell into one cluster, the expected recall their share of all expected matches.
-Where the truth of some records is known, both are counted on these. Either way the threshold takes into account what
+Where the truth of some records is known, both are counted on these, and what is expected of all pairs decides between
+thresholds that are as good for them: few labels leave a wide choice. Either way the threshold takes into account what
 clustering does with the weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -67,27 +68,47 @@ def judge_by_truth(truth: Indices, unknown: int) -> Judge:
     return judge
 
 
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A threshold with its value to each judge."""
+
+    point: OperatingPoint
+    values: tuple[float, ...]
+
+    @property
+    def threshold(self) -> int:
+        """Its total weight in centibits."""
+        return self.point.threshold
+
+    def gain(self, other: _Tried) -> float:
+        """Return by how much it is better, as the first judge says who sees a difference; 0 if none does."""
+        differences = (own - theirs for own, theirs in zip(self.values, other.values, strict=True))
+        return next((each for each in differences if abs(each) > _AS_GOOD), 0.0)
+
+
 def choose_threshold(
-    columns: RecordColumns, model: LinkageModel, pairs: PairTable, judge: Judge, *, nobody: bool = False
+    columns: RecordColumns, model: LinkageModel, pairs: PairTable, judges: Sequence[Judge], *, nobody: bool = False
 ) -> LinkageModel:
-    """Return the model with the best threshold, and in it all operating points that were tried.
+    """Return the model with the best threshold, and in it all operating points that were tried, by the first judge.
 
-    `pairs` are all candidate pairs that weigh LOWEST or more, and perhaps others. `nobody`: no pair is more likely a
-    match than not; then the best of wrong links is none, and the highest threshold is taken.
+    `pairs` are all candidate pairs that weigh LOWEST or more, and perhaps others. A judge is asked where those before
+    see no difference. `nobody`: no pair is more likely a match than not; then the best of wrong links is none, and the
+    highest threshold is taken.
     """
-    tried: dict[int, OperatingPoint] = {}
+    tried: dict[int, _Tried] = {}
 
-    def point(threshold: int) -> OperatingPoint:
+    def attempt(threshold: int) -> _Tried:
         """Return what this threshold does, each tried once."""
         if threshold not in tried:
             clusters = cluster_pairs(columns, pairs, with_threshold(model, threshold)).labels
-            tried[threshold] = OperatingPoint(threshold, *judge(clusters))
+            points = [OperatingPoint(threshold, *judge(clusters)) for judge in judges]
+            tried[threshold] = _Tried(points[0], tuple(point.value for point in points))
         return tried[threshold]
 
-    best = point(HIGHEST) if nobody else _middle(point, _climb(point))
+    best = attempt(HIGHEST) if nobody else _middle(attempt, _climb(attempt))
     for step in _SHOWN:
-        point(min(max(best.threshold + step, LOWEST), HIGHEST))
-    curve = tuple(tried[threshold] for threshold in sorted(tried))
+        attempt(min(max(best.threshold + step, LOWEST), HIGHEST))
+    curve = tuple(tried[threshold].point for threshold in sorted(tried))
     return replace(with_threshold(model, best.threshold), operating_points=curve)
 
 
@@ -96,35 +117,34 @@ def with_threshold(model: LinkageModel, threshold: int) -> LinkageModel:
     return replace(model, link_threshold=threshold, review_floor=threshold - REVIEW_BAND)
 
 
-def _climb(point: Callable[[int], OperatingPoint]) -> OperatingPoint:
+def _climb(attempt: Callable[[int], _Tried]) -> _Tried:
     """Find the best threshold from 0 in smaller and smaller steps, each as long as it gets better."""
-    best = point(0)
+    best = attempt(0)
     for step in _STEPS:
         for direction in (-step, step):
             while LOWEST <= best.threshold + direction <= HIGHEST:
-                beside = point(best.threshold + direction)
+                beside = attempt(best.threshold + direction)
                 if not _better(beside, best):
                     break
                 best = beside
     return best
 
 
-def _middle(point: Callable[[int], OperatingPoint], best: OperatingPoint) -> OperatingPoint:
+def _middle(attempt: Callable[[int], _Tried], best: _Tried) -> _Tried:
     """Return the middle of the thresholds around the best that are as good: the furthest from either edge."""
     ends = []
     for direction in (-_PLATEAU_STEP, _PLATEAU_STEP):
         end = best.threshold
-        while LOWEST <= end + direction <= HIGHEST and best.value - point(end + direction).value <= _AS_GOOD:
+        while LOWEST <= end + direction <= HIGHEST and best.gain(attempt(end + direction)) <= 0.0:
             end += direction
         ends.append(end)
-    middle = point(sum(ends) // 2 // _STEPS[-1] * _STEPS[-1])
-    return middle if best.value - middle.value <= _AS_GOOD else best
+    middle = attempt(sum(ends) // 2 // _STEPS[-1] * _STEPS[-1])
+    return middle if best.gain(middle) <= 0.0 else best
 
 
-def _better(beside: OperatingPoint, best: OperatingPoint) -> bool:
-    if abs(beside.value - best.value) <= _AS_GOOD:
-        return abs(beside.threshold) < abs(best.threshold)
-    return beside.value > best.value
+def _better(beside: _Tried, best: _Tried) -> bool:
+    gain = beside.gain(best)
+    return gain > 0.0 or (gain == 0.0 and abs(beside.threshold) < abs(best.threshold))
 
 
 def _pairs_together(labels: Indices) -> int:

@@ -20,6 +20,7 @@ from matching.estimation.labelled import (
     Counted,
     corrected_by_identifiers,
     count_labelled,
+    expected_beside,
     labels_of_clusters,
     labels_of_pairs,
 )
@@ -122,8 +123,10 @@ def train_with_labels(
     say("counting m and u")
     labels = labels_of_clusters(pairs.left, pairs.right, clusters)
     counted = count_labelled(model, pairs, labels)
-    judge = judge_by_truth(clusters, UNLABELLED)
-    return _finish(columns, _described(model, "labels", on, seed), pairs, groups, counted, say, judge)
+    taken = pairs.known_non_match | claimed_elsewhere(columns, pairs, counted.labels, model, SURE)
+    expected = expected_beside(pairs, labels, counted.probabilities, taken)
+    judges = judge_by_truth(clusters, UNLABELLED), judge_by_pairs(pairs.left, pairs.right, expected)
+    return _finish(columns, _described(model, "labels", on, seed), pairs, groups, counted, say, judges)
 
 
 def train_with_pairs(
@@ -190,7 +193,7 @@ def _finish(
     groups: Groups,
     counted: Counted,
     say: Progress,
-    judge: Judge | None = None,
+    judges: tuple[Judge, ...] = (),
 ) -> Trained:
     """Drop rules that add nothing, choose the threshold, and calibrate the weights where that is clearly worth it."""
     of_groups = groups.mean(counted.labels)
@@ -201,13 +204,13 @@ def _finish(
     ridge = max(LEAST_RIDGE, RIDGE_PER_MATCH * float(counted.labels.sum()))
     fitted = calibrated(groups, of_groups, counted.probabilities, counted.prior, ridge)
     say("choosing the threshold")
-    nobody = judge is None and 0.0 < counted.labels.max(initial=0.0) <= EVEN
-    judge = judge or judge_by_pairs(pairs.left, pairs.right, counted.labels)
+    nobody = not judges and 0.0 < counted.labels.max(initial=0.0) <= EVEN
+    judges = judges or (judge_by_pairs(pairs.left, pairs.right, counted.labels),)
     matches = float(counted.labels.sum() / pairs.share)
     models = plain, with_probabilities(plain, fitted.probabilities, fitted.prior)
     tables, compared = score_by_each(columns, models, LOWEST - REVIEW_BAND, beside=True)
     as_counted, as_calibrated = (
-        Trained(choose_threshold(columns, each, scored, judge, nobody=nobody), len(pairs), matches, (scored, compared))
+        Trained(choose_threshold(columns, each, scored, judges, nobody=nobody), len(pairs), matches, (scored, compared))
         for each, scored in zip(models, tables, strict=True)
     )
     better = as_calibrated.expected.value - as_counted.expected.value > WORTH_CALIBRATING

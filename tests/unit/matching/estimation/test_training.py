@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from contactpoint.model_tools.quality import measure_labels
-from matching.estimation.labelled import UNLABELLED, labels_of_clusters
+from matching.estimation.labelled import UNLABELLED, count_labelled, expected_beside, labels_of_clusters
 from matching.estimation.rules import needed_rules, propose_rules, rule_fields, whole_fields
 from matching.estimation.sampling import TrainingPairs, blocked_pairs, claimed_elsewhere, group, random_pairs
 from matching.estimation.store import save_model
@@ -88,6 +88,20 @@ def test_known_people_train_a_model_for_the_others() -> None:
     others = made.people % 2 == 1
     clusters = link_all(made.columns, trained.model).clusters
     assert measure_labels(clusters[others], made.people[others]).f1 > 0.97
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_the_share_of_matches_among_unlabelled_pairs_does_not_depend_on_how_few_people_are_known(share: float) -> None:
+    made = population(300, errors=0.2)
+    people = np.where(np.random.default_rng(1).random(made.people.max() + 1) < share, 1, 0)[made.people]
+    pairs = blocked_pairs(made.columns, made.model, 10**6, 1)
+    labels = labels_of_clusters(pairs.left, pairs.right, np.where(people == 1, made.people, UNLABELLED))
+
+    counted = count_labelled(made.model, pairs, labels).probabilities
+    expected = expected_beside(pairs, labels, counted, pairs.known_non_match)
+
+    unknown, true = np.isnan(labels), made.people[pairs.left] == made.people[pairs.right]
+    assert expected[unknown].sum() == pytest.approx(true[unknown].sum(), rel=0.1)
 
 
 def test_pairs_with_an_unknown_person_have_no_label() -> None:
