@@ -13,6 +13,8 @@ import pytest
 
 from connectors.decisions import publish_decisions
 from connectors.kafka import end_offsets
+from connectors.postgres import connect
+from contactpoint.running.drain import due_again
 from matching.decision_reader import read_decision
 from matching.features import ChangeReader
 from matching.fold_version import FOLD_VERSION
@@ -143,6 +145,7 @@ def _link_again_by_another_fold(line: Bench, form: tuple[str, ...], expected: Re
         "update matching.record set features = '', edges = '', child_number = key; delete from matching.conflict"
     )
     line.query("update matching.owner set fold_version = fold_version - 1")
+    assert _due(line) == [f"matching: made by fold version {FOLD_VERSION - 1}, this build has {FOLD_VERSION}"]
     chosen = {"models": line.folder / "models", "lease_seconds": 1.0}
     worker = start(line, form, batch_records=5, **chosen)
     again = "select fold_version from matching.owner"
@@ -152,9 +155,16 @@ def _link_again_by_another_fold(line: Bench, form: tuple[str, ...], expected: Re
     line.drain()
     stands_as(line, expected)
     assert end_offsets(line.kafka, [IDENTITIES, CONFLICTS]) == ends
+    assert _due(line) == []
     end_all(line)
     line.query("update matching.owner set fold_version = fold_version + 1")
     older = start(line, form, **chosen)
     line.wait_until(lambda: older.process.poll() is not None, "the older build to end")
     assert (older.process.returncode, older.count("run the newer build")) == (78, 1)
     assert line.query("select count(*) > 0 from matching.record") == [(True,)]
+
+
+def _due(line: Bench) -> list[str]:
+    """Return what is told of tables that are due to be made again, without what to do."""
+    with connect(line.postgres, autocommit=True) as connection:
+        return [said.rpartition(":")[0] for said in due_again(connection)]

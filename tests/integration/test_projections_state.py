@@ -20,9 +20,11 @@ from projections.base import Projection
 from projections.directory.projection import DirectoryProjection
 from projections.directory.reader import DirectoryReader
 from projections.directory.state import EntryRow, IdentityVersion, Membership
+from projections.status import due_for_rebuild
 from projections.worker import start
 from schemas.catalogue import AnyEvent
 from schemas.codec import decode_as
+from schemas.errors import ConfigurationError
 from schemas.events import RecordObserved, record_event_id
 from schemas.records import PersonRecord
 from tests.unit.projections.decision_events import long_decisions
@@ -139,3 +141,17 @@ def receipt(number: int, day: int, run: str | None) -> RecordObserved:
         correlation_id=run,
         data=PersonRecord(),
     )
+
+
+def test_rows_of_an_older_fold_are_due_for_a_rebuild_and_those_of_a_newer_one_are_refused(
+    connection: Connection[TupleRow],
+) -> None:
+    apply(DIRECTORY, connection, [])
+    assert due_for_rebuild(connection) == []
+    connection.execute("update projection.checkpoint set fold_version = fold_version - 1")
+    apply(DIRECTORY, connection, messages_of(long_history(1, records=20)))
+    (said,) = due_for_rebuild(connection)
+    assert f"fold version {DIRECTORY.version - 1}, this build has {DIRECTORY.version}" in said
+    connection.execute("update projection.checkpoint set fold_version = fold_version + 2")
+    with pytest.raises(ConfigurationError, match="run the newer build"):
+        apply(DIRECTORY, connection, messages_of(long_history(1, records=20)))
