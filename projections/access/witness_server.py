@@ -47,6 +47,15 @@ class WitnessServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Note a client that left before its answer, as a log does that would wait no longer: it asks again."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+            return
+        log.warning("witness_client_left", error_type=type(error).__name__)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: WitnessServer
     protocol_version = "HTTP/1.1"

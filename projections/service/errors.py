@@ -63,4 +63,4 @@ def error(
     """Return an error as the caller's kind of client reads it."""
     headers = {} if challenge is None else {"www-authenticate": challenge}
     path = request.url.path
-    return JSONResponse(error_body(path, code, message, **more), status, headers, media_type(path))
+    return JSONResponse(error_body(path, status, code, message, **more), status, headers, media_type(path))

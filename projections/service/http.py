@@ -199,11 +199,17 @@ def media_type(path: str) -> str:
     return "application/fhir+json" if path.startswith("/fhir/") else "application/json"
 
 
-def error_body(path: str, code: str, message: str, **more: Any) -> dict[str, Any]:
+# https://hl7.org/fhir/R4/valueset-issue-type.html
+_ISSUES = {401: "login", 403: "forbidden", 404: "not-found", 405: "not-supported", 406: "not-supported",
+           413: "too-long", 422: "invalid", 429: "throttled", 503: "transient"}  # fmt: skip
+
+
+def error_body(path: str, status: int, code: str, message: str, **more: Any) -> dict[str, Any]:
     """Return an error as the caller's kind of client reads it; it holds nothing of the request."""
     if path.startswith("/fhir/"):
         message = " ".join([message, *(f"{each['where']}: {each['what']}." for each in more.get("fields", ()))])
-        issue = {"severity": "error", "code": "processing", "details": {"text": message}, "diagnostics": code}
+        kind = _ISSUES.get(status, "exception")
+        issue = {"severity": "error", "code": kind, "details": {"text": message}, "diagnostics": code}
         return {"resourceType": "OperationOutcome", "issue": [issue]}
     return {"error": {"code": code, "message": message, **more}}
 
@@ -212,7 +218,7 @@ async def send_error(
     send: Send, scope: Scope, status: int, code: str, message: str, challenge: str | None = None
 ) -> None:
     """Answer with an error."""
-    body = json.dumps(error_body(scope["path"], code, message)).encode()
+    body = json.dumps(error_body(scope["path"], status, code, message)).encode()
     kind = media_type(scope["path"]).encode()
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     if challenge is not None:

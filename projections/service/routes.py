@@ -119,9 +119,15 @@ def _add_errors(api: FastAPI, desk: Callable[[], Refuses], speaking: Mapping[typ
 
     @api.exception_handler(RequestValidationError)
     async def invalid(request: Request, problem: RequestValidationError) -> Response:
-        """Say where and what, never with the value."""
+        """Say where and what, never with the value; in words of ours where there are some."""
         known = _known(request.scope.get("route"))
-        where = [{"where": _place(item["loc"], known), "what": str(item["type"])} for item in problem.errors()]
+        ours = tuple(speaking)
+
+        def _what(item: Mapping[str, Any]) -> str:
+            cause = item.get("ctx", {}).get("error")
+            return str(cause) if isinstance(cause, ours) else str(item["type"])
+
+        where = [{"where": _place(item["loc"], known), "what": _what(item)} for item in problem.errors()]
         return await _malformed(request, where, "The request cannot be read.")
 
     async def spoken(request: Request, problem: Exception) -> Response:

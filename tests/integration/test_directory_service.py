@@ -161,6 +161,7 @@ def test_every_answer_has_the_headers_and_no_error_repeats_what_was_sent(desk: D
     ]
     answers = [desk.request("POST", "/v1/search", token, body) for body in bodies]
     assert [answer.status_code for answer in answers] == [422] * 8 + [413]
+    assert "as YYYY-MM-DD" in answers[5].text
     answers += [desk.request("GET", path, token) for path in ("/health", "/v1/nowhere", "/v1/search", "/v1/sources")]
     assert [answer.status_code for answer in answers[-4:]] == [200, 404, 405, 200]
     for answer in answers:
@@ -320,10 +321,12 @@ def test_fhir_reads_and_matches_patients_that_another_library_accepts(desk: Desk
     for who, name in ((other, found.id), (token, "0" * 32)):
         unknown = desk.request("GET", f"/fhir/R4/Patient/{name}", who, headers=WHY)
         assert (unknown.status_code, unknown.json()["resourceType"]) == (404, "OperationOutcome")
+        assert unknown.json()["issue"][0]["code"] == "not-found"
         assert (desk.entries()[-1]["action"], desk.entries()[-1]["refusal"]) == ("opened", "id_unknown")
     capabilities = desk.request("GET", "/fhir/R4/metadata", token)
     statement: Any = CapabilityStatement.model_validate(capabilities.json())
     assert statement.fhirVersion == "4.0.1"
+    assert "X-Purpose-Of-Use" in statement.rest[0].documentation
 
 
 def test_fhir_is_told_as_json_or_not_at_all(desk: Desk) -> None:
