@@ -46,7 +46,6 @@ class WitnessServer(ThreadingHTTPServer):
         """Where it listens."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-
     def handle_error(self, request: object, client_address: object) -> None:
         """Note a client that left before its answer, as a log does that would wait no longer: it asks again."""
         error = sys.exception()

@@ -69,10 +69,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why there is no answer: a decision, or a trouble that comes before one."""
+    """Why there is no answer: a decision, or a trouble that comes before one.
+
+    `again_in` are the seconds until a limit that is not the person's own ends.
+    """
 
     decision: Decision | None = None
     trouble: Trouble | None = None
+    again_in: int | None = None
 
 
 class Statement(NamedTuple):

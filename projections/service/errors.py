@@ -36,6 +36,8 @@ MESSAGES: Mapping[Outcome, str] = {
     Outcome.DEED_NOT_PERMITTED: "You do not have the right to do this.",
 }
 
+_SHARED_LIMIT = "Your organisation, or the system that you use, has reached its limit of this hour."
+
 
 def refused(request: Request, refusal: Refusal) -> JSONResponse:
     """Return the answer to a refusal; raise Unavailable when it is the audit trail that stops it."""
@@ -53,6 +55,10 @@ def refused(request: Request, refusal: Refusal) -> JSONResponse:
             f'acr_values="{ACR_REQUIRED}", max_age="{decision.max_age}"'
         )
         return error(request, 401, str(decision.outcome), message, challenge)
+    if refusal.again_in is not None:
+        answer = error(request, 429, str(decision.outcome), _SHARED_LIMIT)
+        answer.headers["retry-after"] = str(refusal.again_in)
+        return answer
     status = 429 if decision.outcome is Outcome.LIMIT_EXCEEDED else 403
     return error(request, status, str(decision.outcome), message)
 

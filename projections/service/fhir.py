@@ -19,9 +19,9 @@ _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _JSON = {"json", "text/json", "application/json", "application/fhir+json", "application/*", "*/*"}
 _R4 = {"4.0", "4.0.1"}
 _NEEDED = (
-    "Each request needs a token of the OpenID provider that is bound to the client, and the headers X-Purpose-Of-Use (a "
-    "code of the list) and X-Reason (why, in at least ten characters). A Patient is found by $match only; its id is good "
-    "for a quarter of an hour, and for whoever found it."
+    "Each request needs a token of the OpenID provider that is bound to the client, and the headers X-Purpose-Of-Use "
+    "(a code of the list) and X-Reason (why, in at least ten characters). A Patient is found by $match only; its id is "
+    "good for a quarter of an hour, and for whoever found it."
 )
 _GENDERS = {"female": "female", "male": "male"}  # what is not specified, or not known, is "unknown"
 

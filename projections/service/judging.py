@@ -14,6 +14,7 @@ from projections.service.limits import Limits, Passed, Use, compare, judge_reaso
 from projections.service.reads import CEILING
 
 LARGEST_ROUND = 16
+_HOUR = 3600
 
 
 class Judged(NamedTuple):
@@ -53,7 +54,8 @@ def judge(case: Case, facts: dict[str, Any], now: int, limits: Limits, beside: i
         refusing = [_refuse(case, context, decision.outcome)]
         if decision.outcome is Outcome.LIMIT_EXCEEDED:
             refusing.insert(0, _block(case.caller, facts, passed))
-        return Judged(context, refusing, Refusal(decision))
+        shared = decision.outcome is Outcome.LIMIT_EXCEEDED and passed.whose != "person"
+        return Judged(context, refusing, Refusal(decision, again_in=_HOUR - now % _HOUR if shared else None))
     if facts["trouble"] is not None:
         return Judged(context, [_refuse(case, context, "audit_unavailable")], Refusal(trouble="audit_unavailable"))
     return Judged(context, [], None, facts["use"]["organisation_hour"] + beside < limits.organisation_hour)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from connectors.decisions import publish_decisions
@@ -28,7 +31,7 @@ from schemas.errors import ConfigurationError, RejectedError, RetriableError
 from schemas.identity import child_number
 from schemas.settings import KafkaSettings, PostgresSettings
 from tests.factories.trail import destroying, entry, run_verifier
-from tests.factories.waiting import PATIENCE
+from tests.factories.waiting import PATIENCE, wait_until
 from tests.unit.projections.decision_events import erased
 
 CHILD, OTHER = "1P363AQQSXXVB", child_number("school:1")
@@ -61,6 +64,17 @@ def test_a_second_witness_stands_by_and_takes_over_when_the_first_ends(server: W
     second.server_close()
     stop.set()
     assert listening(tmp_path / "witness", 0, stop) is None
+
+
+def test_a_client_that_leaves_the_witness_before_its_answer_is_told_in_a_line(
+    server: WitnessServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with capture_logs() as told, socket.create_connection(("127.0.0.1", server.server_address[1])) as leaving:
+        leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        leaving.sendall(b"POST /add-checkpoint HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf")
+        leaving.close()
+        wait_until(lambda: [each["event"] for each in told] == ["witness_client_left"], "the witness to tell of it")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.fixture

@@ -91,6 +91,8 @@ def test_an_organisation_is_limited_whoever_of_it_asks_and_others_are_not(desk: 
     (number,) = numbers_of(desk, 1)
     staff = [desk.employ(f"nurse-{n}") for n in range(4)]
     assert [opened(desk, number, subject=each) for each in staff] == [200, 200, 200, "limit_exceeded"]
+    late = desk.post("/v1/open", staff[0], child_number=number)
+    assert (late.status_code, 0 < int(late.headers["retry-after"]) <= 3600) == (429, True)
     elsewhere = desk.employ("teacher", "school", organisation="S1")
     assert opened(desk, number, subject=elsewhere) == 200
     assert desk.sql("select subject, detail from service.investigation") == [("RMC01", "organisation_hour")]
