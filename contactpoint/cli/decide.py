@@ -51,8 +51,9 @@ Expires = Annotated[
 
 def register(root: typer.Typer) -> None:
     """Add the group to the root."""
-    from contactpoint.cli import decide_child
+    from contactpoint.cli import decide_again, decide_child
 
+    decide_again.register(app)
     decide_child.register(app)
     root.add_typer(app, name="decide")
 

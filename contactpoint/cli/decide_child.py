@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
-from connectors.decisions import read_decisions
 from connectors.toml_file import read_toml
-from contactpoint.cli.asking import Asking, asked
 from contactpoint.cli.decide import Desk, Made, Said, SaidWithRight, decided, records_of_all
-from contactpoint.cli.options import OutputOption, grouped
-from contactpoint.cli.output import Output, show
+from contactpoint.cli.options import grouped
 from contactpoint.reviewing.deciding import children_of, decide_about_child, handovers
 from projections.directory.authority import responsibility
 from projections.directory.reader import DirectoryReader
 from projections.directory.retention import agreed_until
 from projections.directory.rulings import Standing, ruling_of, view_of
 from schemas.codec import encode
-from schemas.decisions import ShieldSet
 from schemas.directory_decisions import (
     AnyDirectoryDecision,
     Assumption,
@@ -39,12 +35,9 @@ from schemas.directory_decisions import (
 )
 from schemas.errors import RejectedError
 from schemas.events import Contract
-from schemas.in_force import in_force
 from schemas.records import LeftEngland
 from schemas.settings import explain_validation
 
-_LOOK_AGAIN = timedelta(days=183)
-"""After how long a shield is looked at again that names no day (facts/contactpoint-rules.md §2.5: at six months)."""
 Child = Annotated[str, typer.Argument(help="A child number, or a record key source:id.", show_default=False)]
 
 
@@ -56,7 +49,6 @@ def register(group: typer.Typer) -> None:
     group.command("withdraw-consent")(withdraw_command)
     group.command("harm")(harm_command)
     group.command("authority")(authority_command)
-    group.command("shields")(shields_command)
 
 
 @grouped
@@ -221,27 +213,3 @@ def _refuse_age_reached(desk: Desk, records: Sequence[str], age: int) -> None:
                     "keep nothing; name a later age (25 at most), or correct the date of birth first"
                 )
                 raise RejectedError("age_reached", message)
-
-
-@grouped
-def shields_command(
-    who: Asking,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """List the shields that are due to be looked at again, the longest due first. Needs --with-right shielded."""
-    today = datetime.now(UTC).date()
-    with asked(who, "unmasked", "shields") as question:
-        if not who.right:
-            raise RejectedError("right_needed", "this needs the right to see shielded children: --with-right shielded")
-        reader = DirectoryReader(question.connection)
-        held = [each for each in in_force(read_decisions(question.kafka)).values() if isinstance(each, ShieldSet)]
-        due = [(each.data.review_on or (each.decided_at + _LOOK_AGAIN).date(), each) for each in held]
-        rows: list[dict[str, Any]] = []
-        for day, shield in sorted(due, key=lambda each: (each[0], each[1].event_id)):
-            if day > today:
-                break
-            children = sorted({number for key in shield.data.records for number in reader.child_of(key)})
-            question.showing(children, len(rows) + 1)
-            said = {"set on": shield.decided_at.date(), "authority": shield.authority, "reason": shield.reason}
-            rows.append({"look again": day} | said | {"children": children})
-    show(output, rows, "shields to be looked at again")

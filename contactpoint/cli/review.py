@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from contactpoint.cli.asking import Asking, asked
+from contactpoint.cli.decide_again import unclaimed
 from contactpoint.cli.environment import model_files
 from contactpoint.cli.options import OutputOption, grouped
 from contactpoint.cli.output import Output, console, show
@@ -67,6 +68,9 @@ def list_command(
         found = [each for each in listed if not _is_hidden(seen, each)]
         work = _work(question.connection, found)
         question.showing((), len(found))
+        nobodys = len(unclaimed(question))
+    if nobodys:
+        typer.echo(f"{nobodys} decisions are no child's since a split: contactpoint decide unclaimed", err=True)
     if output is Output.JSON:
         rows = [asdict(each) | work.get(each.conflict_id, {}) for each in found]
         told = [{name: value for name, value in row.items() if name not in _ABOUT_CHILDREN} for row in rows]
@@ -106,11 +110,7 @@ def show_command(
 def _is_hidden(seen: Sight, conflict: Conflict) -> bool:
     """Tell whether a question is about a child that was shielded, or an identity severed, after it had closed."""
     named = {pair[side] for pair in conflict.evidence for side in ("left", "right")}
-    try:
-        seen.demand_right(named.union(conflict.records))
-    except RejectedError:
-        return True
-    return False
+    return not seen.may_name(named.union(conflict.records))
 
 
 def ways_to_answer(conflict: Conflict) -> list[str]:

@@ -61,6 +61,14 @@ class Sight:
             raise RejectedError("right_needed", _RIGHT_NEEDED)
         self.keep_apart(records)
 
+    def may_name(self, records: Iterable[str]) -> bool:
+        """Tell whether this asker may be told of something that is about all of these records."""
+        try:
+            self.demand_right([*records])
+        except RejectedError:
+            return False
+        return True
+
     def keep_apart(self, records: Iterable[str]) -> None:
         """Raise the same RejectedError when the answer would show a former identity beside the new one."""
         named = set(records)

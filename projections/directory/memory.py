@@ -123,13 +123,13 @@ class InMemoryDirectory:
         self._save_entries(changes)
 
     def _first_told(self, shown: ShownStep) -> ShownStep:
-        """Return a step with the time at which it was first told."""
+        """Return a step as it was first told, with the records of the newest telling."""
         known = self.lineage.get(shown.step.event_id)
         if known is None:
             return shown
         at = known.step.decided_at
         again = shown.shown and shown.shown._replace(decided_at=at)
-        return ShownStep(shown.step._replace(decided_at=at), again)
+        return ShownStep(known.step._replace(records=shown.step.records), again)
 
     def _save_decisions(self, changes: Changes) -> None:
         self.today = changes.today or self.today

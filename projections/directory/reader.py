@@ -11,12 +11,14 @@ from datetime import date, datetime
 from typing import Any
 
 import msgspec
+from psycopg.errors import UndefinedTable
 
 from connectors.postgres import sql_blocks, wrap_errors
 from projections.base import Rows
 from projections.directory.entry import fold_name
 from projections.directory.explanation import FieldExplanation, explain_field
 from projections.directory.overlay import Overlay
+from projections.directory.rulings import OF_ONE, Ruling, standing
 from projections.directory.state import Batch
 from projections.directory.tables import DirectoryTables
 from schemas.errors import RejectedError
@@ -143,6 +145,23 @@ class DirectoryReader:
         if not behind_shield and shown and shown.get("shielded"):
             raise RejectedError("shielded", "this child is shielded: the explanation needs the right to see behind it")
         return explain_field(field, live, standings, around.today)
+
+    def unclaimed(self) -> list[tuple[Ruling, list[str]]]:
+        """Return the decisions that no child has, since none has most of their records, and whose records they are.
+
+        The oldest come first; none while the directory has no tables.
+        """
+        try:
+            with self._connection.transaction():
+                self._connection.execute(_SQL["see_working_tables"])
+                children: dict[str, list[str]] = dict(
+                    self._connection.execute(_SQL["unclaimed"], (sorted(OF_ONE),)).fetchall()
+                )
+                state = DirectoryTables(self._connection)
+                held = [each.ruling for each in standing(state.rulings(children), state) if each.holds]
+        except UndefinedTable:
+            return []
+        return [(ruling, children[ruling.event_id]) for ruling in held]
 
     def due(self) -> list[tuple[str, date]]:
         """Return the child numbers that are due for erasure by the newest day that was named, and since when."""

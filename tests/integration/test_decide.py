@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -59,10 +60,12 @@ def test_a_decision_is_checked_published_with_what_was_seen_and_taken_back(line:
         assert isinstance(read_decisions(line.kafka)[1], DecisionRetracted)
         _a_child_that_a_person_made_says_so(line, number, (one, other))
         line.drain()
+        parted = _what_is_nobodys_after_a_split_is_listed(line, number)
         _a_correction_outlasts_the_feeds_until_it_is_retracted(line, ask(line, "lineage", number)["current"][0])
         _every_other_decision_about_a_child_is_taken(line, ask(line, "lineage", number)["current"][0])
         _an_adoption_leaves_no_way_from_the_one_identity_to_the_other(line, number, members)
     _a_shield_is_set_at_once_and_lifted_by_two_with_the_right(line, line.ask("lineage", number)["current"][0], members)
+    _of_a_shielded_child_it_is_listed_for_whoever_may_see_it(line, parted)
     _each_decision_is_entered_once_with_the_children_that_it_rests_on(line)
     _the_queue(line, one, other)
 
@@ -74,6 +77,32 @@ def _a_child_that_a_person_made_says_so(line: Line, number: str, pair: tuple[str
     assert (said["left"], said["right"], said["says"]) == (*sorted(pair), "one child")
     assert told["decision"] in said["because of"]
     ask(line, "decide", "retract", told["decision"], *by, "mistaken")
+
+
+def _what_is_nobodys_after_a_split_is_listed(line: Line, number: str) -> list[str]:
+    by_size = groupby(
+        sorted(line.outcome().memberships.items(), key=lambda each: len(each[1])), lambda each: len(each[1])
+    )
+    alike = next(pair for _, some in by_size if len(pair := [each for each in some if each[0] != number][:2]) == 2)
+    two = ("--by", "ann", "--approved-by", "bob", "--wait", "--reason")
+    joined = ask(line, "decide", "must-link", *(members[0] for _, members in alike), *two, "family_confirmed")
+    assert ask(line, "decide", "unclaimed") == []
+    (one,) = ask(line, "lineage", alike[0][0])["current"]
+    harm = ask(line, "decide", "harm", one, "--by", "ann", "--reason", "significant_harm")
+    ask(line, "decide", "retract", joined["decision"], *two, "mistaken")
+    (found,) = ask(line, "decide", "unclaimed")
+    assert (found["decision"], found["children"]) == (harm["decision"], sorted(child for child, _ in alike))
+    assert "1 decisions are no child's" in run(line, "conflicts", "list").stderr
+    return [harm["decision"], alike[0][0]]
+
+
+def _of_a_shielded_child_it_is_listed_for_whoever_may_see_it(line: Line, parted: list[str]) -> None:
+    decision, child = parted
+    ask(line, "decide", "shield", child, "--by", "ann", "--reason", "threat")
+    assert ask(line, "decide", "unclaimed") == []
+    assert [each["decision"] for each in ask(line, "decide", "unclaimed", "--with-right", "shielded")] == [decision]
+    lift = ("decide", "unshield", child, "--by", "ann", "--approved-by", "bob", "--with-right", "shielded")
+    ask(line, *lift, "--reason", "threat_ended")
 
 
 def _a_correction_outlasts_the_feeds_until_it_is_retracted(line: Line, number: str) -> None:

@@ -40,6 +40,20 @@ limit %s;
 -- name: see_working_tables
 set local search_path = directory, projection, sealed, archive;
 
+-- name: unclaimed
+-- Decisions of which no child has most of the records that any child has, and these children.
+select event_id, array_agg(child_number order by child_number)
+from (
+    select event_id, child_number, count(*) as own
+    from projection.ruling
+    join projection.ruling_record using (event_id)
+    join projection.membership using (record_key)
+    where kind = any(%s)
+    group by event_id, child_number
+) as part
+group by event_id
+having 2 * max(own) <= sum(own);
+
 -- name: due_for_erasure
 select closed.child_number, closed.until
 from archive.closed_entry as closed, projection.clock as clock
