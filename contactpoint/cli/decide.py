@@ -14,11 +14,11 @@ from psycopg.rows import TupleRow
 from connectors.decisions import publish_decision, read_decisions
 from connectors.kafka import create_topics
 from contactpoint.cli.asking import at_desk, deed_at_desk
-from contactpoint.cli.environment import addresses, model_in_use, number_of, record_key_of
+from contactpoint.cli.environment import addresses, linkage_model, model_in_use, number_of, record_key_of
 from contactpoint.cli.options import Acting, OutputOption, RightOption, grouped
 from contactpoint.cli.output import Output, show
 from contactpoint.explaining.records import members_of
-from contactpoint.explaining.sight import sight
+from contactpoint.explaining.sight import RIGHT_NEEDED, Sight, sight
 from contactpoint.reviewing.deciding import (
     Deciders,
     LinkKind,
@@ -30,10 +30,12 @@ from contactpoint.reviewing.deciding import (
     decide_shield,
     evidence_seen,
     later_decisions,
+    not_in_force,
+    not_received,
     read_state,
     records_of,
 )
-from contactpoint.running.drain import wait_until_applied
+from contactpoint.running.drain import wait_until_decided
 from projections.access.deed import Shown, demand_right, done
 from projections.directory.reader import DirectoryReader
 from schemas.decisions import AnyDecisionEvent, DecisionEvent, ShieldSet, kind_of
@@ -99,19 +101,25 @@ class SaidByTwo(SaidWithRight):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every decision needs: the connection, who decides, the decisions so far, and whose evidence it rests on."""
+    """What every decision needs: who decides, what they may see, the decisions so far, whose evidence it rests on."""
 
     connection: Connection[TupleRow]
     people: Deciders
     decisions: list[DecisionEvent]
-    right: bool
+    sight: Sight
     shown: Shown
+
+    def record(self, text: str) -> str:
+        """Return the key of a record that somebody names; one of a shielded child is not known to them."""
+        key = record_key_of(text)
+        if self.sight.hides([key]):
+            raise not_received(key)
+        return key
 
     def state(self, keys: Sequence[str], *, received: bool = True) -> State:
         """Return the state that a decision about these records is checked against (`deciding.read_state`)."""
-        seen = sight(self.connection, addresses().kafka_settings(), with_right=self.right, decisions=self.decisions)
         self.about(keys)
-        return read_state(self.connection, self.decisions, seen, keys, received=received)
+        return read_state(self.connection, self.decisions, self.sight, keys, received=received)
 
     def about(self, keys: Sequence[str]) -> None:
         """Note the children of these records for the entry in the trail."""
@@ -136,12 +144,15 @@ def decided(said: Said, make: Callable[[Desk], Iterable[Made]], *, urgent: bool 
     with at_desk(where.postgres_settings()) as connection, done(connection, deed, urgent=urgent) as shown:
         demand_right(connection, said.by, whole=said.right)
         before = read_decisions(where.kafka_settings())
-        made = list(make(Desk(connection, people, before, said.right or urgent, shown)))
+        whole = said.right or urgent
+        seen = sight(connection, where.kafka_settings(), with_right=whole, decisions=before)
+        made = list(make(Desk(connection, people, before, seen, shown)))
         shown.request = made[0][0].event_id
     for event, _ in made:
         publish_decision(where.kafka_settings(), event)
     if said.wait:
-        wait_until_applied(where.kafka_settings(), where.postgres_settings())
+        events, default = [event for event, _ in made], lambda: linkage_model().model_id
+        wait_until_decided(where.kafka_settings(), where.postgres_settings(), before, events, default)
     for event, more in made:
         told = {"decision": event.event_id, "what": kind_of(event), "by": event.by, "approved by": event.approved_by}
         show(said.output, told | {"reason": event.reason} | more | {"applied": said.wait}, "decided")
@@ -171,6 +182,8 @@ def retract_command(
 
     def _made(desk: Desk) -> Iterator[Made]:
         named = next((records_of(event) for event in desk.decisions if event.event_id == decision), ())
+        if desk.sight.hides(named):
+            raise not_in_force(decision)
         state = desk.state(named, received=False)
         event = decide_retraction(decision, desk.people, state)
         yield event, {"later decisions about the same records": later_decisions(decision, state)}
@@ -190,9 +203,9 @@ def severed_command(
     The new identity gets a new child number, and no number of before leads to it. Name every record of the child: one
     that neither side names goes where its evidence puts it.
     """
-    old, new = list(map(record_key_of, former)), list(map(record_key_of, current))
 
     def _made(desk: Desk) -> Iterator[Made]:
+        old, new = list(map(desk.record, former)), list(map(desk.record, current))
         children = set(filter(None, desk.state([*old, *new]).child_of.values()))
         theirs = {record for child in children for record in members_of(desk.connection, child)}
         yield decide_severed(old, new, desk.people), {"records not named": len(theirs.difference(old, new))}
@@ -230,6 +243,8 @@ def unshield_command(who: Who, said: SaidByTwo) -> None:
     """Lift every shield that names a record of this child. Needs two people and the right."""
 
     def _made(desk: Desk) -> Iterator[Made]:
+        if not desk.sight.with_right:  # of whomever it is: else a record key would tell that its child is shielded
+            raise RejectedError("right_needed", RIGHT_NEEDED)
         records = set(records_of_all(desk, who))
         state = desk.state(sorted(records), received=False)
         shields = [
@@ -260,12 +275,12 @@ def reasons_command(output: OutputOption = Output.TABLE) -> None:
 
 
 def _link(kind: LinkKind, pair: tuple[str, str], said: SaidWithRight, expires: datetime | None) -> None:
-    pair = (record_key_of(pair[0]), record_key_of(pair[1]))
 
     def _made(desk: Desk) -> Iterator[Made]:
-        state = desk.state(pair)
-        seen = evidence_seen(desk.connection, model_in_use(desk.connection), *sorted(pair))
-        event = decide_link(kind, pair, desk.people, state, expires=expires.date() if expires else None, seen=seen)
+        keys = desk.record(pair[0]), desk.record(pair[1])
+        state = desk.state(keys)
+        seen = evidence_seen(desk.connection, model_in_use(desk.connection), *sorted(keys))
+        event = decide_link(kind, keys, desk.people, state, expires=expires.date() if expires else None, seen=seen)
         yield event, {"seen": None if seen is None else seen.model}
 
     decided(said, _made)
@@ -276,7 +291,7 @@ def records_of_all(desk: Desk, who: Sequence[str]) -> list[str]:
     records: list[str] = []
     for each in who:
         if ":" in each:
-            records.append(record_key_of(each))
+            records.append(desk.record(each))
         else:
             number = number_of(DirectoryReader(desk.connection), each)
             found = members_of(desk.connection, number)

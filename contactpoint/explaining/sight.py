@@ -32,7 +32,7 @@ from schemas.settings import KafkaSettings
 from schemas.visibility import VISIBLE_UNDER_SHIELD
 
 WITHHELD = "withheld: shielded"
-_RIGHT_NEEDED = "this answer needs the right to see children whole: --with-right shielded"
+RIGHT_NEEDED = "this answer needs the right to see children whole: --with-right shielded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Sight:
     def demand_right(self, records: Iterable[str]) -> None:
         """Raise RejectedError when the answer would be about hidden fields of a shielded child."""
         if self.hides(records):
-            raise RejectedError("right_needed", _RIGHT_NEEDED)
+            raise RejectedError("right_needed", RIGHT_NEEDED)
         self.keep_apart(records)
 
     def may_name(self, records: Iterable[str]) -> bool:
@@ -74,7 +74,7 @@ class Sight:
         named = set(records)
         for each in () if self.with_right else self.severances:
             if not named.isdisjoint(each.former) and not named.isdisjoint(each.current):
-                raise RejectedError("right_needed", _RIGHT_NEEDED)
+                raise RejectedError("right_needed", RIGHT_NEEDED)
 
     def demand_right_to(self, number: str, steps: Iterable[IdentityStep]) -> None:
         """Raise the same RejectedError for a number from before a severance that had records of the new identity.
@@ -86,7 +86,7 @@ class Sight:
             return
         ever = records_ever(own, number)
         if any(not ever.isdisjoint(each.current) for each in self.severances):
-            raise RejectedError("right_needed", _RIGHT_NEEDED)
+            raise RejectedError("right_needed", RIGHT_NEEDED)
 
 
 EVERYTHING = Sight(frozenset(), with_right=True)

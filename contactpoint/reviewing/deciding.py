@@ -99,10 +99,20 @@ def read_state(
     child_of = children_of(connection, keys)
     for key in keys:
         if received and key not in child_of:
-            raise RejectedError("record_unknown", f"no record {key} has been received")
+            raise not_received(key)
     sight.demand_right(keys)
     made = list(decisions)
     return State(child_of, in_force(made), sight, newest_day(made))
+
+
+def not_received(key: str) -> RejectedError:
+    """Return what is said of a record that never came, or that this person may not hear of."""
+    return RejectedError("record_unknown", f"no record {key} has been received")
+
+
+def not_in_force(decision: str) -> RejectedError:
+    """Return what is said of a decision that is not in force, or that this person may not hear of."""
+    return RejectedError("decision_unknown", f"no decision {decision} is in force")
 
 
 def children_of(connection: Connection[TupleRow], keys: Sequence[str]) -> dict[str, str | None]:
@@ -161,7 +171,7 @@ def decide_retraction(decision: str, people: Deciders, state: State) -> Decision
     """Return the event that takes a decision back; raise RejectedError when it is not in force."""
     event = state.held.get(decision)
     if event is None:
-        raise RejectedError("decision_unknown", f"no decision {decision} is in force")
+        raise not_in_force(decision)
     if isinstance(event, ErasureOrdered):
         raise RejectedError("erasure_is_final", "an erasure cannot be taken back: what it erased is gone")
     data = Retraction(decision=decision)

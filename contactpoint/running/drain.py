@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
 from psycopg import Connection, errors
@@ -19,7 +19,9 @@ from matching.stage.messages import Position
 from matching.stage.store import read_positions
 from projections.registry import PROJECTIONS
 from projections.status import Lag, due_for_rebuild, lags_to
+from schemas.decisions import DecisionEvent, DecisionRetracted, ModelActivated
 from schemas.errors import RetriableError
+from schemas.in_force import in_force
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DECISIONS, MATCHING_TOPICS
 
@@ -127,6 +129,25 @@ def wait_until_model(kafka: KafkaSettings, postgres: PostgresSettings, model_id:
     with connect(postgres, autocommit=True, application="contactpoint wait") as connection:
         _wait(lambda: _linked_by(connection) == model_id, until, "matching has not linked everything by the new model")
     wait_until_applied(kafka, postgres, patience=max(1.0, until - time.monotonic()))
+
+
+def wait_until_decided(
+    kafka: KafkaSettings,
+    postgres: PostgresSettings,
+    before: Sequence[DecisionEvent],
+    made: Sequence[DecisionEvent],
+    default_model: Callable[[], str],
+) -> None:
+    """Return once every stage shows these decisions; where one takes a model back, once all is linked by the other.
+
+    `default_model` is asked for the id of the one that decides where none is activated any more.
+    """
+    taken_back = {event.data.decision for event in made if isinstance(event, DecisionRetracted)}
+    if not any(isinstance(event, ModelActivated) and event.event_id in taken_back for event in before):
+        wait_until_applied(kafka, postgres)
+        return
+    models = [event.data.model for event in in_force([*before, *made]).values() if isinstance(event, ModelActivated)]
+    wait_until_model(kafka, postgres, models[-1] if models else default_model())
 
 
 def _linked_by(connection: Connection[TupleRow]) -> str | None:

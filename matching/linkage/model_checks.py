@@ -44,6 +44,15 @@ def problems_of(model: LinkageModel, most_comparisons: int, most_levels: int) ->
         problems.append("a source policy has a negative penalty")
     if not 1 <= len(model.comparisons) <= most_comparisons:
         problems.append(f"{len(model.comparisons)} comparisons; 1 to {most_comparisons} are possible")
+    problems += [
+        f"comparison {c.name!r} has a level with {p} as its m or u probability: each lies between 0 and 1"
+        for c in model.comparisons
+        for level in c.levels
+        for p in (level.m_probability, level.u_probability)
+        if not 0.0 <= p <= 1.0
+    ]
+    if model.component_cap < 1:
+        problems.append("component_cap must be 1 or more")
     if not 0.0 < model.probability_two_random_records_match < 1.0:
         problems.append("probability_two_random_records_match must lie between 0 and 1")
     if model.mean_threshold > model.link_threshold:

@@ -11,6 +11,7 @@ import pytest
 
 from connectors.decisions import publish_decision, read_decisions
 from connectors.kafka import EventProducer
+from connectors.vault import record_keys
 from matching.linkage.evidence import RULE_WORDS
 from schemas.codec import encode
 from schemas.decisions import Shield, ShieldSet, decision_id
@@ -92,8 +93,14 @@ def _a_shield_withholds(line: Line, child: str, other: str) -> None:
     shield(line.kafka, members[child][0])
     assert len(read_decisions(line.kafka)) == 1
     left, right = members[child][0], members[child][1]
-    nobody = f"{left.partition(':')[0]}:nobody"
-    for command in (("child",), ("lineage",), ("history",), ("explain",), ("explain", right)):
+    assert line.kafka.vault
+    nobody = record_keys(line.kafka.vault).key(f"{left.partition(':')[0]}:nobody")
+    elsewhere, two = members[other][0], ("--by", "ann", "--approved-by", "bob")
+    looks: list[tuple[str, ...]] = [("child",), ("lineage",), ("history",), ("explain",), ("explain", right)]
+    looks += [("decide", kind, elsewhere, *two, "--reason", "x") for kind in ("must-link", "cannot-link")]
+    looks += [("decide", kind, *two, "--reason", "x") for kind in ("harm", "unshield")]
+    looks += [("decide", "severed", "--current", elsewhere, *two, "--reason", "x", "--former")]
+    for command in looks:
         unknown, known = (str(line.run_here(*command, key).exception) for key in (nobody, left))
         assert known.replace(left, nobody) == unknown  # that the record is the child's would tell the school
     told = line.run("explain", child, "--output", "json").stdout

@@ -51,6 +51,8 @@ def test_what_if_foretells_what_the_new_model_then_does_keeps_decisions_and_publ
             each["conflict_id"] for each in ask(line, "conflicts", "list", "--with-right", "shielded")["conflicts"]
         }
         assert {each["conflict"] for each in told["new conflicts"]} <= asked
+        ask(line, "decide", "retract", done["decision"], *TWO, "--reason", "mistaken", "--wait")
+        assert sorted(line.outcome().memberships.values()) == sorted(before.values()), "the former model has linked all"
 
 
 def _nothing_would_change(line: Line, path: Path) -> None:

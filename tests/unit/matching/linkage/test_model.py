@@ -91,6 +91,17 @@ def test_a_model_that_cannot_be_used_says_why() -> None:
         model(cluster_threshold=good.link_threshold + 1)
     with pytest.raises(ConfigurationError, match="between 0 and 1"):
         replace(good, probability_two_random_records_match=1.0)
+    with pytest.raises(ConfigurationError, match="component_cap"):
+        replace(good, component_cap=0)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), -0.1, 1.1])
+def test_a_level_whose_probability_is_none_is_refused_before_any_worker_reads_it(wrong: float) -> None:
+    good, first = model(), model().comparisons[0]
+    for m, u in ((wrong, 0.5), (0.5, wrong)):
+        levels = (*first.levels[:-1], replace(first.levels[-1], m_probability=m, u_probability=u))
+        with pytest.raises(ConfigurationError, match=f"{first.name!r} has a level with {wrong}"):
+            replace(good, comparisons=(replace(first, levels=levels), *good.comparisons[1:]))
 
 
 def test_training_replaces_all_levels_but_the_null_level() -> None:
