@@ -125,6 +125,12 @@ def ways_to_answer(conflict: Conflict) -> list[str]:
         return ["these decisions contradict each other: none of the must-links counts until one side is taken back"] + [
             f"  contactpoint decide retract {decision} {by_two}" for decision in conflict.decisions
         ]
+    if conflict.kind == "decision_contradicted":  # a decision the other way would only clash with it
+        return [
+            "what people decided holds, against the evidence of now; was it wrong? take it back:",
+            *(f"  contactpoint decide retract {decision} {by_two}" for decision in conflict.decisions),
+            "is it right? make it again, on what is seen now, and take the older one back",
+        ]
     if conflict.kind == "oversize":
         return [
             f"these {len(conflict.children)} children are one component above the model's cap, so it was cut to pieces",

@@ -213,6 +213,12 @@ def test_what_a_hint_names_can_be_pasted_whatever_symbols_are_in_it() -> None:
         record_key_of("4DX8GVSWE52P*")
 
 
+def test_a_contradicted_decision_is_answered_by_taking_it_back_and_not_by_a_second_that_clashes() -> None:
+    told = ways_to_answer(question("decision_contradicted", "C1"))
+    assert [line.split()[3] for line in told if "retract" in line] == ["d1", "d2"]
+    assert not any("-link " in line for line in told)
+
+
 def test_a_clash_of_decisions_is_answered_by_taking_one_back_and_not_by_a_third() -> None:
     told = ways_to_answer(question("decisions_clash", "C1", "C2"))
     assert [line.split()[3] for line in told[1:]] == ["d1", "d2"]
