@@ -45,7 +45,7 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
         assert len(line.outcome().memberships) == len(children) - 1
         keeper = line.start("retention", "run", **QUICK)
         wait_until(lambda: newest_day(line) == datetime.now(UTC).date(), "today has begun")
-        assert not line.ask("retention", "orders"), "nothing is due today"
+        assert not line.ask_here("retention", "orders"), "nothing is due today"
         line.drain()
         assert line.run("child", gone, "--archived").returncode == 65, "the archive is for whoever has the right"
         archived = line.ask("child", gone, "--archived", "--with-right", "shielded")["entries"]
@@ -61,7 +61,7 @@ def test_a_keeper_that_is_killed_again_and_again_purges_each_child_once(line: Li
             kill(keeper)
             keeper = line.start("retention", "run", **QUICK)
         second = line.start("retention", "run", **QUICK)
-        wait_until(lambda: len(finished(line)) == len(everybody), "everybody is erased")
+        wait_until(lambda: len(finished(line)) == len(everybody), "everybody is erased", pause=0.5)
         for each in (keeper, second):
             end(each)
         line.drain()
@@ -108,7 +108,7 @@ def test_killed_erasures_are_finished_and_a_restored_backup_is_erased_again(line
             process = line.start("retention", "erase", number, *TWO, "--reason", "court_order")
             wait_for_steps(line, before + 1)
             kill(process)
-        assert all(row["done"] for row in line.ask("retention", "enforce"))
+        assert all(row["done"] for row in line.ask_here("retention", "enforce"))
         assert len(finished(line)) == len(chosen)
         assert found(line, values) == []
     ways = (partial(restore, line, dumped), enforced), (partial(restart_with, stack.postgres, copied), kept)
@@ -125,13 +125,13 @@ def test_killed_erasures_are_finished_and_a_restored_backup_is_erased_again(line
 
 def enforced(line: Line, count: int) -> None:
     """Carry the orders out again as a person would."""
-    assert [row["done"] for row in line.ask("retention", "enforce")] == [True] * count
+    assert [row["done"] for row in line.ask_here("retention", "enforce")] == [True] * count
 
 
 def kept(line: Line, count: int) -> None:
     """Let the keeper find that they are not done."""
     keeper = line.start("retention", "run", **QUICK)
-    wait_until(lambda: len(finished(line)) == count, "the keeper erases them again")
+    wait_until(lambda: len(finished(line)) == count, "the keeper erases them again", pause=0.5)
     kill(keeper)
 
 
@@ -169,7 +169,7 @@ def done_steps(line: Line) -> int:
 
 
 def finished(line: Line) -> list[dict[str, list[str]]]:
-    return [row for row in line.ask("retention", "orders") if row["finished_at"]]
+    return [row for row in line.ask_here("retention", "orders") if row["finished_at"]]
 
 
 def openable(line: Line, members: tuple[str, ...]) -> int:

@@ -85,7 +85,7 @@ def _replaying_gives_the_same_tables(line: Line) -> None:
 
 def _figures_are_those_of_the_log(line: Line) -> list[dict[str, Any]]:
     """Count again what the figures say, from the log alone, up to the positions that they state."""
-    found: list[dict[str, Any]] = [each for each in line.ask("figures") if each["part"] in {"directory", "review"}]
+    found: list[dict[str, Any]] = [each for each in line.ask_here("figures") if each["part"] in {"directory", "review"}]
     numbers = {each["what"]: each["number"] for each in found}
     children = {child: each.members for child, each in read_published(line.kafka).items() if each.members}
     assert numbers["child numbers in use"] == len(children)
