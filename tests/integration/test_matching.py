@@ -42,7 +42,8 @@ def test_source_events_become_the_identities_of_one_batch_run(line: Bench) -> No
     )
 
 
-def test_a_poison_message_becomes_a_dead_letter_and_its_neighbours_arrive(line: Bench) -> None:
+@pytest.mark.parametrize("how", [(), ("--shared",)])
+def test_a_poison_message_becomes_a_dead_letter_and_its_neighbours_arrive(line: Bench, how: tuple[str, ...]) -> None:
     events = list(observed_events(2, 200))
     line.feed(events[:100])
     with EventProducer(line.kafka) as producer:
@@ -50,7 +51,7 @@ def test_a_poison_message_becomes_a_dead_letter_and_its_neighbours_arrive(line: 
         producer.send("source.yot", None, None)
         producer.send("decisions", b"k", b"{}")
     line.feed(events[100:])
-    line.start()
+    line.start(*how)
     line.drain()
     letters = _letters(line.kafka)
     assert line.children() == undisturbed(events)

@@ -82,14 +82,18 @@ def test_workers_and_owners_go_on_where_the_others_stopped_and_where_the_server_
     line: Bench, stack: LocalStack
 ) -> None:
     events = history(27, 1200)
-    owner = line.start()
+    assert stack.postgres is not None
+    owner = line.start(batch_records=20)
     line.feed(events[:300])
+    line.wait_until(lambda: line.read_so_far() > 40, "some batches to be committed")
+    stack.postgres.kill()
+    stack.postgres.start()
     line.drain()
+    assert line.children() == line.published() == undisturbed(events[:300])
     owner.end()
     workers = [line.start("--shared", batch_records=20) for _ in range(2)]
     line.feed(events[300:900])
     line.wait_until(lambda: line.read_so_far() > 400, "some batches to be committed")
-    assert stack.postgres is not None
     stack.postgres.kill()
     stack.postgres.start()
     line.drain()
