@@ -35,6 +35,8 @@ from schemas.directory_decisions import (
 )
 from schemas.errors import RejectedError
 from schemas.events import Contract
+from schemas.identity import is_child_number
+from schemas.in_force import in_force
 from schemas.records import LeftEngland
 from schemas.settings import explain_validation
 
@@ -101,20 +103,37 @@ def consent_command(
 
 @grouped
 def withdraw_command(
-    consent: Annotated[str, typer.Argument(help="The id of the consent.", show_default=False)], said: Said
+    consent: Annotated[str, typer.Argument(help="The id of the consent, or the child.", show_default=False)],
+    said: SaidWithRight,
 ) -> None:
     """Withdraw consent from now on; `retract` is for consent that was never given."""
 
     def _made(desk: Desk) -> Iterator[Made]:
-        given = [each for each in desk.decisions if isinstance(each, ConsentGiven) and each.event_id == consent]
-        if not given:
-            raise RejectedError("consent_unknown", f"no consent has the id {consent}")
-        desk.about(given[0].data.records)
-        data = Withdrawal(consent=consent)
-        event = decide_about_child(ConsentWithdrawn, data, desk.people, consent, near_shield=False)
-        yield event, {"consent": consent}
+        given = _consent(desk, consent)
+        desk.about(given.data.records)
+        data = Withdrawal(consent=given.event_id)
+        event = decide_about_child(ConsentWithdrawn, data, desk.people, given.event_id, near_shield=False)
+        yield event, {"consent": given.event_id}
 
     decided(said, _made)
+
+
+def _consent(desk: Desk, named: str) -> ConsentGiven:
+    """Return the consent of this id, or the only one that holds for this child; RejectedError where there is none."""
+    withdrawn = {each.data.consent for each in desk.decisions if isinstance(each, ConsentWithdrawn)}
+    given = {each.event_id: each for each in desk.decisions if isinstance(each, ConsentGiven)}
+    if named in given:
+        return given[named]
+    if ":" not in named and not is_child_number(named.upper()):
+        raise RejectedError("consent_unknown", f"no consent has the id {named}, and it is no child either")
+    records, holds = {*records_of_all(desk, [named])}, in_force(desk.decisions).keys() - withdrawn
+    desk.state(sorted(records))  # before anything is said of a child whom the asker may not see
+    found = [each for key, each in given.items() if key in holds and records & {*each.data.records}]
+    if len(found) != 1:
+        listed = "; ".join(f"{each.event_id} ({each.data.scope}, {each.decided_at:%Y-%m-%d})" for each in found)
+        message = f"name one by its id: {listed}" if found else f"no consent for {named} is in force"
+        raise RejectedError("consent_unknown", message)
+    return found[0]
 
 
 @grouped

@@ -147,7 +147,9 @@ def _consent_to_an_age_that_was_reached_is_refused(line: Line, number: str) -> N
 def _every_other_decision_about_a_child_is_taken(line: Line, number: str) -> None:
     who = ("--by", "ann", "--reason")
     consent = ask(line, "decide", "consent", number, "sensitive_services", "--given-by", "child", *who, "asked_child")
-    ask(line, "decide", "withdraw-consent", consent["decision"], *who, "child_asked")
+    assert ask(line, "decide", "withdraw-consent", number, *who, "child_asked")["consent"] == consent["decision"]
+    again = run(line, "decide", "withdraw-consent", number, *who, "child_asked")
+    assert f"no consent for {number} is in force" in str(again.exception)
     ask(line, "decide", "harm", number, *who, "significant_harm")
     gone = ("--since", "2026-02-01", "--intends-return", "unknown")
     left = ask(line, "decide", "left-england", number, *gone, *who, "statement", "--wait")
