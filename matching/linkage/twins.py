@@ -111,16 +111,21 @@ class Twins:
         """Return which of these pairs have one date of birth and surname, and forenames that are not the same.
 
         Also on a 1st of January, which may stand for a year alone: then they are twins or siblings, two in any case.
+        A day and month that changed places are one date: twins recorded by two registers, one of them with a slip.
         """
         index = self._model.field_index
-        for name, same in ((rule.birth_date, True), (rule.given, False)):
-            first, second = (columns.hashes_in(rows[which], index[name]) for rows in (left, right))
-            which = which[((first == second) & (first != MISSING)) == same]
-        if not len(which):
-            return which
+        first, second = (columns.hashes_in(rows[which], index[rule.given]) for rows in (left, right))
+        which = which[(first != second) | (first == MISSING)]
         rows = left[which], right[which]
         hashes = columns.hashes(rows[0]), columns.hashes(rows[1])
-        return which[_overlap(columns, rows, hashes, index[rule.surname])]
+        which = which[_both(*hashes, index[rule.birth_date]) & _overlap(columns, rows, hashes, index[rule.surname])]
+        first, second = (columns.hashes_in(rows[which], index[rule.birth_date]) for rows in (left, right))
+        one = first == second
+        other = np.flatnonzero(~one)
+        dates = (columns.texts(rows[which[other]], index[rule.birth_date]) for rows in (left, right))
+        one[other] = [_are_exchanged(a, b) for a, b in zip(*dates, strict=True)]
+        found: Indices = which[one]
+        return found
 
     def _told_apart(
         self, rule: TwinRule, columns: RecordColumns, left: Indices, right: Indices, forenames: LinkageModel
@@ -196,6 +201,11 @@ class TwinsAmong:
     def spread(self, left: Indices, right: Indices, apart: Bools, component: Indices) -> Bools:
         """Tell which other pairs are two children because of those which are `apart` (`Twins.spread`)."""
         return self.rule.spread(self.columns, self.nodes[left], self.nodes[right], apart, component)
+
+
+def _are_exchanged(one: str, other: str) -> bool:
+    """Tell whether dates (YYYYMMDD) are one but for day and month, which changed places."""
+    return any(a[:4] + a[6:] + a[4:6] == b for a in one.split(ALTERNATE) for b in other.split(ALTERNATE))
 
 
 def _may_be_one_name(one: str, other: str) -> bool:

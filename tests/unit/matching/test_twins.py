@@ -154,6 +154,10 @@ REASONS = [
     (NAMED, NAMED, (FIRST, SECOND), "other places"),
     (numbered("TOMMY", ONE), numbered("TOMMY", TWO), (1, 1), "verified NHS numbers"),
     (NAMED, ("OLIVER", *HOME), (0, 0), "one birth date and surname"),
+    (NAMED, ("OLIVER", "SMITH", "20010302", "AB12CD", ""), (0, 0), "one birth date and surname"),
+    (NAMED, ("OLIVER", "SMITH", "20010302|20010203", "AB12CD", ""), (0, 0), "one birth date and surname"),
+    (NAMED, ("TOMMY", "SMITH", "20010302", "AB12CD", ""), (0, 0), None),
+    (NAMED, ("OLIVER", "SMITH", "20010204", "AB12CD", ""), (0, 0), None),
     (NAMED, NAMED, (0, 0), None),
 ]
 
