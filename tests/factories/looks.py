@@ -43,6 +43,7 @@ def looks(line: Line, run: Run, model: Path) -> dict[str, list[str]]:
         "conflicts next": [],
         "conflicts show": [conflict],
         "decide shields": ["--with-right", "shielded"],
+        "decide unclaimed": [],
         "explain": list(members[:2]),
         "field": [number, "names"],
         "find": ["--family", family, "--birth-date", born],
