@@ -11,7 +11,6 @@ from datetime import date, datetime
 from typing import Any
 
 import msgspec
-from psycopg.errors import UndefinedTable
 
 from connectors.postgres import sql_blocks, wrap_errors
 from projections.base import Rows
@@ -149,18 +148,15 @@ class DirectoryReader:
     def unclaimed(self) -> list[tuple[Ruling, list[str]]]:
         """Return the decisions that no child has, since none has most of their records, and whose records they are.
 
-        The oldest come first; none while the directory has no tables.
+        The oldest come first. Raises ConfigurationError while the directory has no tables that this login reads.
         """
-        try:
-            with self._connection.transaction():
-                self._connection.execute(_SQL["see_working_tables"])
-                children: dict[str, list[str]] = dict(
-                    self._connection.execute(_SQL["unclaimed"], (sorted(OF_ONE),)).fetchall()
-                )
-                state = DirectoryTables(self._connection)
-                held = [each.ruling for each in standing(state.rulings(children), state) if each.holds]
-        except UndefinedTable:
-            return []
+        with wrap_errors(), self._connection.transaction():
+            self._connection.execute(_SQL["see_working_tables"])
+            children: dict[str, list[str]] = dict(
+                self._connection.execute(_SQL["unclaimed"], (sorted(OF_ONE),)).fetchall()
+            )
+            state = DirectoryTables(self._connection)
+            held = [each.ruling for each in standing(state.rulings(children), state) if each.holds]
         return [(ruling, children[ruling.event_id]) for ruling in held]
 
     def due(self) -> list[tuple[str, date]]:
