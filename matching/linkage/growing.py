@@ -7,6 +7,7 @@ nor the time to clear it, however many; the system gives memory page by page as 
 from __future__ import annotations
 
 import mmap
+import sys
 from contextlib import suppress
 from math import prod
 from typing import Final, TypeVar
@@ -18,7 +19,7 @@ _Item = TypeVar("_Item", bound=np.generic)
 
 _LARGE: Final = 1 << 20  # bytes from which an array gets address space of its own
 _RESERVED: Final = 1 << 36  # bytes of it: a process has room for two thousand such arrays
-_NO_RESERVE: Final = 0x4000  # MAP_NORESERVE, which `mmap` has no name for: no claim on memory before it is written
+_NO_RESERVE: Final = 0x4000  # MAP_NORESERVE of Linux, nameless in `mmap`: no claim on memory before it is written
 
 
 def grown(array: npt.NDArray[_Item], n: int) -> npt.NDArray[_Item]:
@@ -39,8 +40,8 @@ def grown(array: npt.NDArray[_Item], n: int) -> npt.NDArray[_Item]:
 
 
 def _zeros(size: int) -> npt.NDArray[np.uint8]:
-    """Return so many bytes, if they are many with address space after them; none if the system does not give that."""
-    if _LARGE <= size <= _RESERVED:
+    """Return so many bytes, with address space after them if they are many and the system gives it."""
+    if sys.platform == "linux" and _LARGE <= size <= _RESERVED:
         with suppress(OSError):
             space = mmap.mmap(-1, _RESERVED, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE)
             with suppress(OSError):  # a system without huge pages
