@@ -17,9 +17,9 @@ import typer
 from connectors.decisions import publish_decision
 from connectors.postgres import connect
 from connectors.process import told_to_stop
-from contactpoint.cli.asking import Asking, asked
-from contactpoint.cli.environment import addresses, number_in, stack_config
-from contactpoint.cli.options import OutputOption, grouped
+from contactpoint.cli.asking import Asked, Asking, asked, at_desk
+from contactpoint.cli.environment import addresses, stack_config
+from contactpoint.cli.options import OutputOption, RightOption, grouped
 from contactpoint.cli.output import Output, console, show
 from contactpoint.erasing.keeper import Keeper, KeeperSettings, day_begun
 from contactpoint.erasing.order import REASONS, RETENTION_OVER, Approval
@@ -29,6 +29,7 @@ from contactpoint.erasing.state import Erased, orders
 from contactpoint.erasing.state import prepare as prepare_orders
 from contactpoint.running.audit_parts import audit_parts
 from contactpoint.stack.postgres import find_binaries
+from projections.access.deed import Shown, demand_right
 from projections.access.sealing import SealingKey
 from projections.directory.entry import Authority
 from projections.directory.explanation import Statement
@@ -98,15 +99,21 @@ def erase_command(
     approved_by: Annotated[str, typer.Option(help="The second person's account.", show_default=False)],
     reason: Annotated[str, typer.Option(help=f"One of {', '.join(REASONS)}.")] = RETENTION_OVER,
     organisation: Organisation = OURS,
+    with_right: RightOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Erase a child everywhere, for good, and prove it; status 1 when the proof still finds something.
 
-    Whatever interrupts it, `contactpoint run` or `contactpoint retention enforce` goes on where it stopped.
+    Whatever interrupts it, `contactpoint run` or `contactpoint retention enforce` goes on where it stopped. A shielded
+    child, or one that may be, is erased with the right to see it.
     """
     around = _surroundings(organisation, dump=True)
-    number = number_in(around.postgres, who)
-    _tell([erase(around, number, Approval(by, approved_by, reason))], output)
+    right = with_right is not None
+    with at_desk(around.postgres) as connection:
+        if right:
+            demand_right(connection, by, whole=True)
+        number = Asked(connection, around.kafka, right, Shown()).number(who)
+    _tell([erase(around, number, Approval(by, approved_by, reason), with_right=right)], output)
 
 
 @app.command("enforce")

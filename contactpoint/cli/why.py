@@ -183,7 +183,7 @@ def _tell_links(found: Answer) -> None:
         pair = f"{link['left']} and {link['right']}"
         show(Output.TABLE, link["findings"], f"link {place}: {pair}: {weight}model {link['model']}")
     if found["unlinked"]:
-        console.print("joined without a comparison: " + ", ".join(found["unlinked"]))
+        console.print("linked by no comparison that holds now: " + ", ".join(found["unlinked"]))
     if found["stated"]:
         show(Output.TABLE, found["stated"], "what people and sources state, whatever the weight")
 

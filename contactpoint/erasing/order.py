@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -34,13 +35,15 @@ class Approval:
 TIME_IS_OVER = Approval(KEEPER, None, RETENTION_OVER)
 
 
-def order_erasure(connection: Connection[TupleRow], child_number: str, approval: Approval) -> ErasureOrdered:
+def order_erasure(
+    connection: Connection[TupleRow], child_number: str, approval: Approval, hidden: Collection[str] = frozenset()
+) -> ErasureOrdered:
     """Return the event that erases all that was ever recorded of a child.
 
     That is every record which the child, or a number that was merged into it or ended with its records, ever had and no
     other child has now, up to the newest version that ingest heard of; and the corrections that are about these records
-    alone. Raises RejectedError when nothing is recorded, when two people do not agree, or when the time is not over and
-    no other reason is given.
+    alone. Raises RejectedError when nothing is recorded, or only of `hidden` records may anything be said; when two
+    people do not agree; or when the time is not over and no other reason is given.
     """
     _check(approval)
     with wrap_errors():
@@ -49,7 +52,7 @@ def order_erasure(connection: Connection[TupleRow], child_number: str, approval:
         rows = connection.execute(QUERIES["records"], {"child": child_number, "numbers": numbers}).fetchall()
         keys = [key for key, _ in rows]
         decisions = [row[0] for row in connection.execute(QUERIES["corrections"], {"keys": keys})]
-    if not rows:
+    if not rows or not frozenset(hidden).isdisjoint(keys):
         raise RejectedError("child_unknown", "nothing is recorded under this number")
     if approval.reason == RETENTION_OVER and not (due and due[0]):
         raise RejectedError("not_due", "this record has not been in the archive for six years")

@@ -31,6 +31,7 @@ from contactpoint.erasing.order import QUERIES, TIME_IS_OVER, Approval, order_er
 from contactpoint.erasing.proof import traces
 from contactpoint.erasing.state import Begun, Erased
 from contactpoint.erasing.values import only_theirs, values_of
+from contactpoint.explaining.sight import EVERYTHING, Sight, sight
 from contactpoint.running.drain import wait_until_applied
 from ingest.store import PostgresStore
 from projections.access.deed import Deed, done
@@ -74,12 +75,16 @@ class Surroundings:
         return self.kafka.vault
 
 
-def erase(around: Surroundings, child_number: str, approval: Approval) -> Erased:
-    """Erase a child everywhere and prove it. What is interrupted, `purge` or `enforce` completes."""
+def erase(around: Surroundings, child_number: str, approval: Approval, *, with_right: bool) -> Erased:
+    """Erase a child everywhere and prove it. What is interrupted, `purge` or `enforce` completes.
+
+    `with_right`: also one that is shielded or in doubt of it; else RejectedError says the same of it as of nobody.
+    """
     prepare(around)
     with _working(around) as work:
         work.catch_up()
-        event = work.order(child_number, approval, requests_by_child(around.kafka))
+        seen = sight(work.connection, around.kafka, with_right=with_right)
+        event = work.order(child_number, approval, requests_by_child(around.kafka), seen)
         work.finish(again=False)
         return state.outcome(work.connection, event)
 
@@ -177,9 +182,11 @@ class _Work:
         with wrap_errors():
             return [row[0] for row in self.connection.execute(QUERIES["due"], (limit,))]
 
-    def order(self, child_number: str, approval: Approval, requested: Mapping[str, Sequence[str]]) -> ErasureOrdered:
-        """Order the erasure of a child, with the requests about it, and note the order."""
-        event = order_erasure(self.connection, child_number, approval)
+    def order(
+        self, child_number: str, approval: Approval, requested: Mapping[str, Sequence[str]], seen: Sight = EVERYTHING
+    ) -> ErasureOrdered:
+        """Order the erasure of a child that is seen, with the requests about it, and note the order."""
+        event = order_erasure(self.connection, child_number, approval, seen.hidden)
         asked = [event_id for number in event.data.child_numbers for event_id in requested.get(number, ())]
         data = event.data.model_copy(update={"decisions": (*event.data.decisions, *asked)})
         return self.register(event.model_copy(update={"data": data}))

@@ -113,17 +113,14 @@ def aliases(keys: Sequence[str]) -> dict[str, str]:
 
 
 def withhold_link(link: dict[str, Any], model: LinkageModel, names: dict[str, str]) -> dict[str, Any]:
-    """Return one link of a child without what tells about hidden fields; of another model's levels nothing is told."""
+    """Return one link of a child, by this model, without what tells about hidden fields."""
     hidden = hidden_comparisons(model, VISIBLE_UNDER_SHIELD)
-    known = {comparison.name for comparison in model.comparisons} | {"prior"}
     findings = [
-        row if row["comparison"] in known - hidden else row | {"finding": WITHHELD, "weight": None}
-        for row in link["findings"]
-        if row["comparison"] in known
+        row | {"finding": WITHHELD, "weight": None} if row["comparison"] in hidden else row for row in link["findings"]
     ]
     return link | {
-        "left": names.get(link["left"], WITHHELD),
-        "right": names.get(link["right"], WITHHELD),
+        "left": names[link["left"]],
+        "right": names[link["right"]],
         "weight": None,
         "findings": findings,
     }

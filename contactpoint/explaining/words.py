@@ -1,42 +1,27 @@
-"""Explanations of links that hold: what the trail and the matching tables know, in the words of the model."""
+"""Explanations of links that hold: what the matching tables know, in the words of the model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from shlex import join, quote
+from shlex import join
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from contactpoint.explaining.records import merges_of
+from contactpoint.explaining.links import strongest_links
+from contactpoint.explaining.records import known_now, merges_of
 from contactpoint.explaining.sight import EVERYTHING, WITHHELD, Sight, aliases, withhold_link
 from contactpoint.explaining.statements import SOURCE_MERGE, decision_book, stated
+from matching.linkage.evidence import Evidence
 from matching.linkage.explain import Explanation, explain_levels
 from matching.linkage.model import CENTIBITS, LinkageModel
 from matching.stage.explain import LinkExplanation, explain_link
-from projections.audit_trail.explanation import ComparisonInWords, PlainVocabulary
-from projections.audit_trail.reader import AuditReader
 from schemas.decisions import DecisionEvent, kind_of
-from schemas.errors import RejectedError
 
 ONE_CHILD = "one child"
 PRIOR = "two records that a blocking rule brings together, before they are compared"
 NEVER_COMPARED = "no blocking rule of the model brings them together, so they were never compared"
-
-
-class ModelVocabulary:
-    """Says what level codes mean, in the words of this model; of another model it knows only the codes."""
-
-    def __init__(self, model: LinkageModel) -> None:
-        self._model = model
-
-    def describe(self, model: str, levels: Sequence[int]) -> list[ComparisonInWords]:
-        """Return one finding a comparison."""
-        if model != self._model.model_id:
-            return PlainVocabulary().describe(model, levels)
-        return [ComparisonInWords(**row) for row in findings(explain_levels(self._model, levels))]
 
 
 def findings(pair: Explanation) -> list[dict[str, Any]]:
@@ -53,24 +38,43 @@ def explain_child(
     decisions: Iterable[DecisionEvent] = (),
     sight: Sight = EVERYTHING,
 ) -> dict[str, Any]:
-    """Return why the records of a child are one child, as plain values; raise RejectedError for a number not in use."""
-    found = AuditReader(connection).explain(child_number, ModelVocabulary(model))
-    if found is None:
-        raise RejectedError("child_unknown", f"the audit trail does not know the child number {child_number}")
-    if not found.members:
-        see = f"see `contactpoint lineage {quote(child_number)}`"
-        raise RejectedError("not_in_use", f"{child_number} is not in use: {see}")
-    threshold = {"threshold": model.link_threshold / CENTIBITS}
-    plain = asdict(found) | threshold | {"stated": _statements(connection, decisions, found.members)}
-    if not sight.hides(found.members):
+    """Return why the records of a child are one child now, as plain values: its `links`, what is `stated`.
+
+    `unlinked` are records that no pair links, whatever holds them. Raises RejectedError for a number not in use.
+    """
+    made = list(decisions)
+    known = known_now(connection, model, made, [child_number])
+    chain, others = ([_link(known.evidence, place) for place in found] for found in strongest_links(known.evidence))
+    linked = {key for link in chain for key in (link["left"], link["right"])}
+    plain: dict[str, Any] = {
+        "child_number": child_number,
+        "members": list(known.members),
+        "links": chain,
+        "others": others,
+        "unlinked": [key for key in known.members if key not in linked] if len(known.members) > 1 else [],
+        "threshold": model.link_threshold / CENTIBITS,
+        "stated": _statements(connection, made, known.members),
+    }
+    if not sight.hides(known.members):
         return plain
-    names = aliases(found.members)
+    names = aliases(known.members)
     links = {kind: [withhold_link(link, model, names) for link in plain[kind]] for kind in ("links", "others")}
     links["stated"] = [
         row | {"left": names[row["left"]], "right": names[row["right"]], "because of": WITHHELD}
         for row in plain["stated"]
     ]
     return plain | links | {kind: [names[key] for key in plain[kind]] for kind in ("members", "unlinked")}
+
+
+def _link(evidence: Evidence, place: int) -> dict[str, Any]:
+    compared = explain_levels(evidence.model, evidence.levels[place].tolist())
+    return {
+        "left": evidence.keys[evidence.left[place]],
+        "right": evidence.keys[evidence.right[place]],
+        "weight": compared.total / CENTIBITS,
+        "model": compared.model_id,
+        "findings": findings(compared),
+    }
 
 
 def explain_pair(

@@ -1,4 +1,4 @@
-"""Reads the audit trail: the history of a child, the events of a record, and why records are one child."""
+"""Reads the audit trail: the history of a child, the events of a record, and where a number leads."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from datetime import datetime
 from typing import Any
 
 from connectors.postgres import sql_blocks, wrap_errors
-from projections.audit_trail.explanation import EvidencePair, Explanation, PlainVocabulary, Vocabulary, explain
 from projections.audit_trail.lineage import Lineage, NumberStep, Severance, lineage
 from projections.base import Rows
 
 _SQL = sql_blocks("projections.audit_trail.sql", "reader")
 _CENTIBITS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePair:
+    """One compared pair as an identity event tells it; the weight is in bits."""
+
+    left: str
+    right: str
+    weight: float
+    levels: tuple[int, ...]
+    model: str
+    event_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +97,6 @@ class AuditReader:
     def records(self, record_keys: Sequence[str]) -> list[RecordStep]:
         """Return the events of these records, by record and in the source's own order of versions."""
         return self._record_steps("record_history", record_keys)
-
-    def explain(self, child_number: str, vocabulary: Vocabulary | None = None) -> Explanation | None:
-        """Say why the records of a child are one child; None when the trail does not know the number."""
-        steps = self._identity_steps(child_number)
-        own = [step for step in steps if step.child_number == child_number]
-        if not own:
-            return None
-        last = max(own, key=lambda step: (step.version, step.kind))
-        pairs = [pair for step in sorted(steps, key=lambda step: step.version) for pair in step.evidence]
-        return explain(child_number, last.members, pairs, vocabulary or PlainVocabulary())
 
     def lineage(self, child_number: str, severances: Sequence[Severance] = ()) -> Lineage:
         """Say where a number leads, whenever it was issued; severed identities stay apart (module `lineage`)."""

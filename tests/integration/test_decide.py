@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -15,12 +15,15 @@ from connectors.kafka import EventProducer
 from connectors.postgres import connect
 from contactpoint.erasing.order import Approval, order_erasure
 from projections.access.log import set_limits
-from schemas.codec import encode
+from schemas.codec import decode, encode
 from schemas.decisions import CannotLinkDecided, DecisionRetracted
 from schemas.errors import RejectedError
+from schemas.events import RecordObserved
 from schemas.reasons import REASONS
+from schemas.records import NameClaim, PersonRecord
 from schemas.topics import CONFLICTS
 from tests.factories.line import Line
+from tests.integration.test_erasure import newer, publish, read
 from tests.unit.projections.reviews import conflict
 
 
@@ -59,6 +62,7 @@ def test_a_decision_is_checked_published_with_what_was_seen_and_taken_back(line:
         ask(line, "decide", "retract", made.event_id, *two, "--reason", "mistaken")
         assert isinstance(read_decisions(line.kafka)[1], DecisionRetracted)
         _a_child_that_a_person_made_says_so(line, number, (one, other))
+        _a_record_that_changed_is_explained_as_it_is_now(line)
         line.drain()
         parted = _what_is_nobodys_after_a_split_is_listed(line, number)
         _a_correction_outlasts_the_feeds_until_it_is_retracted(line, ask(line, "lineage", number)["current"][0])
@@ -76,6 +80,28 @@ def _a_child_that_a_person_made_says_so(line: Line, number: str, pair: tuple[str
     (said,) = ask(line, "explain", number)["stated"]
     assert (said["left"], said["right"], said["says"]) == (*sorted(pair), "one child")
     assert told["decision"] in said["because of"]
+    ask(line, "decide", "retract", told["decision"], *by, "mistaken")
+
+
+def _a_record_that_changed_is_explained_as_it_is_now(line: Line) -> None:
+    """The child stays the same by a decision, so no event tells what linked its records before."""
+    number, pair = next((child, keys) for child, keys in line.outcome().memberships.items() if len(keys) == 2)
+    by = ("--by", "ann", "--approved-by", "bob", "--wait", "--reason")
+    told = ask(line, "decide", "must-link", *pair, *by, "family_confirmed")
+    events = [decode(message.value) for message in read(line.kafka)]
+    own = [each for each in events if isinstance(each, RecordObserved) and each.subject == pair[0]]
+    newest = max(own, key=lambda each: each.source_version)
+    other = PersonRecord(names=(NameClaim(given="Quenby", family="Quillfeather"),), birth_date=date(2003, 2, 1))
+    changed = newer(newest.model_copy(update={"data": other, "fingerprint": "ff"}))
+    weights = []
+    for event in (changed, newer(newer(newest))):
+        publish(line, [event])
+        line.drain()
+        found, now = ask(line, "explain", number), ask(line, "explain", *pair)
+        assert now["together"]
+        assert {link["weight"] for link in (*found["links"], *found["others"])} <= {now["weight"]}
+        weights.append(now["weight"])
+    assert weights[0] < weights[1]
     ask(line, "decide", "retract", told["decision"], *by, "mistaken")
 
 

@@ -57,6 +57,7 @@ def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_eve
         assert looks_for(line, number) >= numbers_of(older), "also for what the directory does not keep"
         refused = line.run("retention", "erase", number, "--by", "a", "--approved-by", "b")
         assert "six years" in refused.stderr
+        a_shielded_child_is_nobody_to_who_has_no_right(line, number)
         with connect(line.postgres, autocommit=True) as connection:  # as a killed rebuild leaves it
             connection.execute("create schema directory_rebuild")
             connection.execute("create table directory_rebuild.entry as table directory.entry")
@@ -84,6 +85,19 @@ def test_line_10_an_erased_child_is_found_nowhere_and_no_replay_and_no_older_eve
         number_entries(line)
         assert {row["child"] for row in line.ask_here("audit", "search", *WHO, "--child", number)} == {number}
     assert "none" in line.run("retention", "enforce").stdout
+
+
+def a_shielded_child_is_nobody_to_who_has_no_right(line: Line, other: str) -> None:
+    """Shield a child beside this one, and ask for its erasure, which is not due, in every way."""
+    child = min(line.outcome().memberships.keys() - {other})
+    line.ask_here("decide", "shield", child, "--by", "ann", "--reason", "threat")
+    erase, right = ("retention", "erase", *TWO), ("--with-right", "shielded")
+    for reason in (("--reason", "court_order"), ()):
+        unknown, known = (str(line.run_here(*erase, *reason, each).exception) for each in ("0000000000000", child))
+        assert known == unknown
+    assert "six years" in str(line.run_here(*erase, child, *right).exception)
+    ordinary = line.run_here(*erase, child, *right, CONTACTPOINT_POSTGRES_DSN=line.login("reviewer"))
+    assert "contactpoint_shielded_reviewer" in str(ordinary.exception)
 
 
 def what_a_decision_meets(line: Line, key: str) -> str:

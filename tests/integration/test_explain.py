@@ -100,6 +100,7 @@ def _a_shield_withholds(line: Line, child: str, other: str) -> None:
     looks += [("decide", kind, elsewhere, *two, "--reason", "x") for kind in ("must-link", "cannot-link")]
     looks += [("decide", kind, *two, "--reason", "x") for kind in ("harm", "unshield")]
     looks += [("decide", "severed", "--current", elsewhere, *two, "--reason", "x", "--former")]
+    looks += [("retention", "erase", *two, "--reason", "court_order")]
     for command in looks:
         unknown, known = (str(line.run_here(*command, key).exception) for key in (nobody, left))
         assert known.replace(left, nobody) == unknown  # that the record is the child's would tell the school

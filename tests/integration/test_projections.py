@@ -114,10 +114,9 @@ def test_events_become_an_entry_a_lineage_and_a_trail(
     assert reader.find("DOE", date(2014, 11, 3), "test") == [entry]
     assert reader.child_of("health-1:1") == [CHILDREN[0]]
     assert reader.stats().children_by_source_kinds == {2: 1}
-    explanation = AuditReader(connection).explain(CHILDREN[0])
-    assert explanation is not None
-    assert [(link.left, link.right, link.weight) for link in explanation.links] == [("health-1:1", "school-1:1", 12.0)]
     history = AuditReader(connection).history(CHILDREN[0])
+    told = {(pair.left, pair.right, pair.weight) for step in history.identity for pair in step.evidence}
+    assert told == {("health-1:1", "school-1:1", 12.0)}
     assert [(step.record_key, step.items) for step in history.records] == [
         ("health-1:1", ("names", "birth_date")),
         ("school-1:1", ("names", "birth_date")),

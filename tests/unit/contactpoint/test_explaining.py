@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from contactpoint.cli.why import in_words
 from contactpoint.explaining.answers import join_answer, split_answer, tree_answer
 from contactpoint.explaining.drawn import draw_change, draw_pair, draw_tree
+from contactpoint.explaining.links import strongest_links
 from contactpoint.explaining.pictures import Bar, curve, steps, waterfall
 from contactpoint.explaining.records import Known
 from contactpoint.explaining.sight import EVERYTHING, WITHHELD, Sight, aliases, withhold_link
@@ -25,7 +26,7 @@ from contactpoint.explaining.words import NEVER_COMPARED, findings, why_apart
 from contactpoint.reviewing.deciding import Deciders, State, decide_link, decide_retraction, decide_severed
 from matching.linkage.components import connected_components
 from matching.linkage.constraints import constrain
-from matching.linkage.evidence import evidence_among
+from matching.linkage.evidence import Evidence, evidence_among
 from matching.linkage.explain import explain_pair
 from matching.linkage.model import BlockingRule
 from matching.resident.owner import ResidentOwner
@@ -85,13 +86,6 @@ def test_whatever_a_hidden_field_holds_the_answer_is_the_same(name: str, value: 
     assert link([*OTHER[:place], changed, *OTHER[place + 1 :]]) == link()
 
 
-def test_a_link_found_by_another_model_is_withheld_altogether() -> None:
-    rows = [{"comparison": "0123, comparison 1", "finding": "level 3", "weight": None}]
-    older = {"left": KEYS[0], "right": "unknown:1", "weight": 9.5, "model": "0123", "findings": rows}
-    told = withhold_link(older, MODEL, {KEYS[0]: "record 1"})
-    assert (told["findings"], told["weight"], told["left"], told["right"]) == ([], None, "record 1", WITHHELD)
-
-
 def test_the_tree_of_a_shielded_child_has_neither_weights_nor_keys_and_its_split_needs_the_right() -> None:
     blind = Sight(frozenset(KEYS[:1]))
     told = tree_answer(known(), blind)
@@ -146,6 +140,37 @@ def test_two_that_no_blocking_rule_brings_together_are_said_to_have_never_been_c
     compared = [(row.key, row.source, row.values, 0) for row in rows]
     apart = Known("A, B", KEYS[:2], evidence_among(only, compared), {})
     assert in_words(join_answer(apart, KEYS[:1], KEYS[1:2], EVERYTHING))["would join them"] == [NEVER_COMPARED]
+
+
+def chain_of(evidence: Evidence) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    """Return the links of the chain and the other ones: both records and the weight."""
+    chain, others = strongest_links(evidence)
+    rows = list(zip(evidence.left.tolist(), evidence.right.tolist(), evidence.weights.tolist(), strict=True))
+    return [rows[place] for place in chain], [rows[place] for place in others]
+
+
+def test_the_links_of_a_child_are_the_strongest_chain_and_the_rest() -> None:
+    three = known().evidence
+    chain, others = chain_of(replace(three, weights=np.array([900, 300, 700])))
+    assert (chain, others) == ([(0, 1, 900), (1, 2, 700)], [(0, 2, 300)])
+    assert chain_of(replace(three, weights=np.array([900, MODEL.review_floor, -2771]))) == (
+        [(0, 1, 900), (0, 2, MODEL.review_floor)],
+        [],
+    )
+    assert chain_of(replace(three, found=np.array([False, False, True])))[0] == [(1, 2, int(three.weights[2]))]
+
+
+@given(st.lists(st.integers(MODEL.review_floor - 2, MODEL.review_floor + 30), min_size=10, max_size=10))
+def test_a_chain_has_no_circle_and_connects_all_that_the_links_connect(weights: list[int]) -> None:
+    records = [(str(i), "school-1", ROW, 0) for i in range(5)]
+    chain, others = chain_of(replace(evidence_among(MODEL, records), weights=np.array(weights)))
+    parts, all_parts = (
+        connected_components(5, *np.array([row[:2] for row in rows], np.int64).reshape(-1, 2).T)
+        for rows in (chain, [*chain, *others])
+    )
+    assert parts.tolist() == all_parts.tolist()
+    assert len(chain) == 5 - len(set(parts.tolist()))
+    assert len(chain) + len(others) == sum(weight >= MODEL.review_floor for weight in weights)
 
 
 def test_pictures_show_comparisons_and_weights_and_nobody() -> None:

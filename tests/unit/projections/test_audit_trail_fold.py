@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.audit_trail.explanation import EvidencePair, PlainVocabulary, explain
 from projections.audit_trail.fold import (
     ITEMS,
     SourceEventRow,
@@ -112,52 +111,3 @@ def test_an_identity_row_keeps_membership_before_and_after_with_the_evidence() -
     assert msgspec.json.decode(row.evidence) == [
         {"left": "health-1:1", "right": "school-1:1", "weight": 1200, "levels": [3, 0, 2]}
     ]
-
-
-def pair(left: str, right: str, weight: float, event_id: str = "e1") -> EvidencePair:
-    return EvidencePair(left, right, weight, (3, 1), "model-1", event_id)
-
-
-def test_an_explanation_is_the_strongest_chain_and_the_rest() -> None:
-    pairs = [pair("a", "b", 9.0), pair("b", "c", 7.0), pair("a", "c", 3.0), pair("a", "z", 20.0)]
-    found = explain("CHILD", ("a", "b", "c"), pairs, PlainVocabulary())
-    assert [(link.left, link.right) for link in found.links] == [("a", "b"), ("b", "c")]
-    assert [(link.left, link.right) for link in found.others] == [("a", "c")]
-    assert found.unlinked == ()
-
-
-def test_later_evidence_for_a_pair_replaces_earlier() -> None:
-    found = explain("CHILD", ("a", "b"), [pair("a", "b", 9.0), pair("b", "a", 4.0, "e2")], PlainVocabulary())
-    assert [(link.weight, link.event_id) for link in found.links] == [(4.0, "e2")]
-
-
-def test_a_record_that_joined_without_a_comparison_is_named() -> None:
-    found = explain("CHILD", ("a", "b", "c"), [pair("a", "b", 9.0)], PlainVocabulary())
-    assert found.unlinked == ("c",)
-
-
-def test_levels_without_the_models_words_are_told_by_number() -> None:
-    [link] = explain("CHILD", ("a", "b"), [pair("a", "b", 9.0)], PlainVocabulary()).links
-    assert [(each.comparison, each.finding) for each in link.findings] == [
-        ("model-1, comparison 1", "level 3"),
-        ("model-1, comparison 2", "level 1"),
-    ]
-
-
-@given(st.sets(st.integers(0, 6), min_size=1), st.data())
-def test_a_chain_never_has_a_circle_and_connects_all_that_the_pairs_connect(
-    members: set[int], data: st.DataObject
-) -> None:
-    keys = sorted(map(str, members))
-    drawn = data.draw(st.lists(st.tuples(st.sampled_from(keys), st.sampled_from(keys), st.integers(1, 30))))
-    pairs = [pair(left, right, weight) for left, right, weight in drawn if left != right]
-    found = explain("CHILD", keys, pairs, PlainVocabulary())
-    assert parts(keys, [(each.left, each.right) for each in pairs]) == len(keys) - len(found.links)
-
-
-def parts(keys: list[str], pairs: list[tuple[str, str]]) -> int:
-    home = {key: key for key in keys}
-    for left, right in pairs:
-        old, new = home[left], home[right]
-        home = {key: new if value == old else value for key, value in home.items()}
-    return len(set(home.values()))
