@@ -151,6 +151,8 @@ def _explain_pair(question: Asked, pair: tuple[str, str]) -> _Told:
     from contactpoint.explaining.drawn import draw_pair
     from contactpoint.explaining.words import explain_pair
 
+    if pair[0] == pair[1]:
+        raise RejectedError("one_record", f"{pair[0]} is given twice: a pair is of two records")
     made = read_decisions(question.kafka)
     found = explain_pair(question.connection, model_in_use(question.connection), pair, made, question.sight(made))
     question.showing(found["children"])
@@ -215,10 +217,12 @@ def _explain_change(question: Asked, who: str, other: str | None, at: datetime |
     connection, decisions = question.connection, read_decisions(question.kafka)
     seen = question.sight(decisions)
     children = [question.number(each) for each in (who, other) if each is not None]
+    if other is not None and children[0] == children[1]:
+        raise RejectedError("one_child", f"{who} and {other} are one child already: there is nothing to join")
     if at is not None:
         known = known_at(connection, question.kafka, model_files(), decisions, seen, (children[0], at))
     else:
-        known = known_now(connection, model_in_use(connection), decisions, list(dict.fromkeys(children)))
+        known = known_now(connection, model_in_use(connection), decisions, children)
     if other is None:
         found = split_answer(known, seen)
     else:

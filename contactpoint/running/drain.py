@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from psycopg import Connection, errors
 from psycopg.rows import TupleRow
 
 from connectors.kafka import end_offsets
-from connectors.postgres import connect
+from connectors.postgres import connect, wrap_errors
 from contactpoint.running.waiting import comes_true
 from matching.sql import QUERIES
 from matching.stage.made_with import MadeWith, made_with
@@ -20,7 +20,7 @@ from matching.stage.store import read_positions
 from projections.registry import PROJECTIONS
 from projections.status import Lag, due_for_rebuild, lags_to
 from schemas.decisions import DecisionEvent, DecisionRetracted, ModelActivated
-from schemas.errors import RetriableError
+from schemas.errors import ConfigurationError, RetriableError
 from schemas.in_force import in_force
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import DECISIONS, MATCHING_TOPICS
@@ -48,18 +48,16 @@ def _lags(kafka: KafkaSettings, connection: Connection[TupleRow], matching: list
 
 def outbox_rows(connection: Connection[TupleRow]) -> int:
     """Return how many batches matching has committed and not yet published."""
-    try:
-        with connection.transaction():
-            counted = connection.execute(QUERIES["count_outbox"]).fetchone()
-    except errors.UndefinedTable:
-        return 0
+    counted = None
+    with _readable(), suppress(errors.UndefinedTable), connection.transaction():
+        counted = connection.execute(QUERIES["count_outbox"]).fetchone()
     return counted[0] if counted else 0
 
 
 def due_again(connection: Connection[TupleRow]) -> list[str]:
     """Say which stages' tables are being made again, or are due to be because an older fold made them."""
     made = MadeWith(None)
-    with suppress(errors.UndefinedTable, errors.UndefinedColumn), connection.transaction():
+    with _readable(), suppress(errors.UndefinedTable), connection.transaction():
         made = made_with(connection)
     due = due_for_rebuild(connection)
     if made.other_fold:
@@ -152,7 +150,8 @@ def wait_until_decided(
 
 def _linked_by(connection: Connection[TupleRow]) -> str | None:
     """Return the model of the tables, None while they are being made again."""
-    found = connection.execute(QUERIES["settled_model"]).fetchone()
+    with _readable():
+        found = connection.execute(QUERIES["settled_model"]).fetchone()
     return found[0] if found else None
 
 
@@ -171,18 +170,32 @@ def _all_folded(connection: Connection[TupleRow], limits: Mapping[tuple[str, int
 
 
 def _last_batch(connection: Connection[TupleRow]) -> int:
-    found = connection.execute(QUERIES["last_batch"]).fetchone()
+    with _readable():
+        found = connection.execute(QUERIES["last_batch"]).fetchone()
     return int(found[0]) if found else 0
 
 
 def _first_waiting(connection: Connection[TupleRow]) -> float:
-    found = connection.execute(QUERIES["first_waiting"]).fetchone()
+    with _readable():
+        found = connection.execute(QUERIES["first_waiting"]).fetchone()
     return math.inf if found is None or found[0] is None else float(found[0])
 
 
 def _matching(connection: Connection[TupleRow]) -> list[Position]:
-    try:
-        with connection.transaction():
-            return list(read_positions(connection))
-    except errors.UndefinedTable:
-        return []
+    with _readable(), suppress(errors.UndefinedTable), connection.transaction():
+        return list(read_positions(connection))
+    return []
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Turn the driver's errors into ours, and say of tables of matching that lack a column what brings it."""
+    with wrap_errors():
+        try:
+            yield
+        except errors.UndefinedColumn as error:
+            message = (
+                "the matching tables were made by an older build: start matching by this one (`contactpoint run`), "
+                "which brings them up to date; nothing that was published or decided is lost"
+            )
+            raise ConfigurationError(message) from error

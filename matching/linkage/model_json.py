@@ -30,7 +30,7 @@ def dump_model(model: LinkageModel) -> str:
 def load_model(text: str, place: str = "model") -> LinkageModel:
     """Read a model from its JSON form. `place` (a file name) is named in errors.
 
-    Raises ConfigurationError if the text is not a model, or is not the model that its `model_id` names.
+    Raises ConfigurationError if the text is not a model, is not the model that its `model_id` names, or has no rules.
     """
     try:
         content = json.loads(text)
@@ -41,6 +41,9 @@ def load_model(text: str, place: str = "model") -> LinkageModel:
         raise ConfigurationError(msg) from exc
     if stated not in (None, model.model_id):
         msg = f"{place} says model_id {stated!r} but its content is {model.model_id!r}: it was edited after training"
+        raise ConfigurationError(msg)
+    if not model.blocking_rules:
+        msg = f"{place} has no blocking rules: no two records would ever be compared"
         raise ConfigurationError(msg)
     return model
 

@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from connectors.decisions import publish_decisions
 from connectors.kafka import end_offsets
 from connectors.postgres import connect
-from contactpoint.running.drain import due_again
+from contactpoint.running.drain import due_again, stage_lags, wait_until_applied, wait_until_drained
 from matching.decision_reader import read_decision
 from matching.features import ChangeReader
 from matching.fold_version import FOLD_VERSION
@@ -24,6 +25,7 @@ from matching.resident.owner import ResidentOwner
 from matching.stage import replay
 from schemas.codec import encode
 from schemas.decisions import AnyDecisionEvent
+from schemas.errors import ConfigurationError
 from schemas.settings import KafkaSettings, PostgresSettings
 from schemas.topics import CONFLICTS, IDENTITIES
 from tests.factories.decisions import Decider, decide_at_random
@@ -146,6 +148,7 @@ def _link_again_by_another_fold(line: Bench, form: tuple[str, ...], expected: Re
     )
     line.query("update matching.owner set fold_version = fold_version - 1")
     assert _due(line) == [f"matching: made by fold version {FOLD_VERSION - 1}, this build has {FOLD_VERSION}"]
+    _tables_of_an_older_build_are_told_of(line)
     chosen = {"models": line.folder / "models", "lease_seconds": 1.0}
     worker = start(line, form, batch_records=5, **chosen)
     again = "select fold_version from matching.owner"
@@ -162,6 +165,20 @@ def _link_again_by_another_fold(line: Bench, form: tuple[str, ...], expected: Re
     line.wait_until(lambda: older.process.poll() is not None, "the older build to end")
     assert (older.process.returncode, older.count("run the newer build")) == (78, 1)
     assert line.query("select count(*) > 0 from matching.record") == [(True,)]
+
+
+def _tables_of_an_older_build_are_told_of(line: Bench) -> None:
+    """What waits for matching says what to do where matching has not been started since the upgrade."""
+    line.query("alter table matching.position drop column last_time; comment on schema matching is null")
+    with connect(line.postgres, autocommit=True) as connection:
+        asks = (
+            partial(stage_lags, line.kafka, connection),
+            partial(wait_until_drained, line.kafka, line.postgres),
+            partial(wait_until_applied, line.kafka, line.postgres),
+        )
+        for ask in asks:
+            with pytest.raises(ConfigurationError, match="older build: start matching by this one"):
+                ask()
 
 
 def _due(line: Bench) -> list[str]:

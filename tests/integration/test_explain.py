@@ -77,6 +77,9 @@ def _what_would_split_and_join(line: Line, number: str, folder: Path) -> None:
     assert line.ask_here("field", others[0], "names")["statements"][0]["value"]["family"]
     for two in (("explain", *others[:2]), ("decide", "must-link", *others[:2], "--by", "ann", "--reason", "moved")):
         assert f"contactpoint history {shlex.quote(others[0])}" in str(line.run_here(*two).exception)
+    record = line.outcome().memberships[others[0]][0]
+    for itself, refusal in (((record, record), "given twice"), ((record, others[0], "--join"), "nothing to join")):
+        assert refusal in str(line.run_here("explain", *itself).exception)
     split = line.ask_here("explain", others[0], "--split", "--svg", str(folder / "split.svg"))
     assert split["possible"]
     assert split["pieces"]

@@ -73,6 +73,11 @@ def test_an_edited_model_file_is_refused() -> None:
         load_model(json.dumps(content), "m.json")
 
 
+def test_a_model_file_without_blocking_rules_is_refused_because_it_would_compare_nobody() -> None:
+    with pytest.raises(ConfigurationError, match=r"m\.json has no blocking rules"):
+        load_model(dump_model(replace(model(), blocking_rules=())), "m.json")
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"fields": 3}', '{"adjustments": [{}]}'])
 def test_something_else_than_a_model_is_refused_by_name(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"m\.json is not a linkage model"):
