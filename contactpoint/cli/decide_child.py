@@ -151,7 +151,10 @@ def authority_command(
     previous: Annotated[str | None, typer.Option(help="The authority that it takes over from, which approves.")] = None,
     since: Annotated[datetime | None, typer.Option(help="From which day on.", formats=["%Y-%m-%d"])] = None,
 ) -> None:
-    """Move a child to another responsible authority: one event of two parties, so no gap and no double owner."""
+    """Move a child to another responsible authority: one event of two parties, so no gap and no double owner.
+
+    The directory follows it at once. Open questions stay with the authority that the child's records name.
+    """
     if previous is not None and said.approved_by is None:
         message = "the previous authority agrees by --approved-by"
         raise RejectedError("second_person_needed", message)

@@ -50,7 +50,9 @@ def register(root: typer.Typer) -> None:
 @grouped
 def list_command(
     who: Asking,
-    authority: Annotated[str | None, typer.Option(help="Only those that this authority owns.")] = None,
+    authority: Annotated[
+        str | None, typer.Option(help="Only those that this authority owns: most records name it. No handover counts.")
+    ] = None,
     kind: Annotated[ConflictKind | None, typer.Option(help="Only this kind.")] = None,
     state: Annotated[Literal["open", "closed", "any"], typer.Option(help="open, closed or any.")] = "open",
     on: OnOption = None,
