@@ -88,6 +88,17 @@ def expectations(model: LinkageModel, trained: Trained | None, largest: int, cut
     return said
 
 
+def too_often(source: str | None, most_precision: float) -> list[str]:
+    """Return what links inside sources tell of all, where these hold things mostly once and links say otherwise."""
+    if most_precision >= _LOW_PRECISION:
+        return []
+    said = (
+        f"many records of one {source} are linked with each other: if each holds a person or thing once, about "
+        f'{100 * (1 - most_precision):.0f} of 100 linked pairs are wrong; if not, set unique_in_source to "no"'
+    )
+    return [said]
+
+
 def _best_probability(model: LinkageModel) -> float:
     """Return the match probability of two records that agree in everything."""
     best = []

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from contactpoint.table_link.advice import expectations, warnings_of
+from contactpoint.table_link.advice import expectations, too_often, warnings_of
 from contactpoint.table_link.blocks import StoppedRule, stopped_blocks, within_budget
 from contactpoint.table_link.by_words import ENOUGH, read_by_words
 from contactpoint.table_link.config import LinkConfig, TrainConfig, load_link_config
@@ -156,6 +156,7 @@ def _report(table: Table, settings: LinkConfig, linked: Linked) -> LinkReport:
     stopped = stopped_blocks(linked.columns, model)
     warnings = warnings_of(table, settings, linked.columns, model)
     warnings += expectations(model, trained, largest, outcome.resolution.oversize)
+    warnings += too_often(settings.source, linked.most_precision)
     doubts = [each.words(name) for name, grounds in linked.dates.items() for each in grounds if each.doubtful]
     return LinkReport(
         records=len(linked.columns),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +12,7 @@ from contactpoint.table_link.advice import FEW_MATCHES
 from contactpoint.table_link.blocks import rules_that_bring_together
 from contactpoint.table_link.repeats import Repeats
 from contactpoint.table_link.table import Grounds
+from matching.estimation.implausible import most_precision
 from matching.estimation.training import Trained
 from matching.linkage.batch import LinkedTable
 from matching.linkage.columns import RecordColumns
@@ -118,10 +119,21 @@ class Linked:
 
     @property
     def expected(self) -> float:
-        """What training expects of the clusters (F1), 0 where it expects hardly a match or there was none."""
+        """What is expected of the clusters (F1), 0 where training expects hardly a match or there was none.
+
+        That is what training expects, and no more than sources allow that hold each thing once.
+        """
         if self.trained is None or self.trained.expected_matches < FEW_MATCHES:
             return 0.0
-        return self.trained.expected.value
+        point = self.trained.expected
+        return replace(point, precision=min(point.precision, self.most_precision)).value
+
+    @property
+    def most_precision(self) -> float:
+        """The precision that the clusters can have if sources hold each thing as often as the model says."""
+        rows, names = self.repeats.rows, self.columns.source_names
+        mostly = np.array([self.model.uniqueness(name).unique == "soft" for name in names], dtype=bool)
+        return most_precision(self.outcome.clusters[rows], self.columns.sources[rows], mostly)
 
     def explain(self, rows: tuple[int, int]) -> PairAnswer:
         """Explain two rows of the table."""

@@ -22,7 +22,8 @@ from matching.linkage.model import LinkageModel
 _LARGEST: Final = 2.0**64
 _LEVEL_BITS: Final = np.uint64(4)
 _CHUNK: Final = 250_000
-_MOST_REPEATS: Final = 0.1  # matches a record inside a source that is said to hold a person once, mostly
+MOST_REPEATS: Final = 0.1
+"""Matches a record inside a source that is said to hold a person once, mostly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def keeping_their_word(
     said = [model.uniqueness(name).unique for name in columns.source_names]
     left, right = columns.sources[pairs.left], columns.sources[pairs.right]
     inside = np.bincount(left[left == right], labels[left == right], len(said)) / pairs.share
-    mostly = inside <= _MOST_REPEATS * np.bincount(columns.sources, minlength=len(said))
+    mostly = inside <= MOST_REPEATS * np.bincount(columns.sources, minlength=len(said))
     hard, soft = (np.array([each == kind for each in said], dtype=bool) for kind in ("hard", "soft"))
     unique: npt.NDArray[np.bool_] = hard | (soft & mostly)
     return unique

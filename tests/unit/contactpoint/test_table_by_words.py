@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from contactpoint.table_link import Outputs, run_link
+from contactpoint.table_link.advice import too_often
 from contactpoint.table_link.by_words import read_by_words
 from contactpoint.table_link.guess import guess_config
-from contactpoint.table_link.inputs import guess_rename
+from contactpoint.table_link.inputs import guess_rename, guessed_table
+from contactpoint.table_link.reading import texts
+from contactpoint.table_link.run import link_table
 from contactpoint.table_link.whole_names import names_of_persons
 
 _TYPES = ("printer ink", "laptop case", "digital camera", "usb cable", "wireless mouse")
@@ -41,6 +46,20 @@ def test_things_told_in_another_order_and_under_another_heading_are_linked(tmp_p
     assert abs(report.records - report.clusters - sum(same)) < 0.2 * sum(same)
     again = run_link(files, outputs.config, Outputs(tmp_path / "again.csv"), lambda *_: None)
     assert (again.model, again.columns) == (report.model, report.columns)
+
+
+def test_clusters_that_take_a_maker_for_a_thing_are_expected_to_be_wrong(tmp_path: Path) -> None:
+    table, guess = guessed_table(_two_shops(tmp_path)[0])
+    config = read_by_words(table, guess.config)
+    assert config is not None
+    linked = link_table(table, config, lambda *_: None)
+    makers = np.unique(texts(table, "maker"), return_inverse=True)[1]
+    taken = replace(linked, outcome=replace(linked.outcome, clusters=makers))
+    assert linked.most_precision == 1.0
+    assert linked.expected > 0.7
+    assert taken.most_precision < 0.1
+    assert taken.expected < 0.01
+    assert "wrong" in too_often("shop", taken.most_precision)[0]
 
 
 @pytest.mark.parametrize(("heading", "kinds"), [("note", ["text", "exact"]), ("surname", None)])
