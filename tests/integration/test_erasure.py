@@ -98,6 +98,7 @@ def a_shielded_child_is_nobody_to_who_has_no_right(line: Line, other: str) -> No
     assert "six years" in str(line.run_here(*erase, child, *right).exception)
     ordinary = line.run_here(*erase, child, *right, CONTACTPOINT_POSTGRES_DSN=line.login("reviewer"))
     assert "contactpoint_shielded_reviewer" in str(ordinary.exception)
+    line.ask_here("decide", "unshield", child, *TWO, "--reason", "threat_ended", *right, "--wait")
 
 
 def what_a_decision_meets(line: Line, key: str) -> str:
