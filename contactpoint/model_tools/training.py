@@ -25,7 +25,15 @@ from matching.linkage.batch import link_all
 from matching.linkage.columns import RecordColumns, columns_of
 from matching.linkage.marks import Marks
 from matching.linkage.model import NULL_LEVEL, BlockingRule, Field, LinkageModel, Sign, SourcePolicy, TwinRule
-from matching.linkage.similarity import DATE_EXACT, NAME_EXACT, NAME_NEAR, NAME_SWAPPED, NAME_VARIANT, SAME
+from matching.linkage.similarity import (
+    DATE_EXACT,
+    DATE_SWAPPED,
+    NAME_EXACT,
+    NAME_NEAR,
+    NAME_SWAPPED,
+    NAME_VARIANT,
+    SAME,
+)
 
 Report = Callable[[str], None]
 
@@ -52,15 +60,20 @@ SHIELD_RULES = tuple(
 
 # One birth date and one forename, and no other sex: in doubt even where surname, home and carer are all strange, as
 # after a flight. For each shielded child that holds one unrelated record in a million, where the floor holds seventeen.
-SHIELD_SIGNS = (
+# A date whose day and month changed places is the same date to whoever wrote it.
+SHIELD_SIGNS = tuple(
     Sign(
-        "one birth date and forename",
+        name,
         (
-            ("birth_date", (DATE_EXACT,)),
+            ("birth_date", (level,)),
             ("given", (NAME_VARIANT, NAME_NEAR, NAME_SWAPPED, NAME_EXACT)),
             ("sex", (NULL_LEVEL, SAME)),
         ),
-    ),
+    )
+    for name, level in (
+        ("one birth date and forename", DATE_EXACT),
+        ("one forename and a birth date with day and month exchanged", DATE_SWAPPED),
+    )
 )
 
 # Few pairs a record, so that linking keeps up with the feeds: each rule stands on two or more exact or coarse parts.
@@ -102,7 +115,7 @@ def train_children_model(children: int, seed: int, on: date, say: Report) -> Tra
     model = untrained_children_model()
     say(f"simulating {children:,} children")
     records = simulated_records(model, children, seed)
-    trained = train_by_identifiers(records.columns, model, seed=seed, on=on, progress=say)
+    trained = train_by_identifiers(records.columns, model, seed=seed, on=on, progress=say, dates_in_order=True)
     # The stop list names blocking keys of this world; in service it comes from the service's own frequencies. And what
     # is less likely than not goes to a person, though linking it would gain a little F1.
     cautious = with_threshold(trained.model, max(0, trained.model.link_threshold))

@@ -91,9 +91,9 @@ def _used(start: Table) -> npt.NDArray[np.bool_]:
 
 def _trained(comparison: Comparison, m: Table, u: Table) -> Comparison:
     used = slice(1, len(comparison.levels))
-    return comparison.with_probabilities(tuple(_rounded(m[used])), tuple(_rounded(u[used])))
+    return comparison.with_probabilities(tuple(map(rounded, m[used])), tuple(map(rounded, u[used])))
 
 
-def _rounded(values: Table) -> list[float]:
-    # Six significant digits: a model file a person can read, and one that does not depend on the last bit of a sum.
-    return [float(f"{value:.6g}") for value in values]
+def rounded(value: float) -> float:
+    """Return six significant digits: a model file a person can read, and one that hangs on no sum's last bit."""
+    return float(f"{value:.6g}")

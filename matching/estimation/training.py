@@ -25,6 +25,7 @@ from matching.estimation.labelled import (
     labels_of_pairs,
 )
 from matching.estimation.lone_text import is_lone_text, label_lone_text
+from matching.estimation.ordered import with_dates_in_order
 from matching.estimation.probabilities import with_probabilities
 from matching.estimation.rules import bounded, needed_rules
 from matching.estimation.sampling import (
@@ -98,14 +99,24 @@ def train_unsupervised(
 
 
 def train_by_identifiers(
-    columns: RecordColumns, model: LinkageModel, *, seed: int = 1, on: date, progress: Progress | None = None
+    columns: RecordColumns,
+    model: LinkageModel,
+    *,
+    seed: int = 1,
+    on: date,
+    progress: Progress | None = None,
+    dates_in_order: bool = False,
 ) -> Trained:
-    """Train without labels, but let agreement of identifiers overrule (`labelled.corrected_by_identifiers`)."""
+    """Train without labels, but let agreement of identifiers overrule (`labelled.corrected_by_identifiers`).
+
+    `dates_in_order`: no date weighs less than one that agrees less (`ordered`).
+    """
     say = progress or _silent
     model, pairs, groups = _prepare(columns, model, seed, say)
     guessed, groups = _guess(columns, model, pairs, groups, seed, say)
     counted = corrected_by_identifiers(model, pairs, guessed)
-    return _finish(columns, _described(model, "identifiers", on, seed), pairs, groups, counted, say)
+    described = _described(model, "identifiers", on, seed)
+    return _finish(columns, described, pairs, groups, counted, say, dates_in_order=dates_in_order)
 
 
 def train_with_labels(
@@ -194,6 +205,8 @@ def _finish(
     counted: Counted,
     say: Progress,
     judges: tuple[Judge, ...] = (),
+    *,
+    dates_in_order: bool = False,
 ) -> Trained:
     """Drop rules that add nothing, choose the threshold, and calibrate the weights where that is clearly worth it."""
     of_groups = groups.mean(counted.labels)
@@ -208,6 +221,8 @@ def _finish(
     judges = judges or (judge_by_pairs(pairs.left, pairs.right, counted.labels),)
     matches = float(counted.labels.sum() / pairs.share)
     models = plain, with_probabilities(plain, fitted.probabilities, fitted.prior)
+    if dates_in_order:
+        models = with_dates_in_order(models[0]), with_dates_in_order(models[1])
     tables, compared = score_by_each(columns, models, LOWEST - REVIEW_BAND, beside=True)
     as_counted, as_calibrated = (
         Trained(choose_threshold(columns, each, scored, judges, nobody=nobody), len(pairs), matches, (scored, compared))

@@ -43,6 +43,10 @@ UPDATES = {
     "moved, with every name and the date a little wrong": {
         "given": "ZOEY", "surname": "OKAFFOR", "birth_date": "20141130", **AWAY,
     },
+    "moved, with a double surname, carer and home a little alike, day and month exchanged": {
+        **AWAY, "surname": "OKAFOR BELL", "carer": "GRACE BELL", "address": "1 MALL LANE OTHERTON",
+        "birth_date": "20140311",
+    },
     "at home, with two other names": {"given": "AMY", "surname": "BELL", "carer": "", "nhs": "", "upn": ""},
 }  # fmt: skip
 SHIELD = Decision("shield", "shield", 1, ("school-1:1", "health-1:1"))
