@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import psycopg
@@ -42,15 +41,6 @@ class LinkExplanation:
         return self.left_child == self.right_child
 
 
-@dataclass(frozen=True, slots=True)
-class ChildExplanation:
-    """One child's records (sorted), and every pair of them explained."""
-
-    child_number: str
-    members: tuple[str, ...]
-    pairs: tuple[LinkExplanation, ...]
-
-
 def explain_link(
     connection: psycopg.Connection, model: LinkageModel, pair: tuple[str, str], hidden: frozenset[str] = frozenset()
 ) -> LinkExplanation:
@@ -68,17 +58,6 @@ def explain_link(
         if not rows[key].live:
             raise RejectedError("record_not_live", f"record {key} was withdrawn or merged: it is with no child now")
     return explain_rows(model, rows[left], rows[right])
-
-
-def explain_child(connection: psycopg.Connection, model: LinkageModel, child_number: str) -> ChildExplanation:
-    """Explain every pair of a child's records; raise RejectedError when the number is not in use."""
-    with wrap_errors():
-        found = connection.execute(QUERIES["rows_of_child"], {"child_number": child_number}).fetchall()
-    if not found:
-        raise RejectedError("child_unknown", f"child number {child_number} is not in use")
-    rows = [RecordRow._make(row) for row in found]
-    pairs = tuple(explain_rows(model, left, right) for left, right in combinations(rows, 2))
-    return ChildExplanation(child_number, tuple(row.key for row in rows), pairs)
 
 
 def explain_rows(model: LinkageModel, left: RecordRow, right: RecordRow) -> LinkExplanation:

@@ -100,19 +100,3 @@ def tables(settings: PostgresSettings) -> list[str]:
             "where schemaname not in ('pg_catalog', 'information_schema') order by 1"
         ).fetchall()
     return [row[0] for row in rows]
-
-
-def test_edges_of_an_earlier_release_lose_once_what_nobody_read(postgres: PostgresSettings) -> None:
-    create_matching(postgres)
-    with connect(postgres, autocommit=True) as connection:
-        connection.execute("comment on column matching.record.edges is null")
-        connection.execute(
-            "insert into matching.record"
-            " select rid, rid::text, '', 1, '', 1, true, '', 0, '', 1, null, '', edges, '', 0"
-            " from (values (0, ''::bytea), (1, %s), (2, %s)) row (rid, edges)",
-            [bytes(range(24)), bytes(range(48))],
-        )
-        for _ in range(2):
-            create_matching(postgres)
-        kept = connection.execute("select edges from matching.record order by rid").fetchall()
-    assert [bytes(row[0]) for row in kept] == [b"", bytes(range(16)), bytes([*range(16), *range(24, 40)])]
