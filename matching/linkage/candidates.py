@@ -108,20 +108,24 @@ def rule_keys(columns: RecordColumns, model: LinkageModel, *, beside: bool = Fal
         if beside and len(blocker.rules[rule].fields) > 1:
             keys.stopped.append((each[0][stopped], each[1][stopped]))
         owners, found = each[0][~stopped], each[1][~stopped]
-        by_record = np.full(n, MISSING, np.uint64)
-        by_record[owners] = found
-        places, block = one_of_each(by_record)
-        blocks = places.astype(np.uint32)[block]
-        keys.blocks(rule)[:] = np.where(by_record == MISSING, rids.astype(np.uint32), blocks)
-        repeated = np.bincount(owners, minlength=n) > 1
-        if blocker.rules[rule].on_words:
-            keys.blocks(rule)[:], repeated[owners] = rids.astype(np.uint32), True
+        on_words, held = blocker.rules[rule].on_words, np.bincount(owners, minlength=n)
+        if on_words:
             keys.on_words.append(rule)
-            keys.all_keys[rule] = owners, found
-        if repeated.any():
+        else:
+            _fill_blocks(keys.blocks(rule), owners, found)
+        repeated = held > (0 if on_words else 1)
+        if on_words or repeated.any():
             keys.several[repeated] = True
             keys.all_keys[rule] = owners, found
     return keys
+
+
+def _fill_blocks(blocks: Blocks, owners: Indices, found: Hashes) -> None:
+    """Give the records of one key one number; `blocks` holds each record's own."""
+    by_record = np.full(len(blocks), MISSING, np.uint64)
+    by_record[owners] = found
+    places, block = one_of_each(by_record)
+    blocks[:] = np.where(by_record == MISSING, blocks, places.astype(np.uint32)[block])
 
 
 def candidate_pairs(

@@ -33,9 +33,9 @@ class Piece:
     """One thing that can be otherwise.
 
     edge: what brought `pair` together and what its comparison found for it, taken away (the pair then weighs no more
-    than the prior says, and connects nothing). decision: the
-    must-link or cannot-link `name`, taken back. agreement: the comparison `name` agrees in full between all records of
-    the two sides. rule: the rule `name` (`evidence.RULES`) that keeps `pair` apart, lifted for it.
+    than the prior says, and connects nothing). decision: the must-link or cannot-link `name`, taken back. agreement:
+    the comparison `name` agrees in full between all records of the two sides. rule: the rule `name` (`evidence.RULES`)
+    that keeps `pair` apart, lifted for it.
     """
 
     kind: Kind
