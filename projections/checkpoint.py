@@ -112,6 +112,11 @@ def fold_version(connection: Rows, projection: str) -> int | None:
     return None if found is None else found[0]
 
 
+def other_fold(made_by: int | None, version: int) -> str:
+    """Say that another fold than this build's made a projection's rows, "" if it was this one or nobody made any."""
+    return "" if made_by in {None, version} else f"made by fold version {made_by}, this build has {version}"
+
+
 def all_positions(connection: Rows) -> dict[str, dict[Partition, int]]:
     """Return the positions of every projection."""
     found: dict[str, dict[Partition, int]] = {}

@@ -57,8 +57,7 @@ def due_for_rebuild(connection: Rows) -> list[str]:
     with wrap_errors(), suppress(UndefinedTable), connection.transaction():
         made_by = {each.name: checkpoint.fold_version(connection, each.name) for each in PROJECTIONS.values()}
     return [
-        f"{each.name}: made by fold version {made_by[each.name]}, this build has {each.version}: "
-        f"`contactpoint projections rebuild {each.name} --force` makes it again"
+        f"{each.name}: {reason}: `contactpoint projections rebuild {each.name} --force` makes it again"
         for each in PROJECTIONS.values()
-        if made_by.get(each.name) not in {None, each.version}
+        if (reason := checkpoint.other_fold(made_by.get(each.name), each.version))
     ]

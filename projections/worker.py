@@ -164,9 +164,9 @@ def start(
 
 def _ensure_not_newer(projection: Projection, made_by: int | None) -> None:
     """Raise ConfigurationError for rows of a newer fold; say that those of an older one are due for a rebuild."""
-    if made_by is None or made_by == projection.version:
+    reason = checkpoint.other_fold(made_by, projection.version)
+    if made_by is None or not reason:
         return
-    reason = f"made by fold version {made_by}, this build has {projection.version}"
     if made_by > projection.version:
         message = f"the rows of projection {projection.name} were {reason}: run the newer build"
         raise ConfigurationError(message)
